@@ -1,0 +1,5 @@
+"""``python -m fexp`` is ``fexp``."""
+
+from fexp.cli import main
+
+main()

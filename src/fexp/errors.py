@@ -1,0 +1,39 @@
+"""What can go wrong, named by whose problem it is.
+
+FexpError
+ ├─ SettingsError   the command line or the config is wrong; nothing was started          exit status 2
+ ├─ OutputError     one output could not deliver; a daemon counts it and tries again       exit status 1
+ └─ LookError       a folder could not be looked at                                        exit status 1
+
+``OSError`` is caught where the file or the socket is touched and becomes one of these, or a fact ("it is gone").
+The text of an error is one line that names the thing, the place and the way out. It never holds a secret.
+"""
+
+
+class FexpError(Exception):
+    """Base of all errors that fexp prints as one line."""
+
+    exit_status = 1
+
+
+class SettingsError(FexpError):
+    """The user's mistake, found before anything started."""
+
+    exit_status = 2
+
+
+class OutputError(FexpError):
+    """An output failed now; the same call may work later.
+
+    ``retry_after_seconds``: the other side asked for that much patience, or None.
+    ``final``: False when trying the same thing again soon can help, True when only a change of data or settings can.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, final: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.final = final
+
+
+class LookError(FexpError):
+    """A folder is missing or cannot be read."""

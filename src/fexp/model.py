@@ -1,0 +1,164 @@
+"""The values that cross from one part to the next. All are frozen; sizes are in bytes, times in Unix seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Backend(StrEnum):
+    """How fexp learns that something happened in a folder."""
+
+    INOTIFY = "inotify"
+    OBSERVER = "observer"
+    POLLING = "polling"
+
+
+class Reason(StrEnum):
+    """Why a whole folder was looked at."""
+
+    START = "start"
+    OVERFLOW = "overflow"
+    INTERVAL = "interval"
+    REAPPEARED = "reappeared"
+    RELOAD = "reload"
+
+
+class Fault(StrEnum):
+    """Why an entry of a folder could not be read."""
+
+    PERMISSION = "permission"
+    IO = "io"
+    NAME = "name"
+
+
+class FileInfo(NamedTuple):
+    """What one look at a regular file gave."""
+
+    size_bytes: int
+    modified_at: float
+    changed_at: float
+    """Inode change time: the best the disk knows about when the name appeared here."""
+    inode: int
+
+
+class Instant(NamedTuple):
+    """One moment on two clocks: ``wall`` for people (Unix seconds), ``steady`` for durations (never jumps)."""
+
+    wall: float
+    steady: float
+
+
+@dataclass(frozen=True, slots=True)
+class DwellSnapshot:
+    """How long departed files had stayed. ``counts`` are per bucket, not cumulative; the last is above all bounds."""
+
+    bounds_seconds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSnapshot:
+    """What came and went since fexp started. A one-shot has none."""
+
+    arrivals: int
+    departures: int
+    modifications: int
+    arrived_bytes: int
+    departed_bytes: int
+    last_arrival_at: float | None
+    last_departure_at: float | None
+    dwell: DwellSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PatternSnapshot:
+    """The files of one folder that match one pattern. The extremes are None while there is no file."""
+
+    pattern: str
+    files: int
+    size_bytes: int
+    oldest_modified_at: float | None
+    newest_modified_at: float | None
+    largest_bytes: int | None
+    flow: FlowSnapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSnapshot:
+    """One folder. While it is not ``up``, the patterns' state numbers are the last known and are not to be shown."""
+
+    folder: str
+    """The label: the absolute path, printable and unique among the folders."""
+    labels: Mapping[str, str]
+    up: bool
+    recursive: bool
+    patterns: tuple[PatternSnapshot, ...]
+    backend: Backend | None = None
+    """None in a one-shot: nothing watches."""
+    scans: Mapping[Reason, int] = field(default_factory=dict)
+    scan_duration_seconds: float | None = None
+    last_scan_at: float | None = None
+    overflows: int = 0
+    drift_files: int = 0
+    faults: Mapping[Fault, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySnapshot:
+    """How one output fares. ``output`` is ``textfile``, ``gateway`` or ``remote_write``."""
+
+    output: str
+    deliveries: int
+    failures: int
+    last_delivery_at: float | None
+    duration_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything fexp knows at one moment. Never changed once made."""
+
+    folders: tuple[FolderSnapshot, ...]
+    deliveries: tuple[DeliverySnapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """How far the watching of a folder is, for ``/-/ready`` and people."""
+
+    folder: str
+    up: bool
+    looked: bool
+    """The first look is done (a missing folder has been looked at)."""
+    files_seen: int
+    """Files found so far by the look that is under way, or known now."""
+    problem: str | None
+    """One line: why it is not up, or None."""
+
+
+class Happening(StrEnum):
+    """What befell a file."""
+
+    ARRIVAL = "arrival"
+    DEPARTURE = "departure"
+    MODIFICATION = "modification"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """One thing that happened to one matching file, for those who follow along."""
+
+    happening: Happening
+    folder: str
+    """The folder's label."""
+    pattern: str
+    path: str
+    """Below the folder, ``/``-separated, printable."""
+    size_bytes: int
+    at: float

@@ -1,0 +1,46 @@
+"""Where the numbers go. One module an output; none knows another.
+
+An output that delivers by itself implements ``Output`` and is driven by a ``Publisher`` thread of its own
+(``fexp.outputs.publisher``). ``http`` serves when asked and is not driven.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.metrics_core import Metric
+
+
+class Collects(Protocol):
+    """Anything that gives families: a ``FexpCollector``, a registry."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the families as they are now."""
+        ...
+
+
+class Output(Protocol):
+    """One place that numbers are delivered to.
+
+    Called by one thread at a time. May block up to its own deadline. Raises ``OutputError`` and nothing else.
+    """
+
+    name: str
+    """The value of the label ``output``: textfile, gateway or remote_write."""
+    target: str
+    """What a person calls the other side: a path, or a URL without credentials."""
+
+    def publish(self, source: Collects) -> None:
+        """Deliver the numbers as they are now. Doing it twice is harmless."""
+        ...
+
+    def retract(self) -> None:
+        """Take back what was delivered: remove the file, delete the group. Harmless when nothing is there."""
+        ...
+
+    def close(self) -> None:
+        """Free connections. Nothing is called after it."""
+        ...
