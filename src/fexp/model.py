@@ -36,6 +36,16 @@ class Fault(StrEnum):
     NAME = "name"
 
 
+ARRIVED, LEFT, CHANGED = "a", "l", "c"
+"""What a hint tells of a file's name. What events told of one name, in order, is a string of these: its history."""
+
+DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED = "A", "L", "C"
+"""The same of a subdirectory's name."""
+
+ITSELF, OVERFLOW = "S", "O"
+"""Something befell the watched directory itself; events were lost, so everything is to be looked at."""
+
+
 class FileInfo(NamedTuple):
     """What one look at a regular file gave."""
 

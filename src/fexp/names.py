@@ -1,0 +1,28 @@
+"""Raw names made printable. Label values must be UTF-8, and two folders must not share one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def printable(raw: bytes) -> str:
+    """Give a name as text; bytes that are no UTF-8 become ``\\xff`` and the like."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:
+    """Make names printable so that no two look the same. Valid UTF-8 is never altered."""
+    names = list(raw_names)
+    seen = Counter(map(printable, names))
+    labels = {}
+    for raw in names:
+        label = printable(raw)
+        if seen[label] > 1 and label.encode() != raw:
+            label += "~" + hashlib.blake2s(raw, digest_size=4).hexdigest()
+        labels[raw] = label
+    return labels

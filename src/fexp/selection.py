@@ -1,0 +1,150 @@
+"""Which files count: the rules of the contract's "What counts", as pure functions on names.
+
+Names are bytes, as the kernel gives them. Globs are matched on text, so that ``?`` is one character of UTF-8; the usual
+globs (``*``, ``*.txt``, a plain name) never leave bytes.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fexp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Matches = Callable[[bytes], bool]
+
+_SPECIAL = re.compile(r"[*?\[]")
+_DOT = ord(".")
+
+
+def pattern_of_extension(extension: str) -> str:
+    """Give the glob for ``txt``, ``.txt`` or ``tar.gz``. Raises SettingsError for what is no extension."""
+    bare = extension.removeprefix(".")
+    if not bare or _SPECIAL.search(bare) or "/" in bare:
+        raise SettingsError(f"--ext {extension!r} is no extension: write it as txt or .txt; for a glob there is --match")
+    return f"*.{bare}"
+
+
+def pattern_of_name(name: str) -> str:
+    """Give the glob that matches exactly this name."""
+    return re.sub(r"([*?\[])", r"[\1]", name)
+
+
+def _matches_name(glob: str, *, ignore_case: bool) -> Matches:
+    """Compile a glob on a name."""
+    if glob == "*":
+        return lambda _: True
+    if not ignore_case and glob.startswith("*") and not _SPECIAL.search(glob[1:]):
+        suffix = os.fsencode(glob[1:])
+        return lambda name: name.endswith(suffix)
+    if not ignore_case and not _SPECIAL.search(glob):
+        literal = os.fsencode(glob)
+        return lambda name: name == literal
+    matches = re.compile(fnmatch.translate(glob), re.IGNORECASE if ignore_case else 0).match
+    return lambda name: matches(os.fsdecode(name)) is not None
+
+
+_PATH_TOKEN = re.compile(
+    r"""(?P<deep>(?<![^/])\*\*/) | (?P<rest>(?<![^/])\*\*\Z) | (?P<many>\*+) | (?P<one>\?)
+      | \[(?P<set>!?\]?[^\]]*)\] | (?P<plain>.)""",
+    re.DOTALL | re.VERBOSE,
+)
+_SET_SPECIAL = re.compile(r"[\\\[\]&~|^]")
+
+
+def _path_token(token: re.Match[str]) -> str:
+    if token["deep"]:
+        return "(?:[^/]+/)*"
+    if token["rest"]:
+        return ".+"
+    if token["many"]:
+        return "[^/]*"
+    if token["one"]:
+        return "[^/]"
+    if token["plain"]:
+        return re.escape(token["plain"])
+    inverse, members = ("^", token["set"][1:]) if token["set"].startswith("!") else ("", token["set"])
+    escaped = _SET_SPECIAL.sub(r"\\\g<0>", members)
+    return f"(?!/)[{inverse}{escaped}]"
+
+
+def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
+    """Compile a glob on a ``/``-separated path: ``*``, ``?``, ``[]`` stay within a component, ``**`` spans any number."""
+    body = _PATH_TOKEN.sub(_path_token, glob.strip("/"))
+    matches = re.compile(f"(?s:{body})", re.IGNORECASE if ignore_case else 0).fullmatch
+    return lambda path: matches(os.fsdecode(path)) is not None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What counts in a folder. Built once; raises SettingsError when it cannot match anything or contradicts itself.
+
+    ``patterns`` are globs on names; ``excludes`` are globs on names, or with a ``/`` on paths below the folder.
+    ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
+    """
+
+    patterns: tuple[str, ...] = ("*",)
+    excludes: tuple[str, ...] = ()
+    recursive: bool = False
+    max_depth: int | None = None
+    hidden: bool = False
+    follow_symlinks: bool = False
+    ignore_case: bool = False
+
+    def __post_init__(self) -> None:
+        for pattern in self.patterns:
+            if not pattern or "/" in pattern or "\0" in pattern:
+                raise SettingsError(f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'")
+            if pattern.startswith(".") and not self.hidden:
+                raise SettingsError(f"--match {pattern!r} matches only hidden names, which do not count: add --hidden")
+        for exclude in self.excludes:
+            if not exclude.strip("/"):
+                raise SettingsError(f"--exclude {exclude!r} is empty: give a name or a path below the folder, as globs")
+        if self.max_depth is not None:
+            if self.max_depth < 1:
+                raise SettingsError(f"--max-depth {self.max_depth} is too small: 1 means the folder itself, 2 its subfolders too")
+            if not self.recursive:
+                raise SettingsError("--max-depth says how far --recursive goes: add -r, or leave --max-depth out")
+
+    @cached_property
+    def _name_globs(self) -> tuple[Matches, ...]:
+        return tuple(_matches_name(glob, ignore_case=self.ignore_case) for glob in self.patterns)
+
+    @cached_property
+    def _excluded_names(self) -> tuple[Matches, ...]:
+        return tuple(_matches_name(g, ignore_case=self.ignore_case) for g in self.excludes if "/" not in g)
+
+    @cached_property
+    def _excluded_paths(self) -> tuple[Matches, ...]:
+        return tuple(_matches_path(g, ignore_case=self.ignore_case) for g in self.excludes if "/" in g)
+
+    def _admits(self, name: bytes, below: bytes) -> bool:
+        if name[0] == _DOT and not self.hidden:
+            return False
+        if any(excluded(name) for excluded in self._excluded_names):
+            return False
+        return not (self._excluded_paths and any(excluded(below + name) for excluded in self._excluded_paths))
+
+    def patterns_of(self, name: bytes, below: bytes) -> tuple[int, ...]:
+        """Give the indexes of the patterns that count this file.
+
+        ``below`` is the path of its directory below the folder: ``b""``, or ending in ``/``.
+        """
+        if not self._admits(name, below):
+            return ()
+        return tuple([index for index, matches in enumerate(self._name_globs) if matches(name)])
+
+    def enters(self, name: bytes, below: bytes) -> bool:
+        """Say whether a subdirectory of this name is looked into."""
+        if not self.recursive:
+            return False
+        if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:
+            return False
+        return self._admits(name, below)

@@ -1,0 +1,339 @@
+"""The state of a folder: a tree of directories with their files, and the totals that a fold keeps up to date.
+
+Pure: no I/O, no clock, no thread. One thread folds; ``FolderState.snapshot`` may be called by another only while that
+one does not fold. The price of a fold depends on what changed, never on how many files there are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING
+
+from fexp.model import ARRIVED, LEFT, DwellSnapshot, FlowSnapshot, Happening, PatternSnapshot
+from fexp.table import Extremes, Record, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from fexp.model import FileInfo, Instant
+    from fexp.selection import Selection
+
+    Tell = Callable[[Happening, "Directory", bytes, int, int], None]
+
+DEFAULT_DWELL_BOUNDS_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 604800.0)
+
+
+class Directory:
+    """One directory of the tree. It knows its path, its files by pattern and its subdirectories."""
+
+    __slots__ = ("alive", "below", "children", "folder", "name", "parent", "path", "seen_at", "tables", "watch")
+
+    def __init__(self, folder: FolderState, parent: Directory | None, name: bytes, path: bytes) -> None:
+        self.folder = folder
+        self.parent = parent
+        self.name = name
+        self.path = path
+        self.below: bytes = b"" if parent is None else parent.below + name + b"/"
+        """Its path below the folder: empty, or ending in ``/``."""
+        self.children: dict[bytes, Directory] = {}
+        self.tables: dict[int, Table] = {}
+        """Files by index of the pattern."""
+        self.watch: int | None = None
+        """What the source calls its watch on it; None when nothing tells of its changes."""
+        self.alive = True
+        """False once it was dropped from the tree."""
+        self.seen_at: float | None = None
+        """When its latest listing began, on the steady clock; None before the first."""
+
+    def child(self, name: bytes) -> Directory:
+        """Add a subdirectory that is not there yet."""
+        separator = b"" if self.path.endswith(b"/") else b"/"
+        found = Directory(self.folder, self, name, self.path + separator + name)
+        self.children[name] = found
+        return found
+
+    def subtree(self) -> Iterator[Directory]:
+        """Give this directory and all below it."""
+        stack = [self]
+        while stack:
+            directory = stack.pop()
+            yield directory
+            stack.extend(directory.children.values())
+
+    def names(self) -> set[bytes]:
+        """Give the names of all its files that count."""
+        known: set[bytes] = set()
+        for table in self.tables.values():
+            known |= table.names()
+        return known
+
+
+class Totals:
+    """The numbers of one pattern over the whole folder."""
+
+    __slots__ = (
+        "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts", "dwell_sum_seconds", "files",
+        "last_arrival_at", "last_departure_at", "modifications", "size_bytes", "tables",
+    )  # fmt: skip
+
+    def __init__(self, dwell_bounds_seconds: tuple[float, ...]) -> None:
+        self.files = 0
+        self.size_bytes = 0
+        self.arrivals = 0
+        self.departures = 0
+        self.modifications = 0
+        self.arrived_bytes = 0
+        self.departed_bytes = 0
+        self.last_arrival_at: float | None = None
+        self.last_departure_at: float | None = None
+        self.dwell_counts = [0] * (len(dwell_bounds_seconds) + 1)
+        self.dwell_sum_seconds = 0.0
+        self.tables: set[Table] = set()
+        """The tables with files in them."""
+
+
+class FolderState:
+    """All that fexp knows about the files of one folder.
+
+    ``tell`` is called with (happening, directory, name, pattern index, size) for each arrival, departure and
+    modification; None costs nothing.
+    """
+
+    def __init__(
+        self,
+        path: bytes,
+        selection: Selection,
+        dwell_bounds_seconds: tuple[float, ...] = DEFAULT_DWELL_BOUNDS_SECONDS,
+    ) -> None:
+        self.selection = selection
+        self.root = Directory(self, None, b"", path)
+        self.tell: Tell | None = None
+        self._dwell_bounds_seconds = dwell_bounds_seconds
+        self._totals = tuple(Totals(dwell_bounds_seconds) for _ in selection.patterns)
+        self._extremes: dict[int, Extremes] = {}
+        """Extremes over all tables by pattern; a missing one is found again when asked for."""
+
+    @property
+    def files(self) -> int:
+        """Files known, summed over the patterns."""
+        return sum(totals.files for totals in self._totals)
+
+    # What events and looks found -----------------------------------------------------------------------------------
+
+    def fold(
+        self, directory: Directory, name: bytes, history: str, info: FileInfo | None, now: Instant, arrived_at: float
+    ) -> bool:
+        """Take in what events told of a name and what a look then found there; say whether anything changed.
+
+        ``history`` is what events told, in order. ``info`` is the truth after it: None when no file that counts is
+        there. Folding the same fact twice changes nothing. A file that came and went in the history alone was
+        never seen; it is taken for a regular file and counts as an arrival and a departure of no bytes.
+        ``arrived_at`` is when a new file arrived, on the steady clock.
+        """
+        if info is None and ARRIVED not in history:
+            return self._depart_everywhere(directory, name, now)
+        changed = False
+        for index in self.selection.patterns_of(name, directory.below):
+            changed |= self._replay(directory, name, index, history, gone=info is None, now=now)
+            if info is not None:
+                changed |= self._settle(directory, name, index, info, now, arrived_at)
+        return changed
+
+    def _replay(self, directory: Directory, name: bytes, index: int, history: str, *, gone: bool, now: Instant) -> bool:
+        """Count what events told, up to the arrival of the file that a look then found, if one did."""
+        table = directory.tables.get(index)
+        here = table is not None and name in table
+        unseen = changed = False
+        for step in history + (LEFT if gone else ""):
+            if step == ARRIVED and not here:
+                here = unseen = True
+            elif step == LEFT and here:
+                if unseen:
+                    self._count_arrival(directory, name, index, 0, now)
+                self._go(directory, name, index, now)
+                here, unseen, changed = False, False, True
+        return changed
+
+    def _settle(
+        self, directory: Directory, name: bytes, index: int, info: FileInfo, now: Instant, arrived_at: float
+    ) -> bool:
+        """Make one pattern agree with the file that the look found."""
+        table = directory.tables.get(index)
+        if table is not None and name in table:
+            return self._modify(directory, table, name, index, info)
+        self._count_arrival(directory, name, index, info.size_bytes, now)
+        self._add(directory, index, name, info, arrived_at)
+        return True
+
+    def baseline(self, directory: Directory, name: bytes, info: FileInfo, arrived_at: float, now: Instant) -> bool:
+        """Take in a file that was there at the start: it is no arrival. A known one is folded as ever."""
+        changed = False
+        for index in self.selection.patterns_of(name, directory.below):
+            table = directory.tables.get(index)
+            if table is not None and name in table:
+                changed |= self.fold(directory, name, "", info, now, arrived_at)
+            else:
+                self._add(directory, index, name, info, arrived_at)
+                changed = True
+        return changed
+
+    def drop(self, directory: Directory, now: Instant) -> bool:
+        """Let a directory and all below it depart; it is no longer part of the tree."""
+        if directory.parent is not None:
+            directory.parent.children.pop(directory.name, None)
+        changed = False
+        for part in directory.subtree():
+            part.alive = False
+            changed |= self.clear(part, now)
+        return changed
+
+    def clear(self, directory: Directory, now: Instant) -> bool:
+        """Let all files of one directory depart."""
+        for index, table in directory.tables.items():
+            totals = self._totals[index]
+            totals.files -= len(table)
+            totals.size_bytes -= table.size_bytes
+            totals.departures += len(table)
+            totals.departed_bytes += table.size_bytes
+            totals.last_departure_at = now.wall
+            self._observe_dwell(totals, [max(0.0, now.steady - arrived_at) for arrived_at in table.arrived_at()])
+            totals.tables.discard(table)
+            self._extremes.pop(index, None)
+            if self.tell is not None:
+                for name in table.names():
+                    record = table.get(name)
+                    self.tell(Happening.DEPARTURE, directory, name, index, record.size_bytes if record else 0)
+        emptied = bool(directory.tables)
+        directory.tables = {}
+        return emptied
+
+    # What they are made of -----------------------------------------------------------------------------------------
+
+    def _depart_everywhere(self, directory: Directory, name: bytes, now: Instant) -> bool:
+        changed = False
+        for index, table in tuple(directory.tables.items()):
+            if name in table:
+                self._go(directory, name, index, now)
+                changed = True
+        return changed
+
+    def _count_arrival(self, directory: Directory, name: bytes, index: int, size_bytes: int, now: Instant) -> None:
+        totals = self._totals[index]
+        totals.arrivals += 1
+        totals.arrived_bytes += size_bytes
+        totals.last_arrival_at = now.wall
+        if self.tell is not None:
+            self.tell(Happening.ARRIVAL, directory, name, index, size_bytes)
+
+    def _go(self, directory: Directory, name: bytes, index: int, now: Instant) -> None:
+        """Count a departure: of a file that is known, or of one that came and went unseen."""
+        totals = self._totals[index]
+        table = directory.tables.get(index)
+        if table is not None and name in table:
+            record = self._remove(directory, index, table, name)
+        else:
+            record = Record(0, 0.0, 0, now.steady)
+        totals.departures += 1
+        totals.departed_bytes += record.size_bytes
+        totals.last_departure_at = now.wall
+        self._observe_dwell(totals, [max(0.0, now.steady - record.arrived_at)])
+        if self.tell is not None:
+            self.tell(Happening.DEPARTURE, directory, name, index, record.size_bytes)
+
+    def _modify(self, directory: Directory, table: Table, name: bytes, index: int, info: FileInfo) -> bool:
+        grown_bytes = table.change(name, info)
+        if grown_bytes is None:
+            return False
+        totals = self._totals[index]
+        totals.modifications += 1
+        totals.size_bytes += grown_bytes
+        totals.arrived_bytes += max(0, grown_bytes)
+        totals.departed_bytes += max(0, -grown_bytes)
+        self._extremes.pop(index, None)
+        if self.tell is not None:
+            self.tell(Happening.MODIFICATION, directory, name, index, info.size_bytes)
+        return True
+
+    def _add(self, directory: Directory, index: int, name: bytes, info: FileInfo, arrived_at: float) -> None:
+        totals = self._totals[index]
+        table = directory.tables.get(index)
+        if table is None:
+            table = directory.tables[index] = Table()
+            totals.tables.add(table)
+        table.add(name, info, arrived_at)
+        totals.files += 1
+        totals.size_bytes += info.size_bytes
+        known = self._extremes.get(index)
+        if known is not None and (
+            not known.oldest_at <= info.modified_at <= known.newest_at or info.size_bytes > known.largest_bytes
+        ):
+            del self._extremes[index]
+
+    def _remove(self, directory: Directory, index: int, table: Table, name: bytes) -> Record:
+        totals = self._totals[index]
+        record = table.remove(name)
+        totals.files -= 1
+        totals.size_bytes -= record.size_bytes
+        if not len(table):
+            del directory.tables[index]
+            totals.tables.discard(table)
+        known = self._extremes.get(index)
+        if known is not None and (
+            record.modified_at in (known.oldest_at, known.newest_at) or record.size_bytes == known.largest_bytes
+        ):
+            del self._extremes[index]
+        return record
+
+    def _observe_dwell(self, totals: Totals, dwells_seconds: Iterable[float]) -> None:
+        """Count dwell times into buckets; many at once cost little more than their sum."""
+        ordered = sorted(dwells_seconds)
+        totals.dwell_sum_seconds += sum(ordered)
+        if len(ordered) == 1:
+            totals.dwell_counts[bisect_left(self._dwell_bounds_seconds, ordered[0])] += 1
+            return
+        below = 0
+        for bucket, bound in enumerate(self._dwell_bounds_seconds):
+            up_to = bisect_right(ordered, bound)
+            totals.dwell_counts[bucket] += up_to - below
+            below = up_to
+        totals.dwell_counts[-1] += len(ordered) - below
+
+    # What readers see ----------------------------------------------------------------------------------------------
+
+    def _extremes_of(self, index: int) -> Extremes | None:
+        if index not in self._extremes:
+            found: Extremes | None = None
+            for table in self._totals[index].tables:
+                extremes = table.extremes()
+                if extremes is not None:
+                    found = extremes.including(found)
+            if found is None:
+                return None
+            self._extremes[index] = found
+        return self._extremes[index]
+
+    def patterns(self) -> tuple[PatternSnapshot, ...]:
+        """Give the numbers of every pattern as they are now."""
+        return tuple(self._pattern(index) for index in range(len(self._totals)))
+
+    def _pattern(self, index: int) -> PatternSnapshot:
+        totals = self._totals[index]
+        extremes = self._extremes_of(index)
+        return PatternSnapshot(
+            pattern=self.selection.patterns[index],
+            files=totals.files,
+            size_bytes=totals.size_bytes,
+            oldest_modified_at=extremes.oldest_at if extremes else None,
+            newest_modified_at=extremes.newest_at if extremes else None,
+            largest_bytes=extremes.largest_bytes if extremes else None,
+            flow=FlowSnapshot(
+                arrivals=totals.arrivals,
+                departures=totals.departures,
+                modifications=totals.modifications,
+                arrived_bytes=totals.arrived_bytes,
+                departed_bytes=totals.departed_bytes,
+                last_arrival_at=totals.last_arrival_at,
+                last_departure_at=totals.last_departure_at,
+                dwell=DwellSnapshot(self._dwell_bounds_seconds, tuple(totals.dwell_counts), totals.dwell_sum_seconds),
+            ),
+        )

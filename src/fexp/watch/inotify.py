@@ -1,0 +1,194 @@
+"""The Linux source: a tap on watchdog's ``InotifyFD`` that takes the kernel's queue in whole batches.
+
+watchdog's own reading (one object and several calls an event) loses events in a burst and holds moves back for half a
+second. The tap only moves bytes; they are read where the state is. What it leans on in watchdog is pinned by
+``tests/watch/test_watchdog_pins.py``. The rules of inotify itself: inotify(7).
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+import termios
+from typing import TYPE_CHECKING
+
+from watchdog.observers.inotify_c import InotifyConstants as In
+from watchdog.observers.inotify_c import InotifyFD, Mask, WatchDescriptor, inotify_add_watch, inotify_rm_watch
+
+from fexp.model import (
+    ARRIVED,
+    CHANGED,
+    DIRECTORY_ARRIVED,
+    DIRECTORY_CHANGED,
+    DIRECTORY_LEFT,
+    ITSELF,
+    LEFT,
+    OVERFLOW,
+    Backend,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fexp.state import Directory
+    from fexp.watch import Deliver, Hint
+
+_READ_BYTES = 1 << 20
+_HEADER = struct.Struct("iIII")
+
+_EVENTS = (
+    In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE
+    | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR | In.IN_EXCL_UNLINK
+)  # fmt: skip
+_SELF_EVENTS = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNORED
+
+
+class _Tap(InotifyFD):
+    """watchdog's reader thread with its parsing left out."""
+
+    def __init__(self, deliver: Callable[[bytes], None]) -> None:
+        super().__init__()
+        os.set_inheritable(self._inotify_fd, False)
+        self._deliver = deliver
+        self.holding = False
+        """True from before events are read until after they are delivered."""
+
+    def run(self) -> None:
+        while self.should_keep_running():
+            events = self._read_event_buffer(_READ_BYTES)
+            if events:
+                self._deliver(events)
+            self.holding = False
+
+    def _check_inotify_fd(self) -> bool:
+        self.holding = readable = super()._check_inotify_fd()
+        return readable
+
+    @property
+    def descriptor(self) -> int:
+        return self._inotify_fd
+
+
+class InotifySource:
+    """One inotify instance for all folders, and a map from its watch descriptors to directories.
+
+    Raises OSError (EMFILE) when the user has no inotify instance left.
+    """
+
+    backend = Backend.INOTIFY
+    per_directory = True
+    departures_are_facts = True
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._tap = _Tap(lambda events: deliver(self, events))
+        self._watched: dict[int, list[Directory]] = {}
+        """Several where folders overlap: an inode has one descriptor."""
+        self._letters: dict[int, str | None] = {}
+        """The hint's letter by event mask."""
+        self._tap.start()
+
+    def arm(self, directory: Directory) -> bool:
+        """See ``Source.arm``. A subdirectory that is a symlink is not followed; the folder itself may be one."""
+        mask = _EVENTS if directory.parent is None else _EVENTS | In.IN_DONT_FOLLOW
+        descriptor = inotify_add_watch(self._tap.descriptor, directory.path, Mask(mask))
+        if descriptor == -1:
+            number = ctypes.get_errno()
+            if directory.watch is not None:
+                self.disarm(directory)
+            raise OSError(number, os.strerror(number), directory.path)
+        if directory.watch == descriptor:
+            return False
+        if directory.watch is not None:
+            self.disarm(directory)
+        self._watched.setdefault(descriptor, []).append(directory)
+        directory.watch = descriptor
+        return True
+
+    def disarm(self, directory: Directory) -> None:
+        """See ``Source.disarm``."""
+        descriptor, directory.watch = directory.watch, None
+        if descriptor is None:
+            return
+        others = self._watched.get(descriptor, [])
+        if directory in others:
+            others.remove(directory)
+        if not others and self._watched.pop(descriptor, None) is not None:
+            inotify_rm_watch(self._tap.descriptor, WatchDescriptor(descriptor))
+
+    def watching(self, directory: Directory) -> bool:
+        """See ``Source.watching``."""
+        return directory.watch is not None
+
+    def hints(self, delivered: object) -> Iterator[Hint]:
+        """See ``Source.hints``. Watches may change while it is read: what follows is read by the new ones."""
+        assert isinstance(delivered, bytes)
+        unpack, watched, letters = _HEADER.unpack_from, self._watched, self._letters
+        start, end = 0, len(delivered)
+        while start < end:
+            descriptor, mask, _cookie, length = unpack(delivered, start)
+            start += 16 + length
+            directories = watched.get(descriptor)
+            if directories is None:
+                if mask & In.IN_Q_OVERFLOW:
+                    yield None, b"", OVERFLOW
+                continue
+            letter = letters.get(mask)
+            if letter is None:
+                letter = letters[mask] = _letter(mask)
+            if letter is ITSELF:
+                if mask & In.IN_IGNORED:
+                    del watched[descriptor]
+                    for directory in directories:
+                        directory.watch = None
+                for directory in tuple(directories):
+                    yield directory, b"", ITSELF
+                continue
+            name = delivered[start - length : start].rstrip(b"\0")
+            if not name:
+                letter = DIRECTORY_CHANGED
+            if len(directories) == 1:
+                yield directories[0], name, letter
+            else:
+                for directory in tuple(directories):
+                    yield directory, name, letter
+
+    def drained(self) -> bool:
+        """See ``Source.drained``."""
+        waiting_bytes = array.array("i", [0])
+        try:
+            fcntl.ioctl(self._tap.descriptor, termios.FIONREAD, waiting_bytes)
+        except OSError:
+            return True
+        return waiting_bytes[0] == 0 and not self._tap.holding
+
+    def alive(self) -> bool:
+        """See ``Source.alive``."""
+        return self._tap.is_alive()
+
+    def close(self) -> None:
+        """See ``Source.close``."""
+        self._tap.stop()
+        self._tap.join()
+        self._watched.clear()
+
+
+def _letter(mask: int) -> str:
+    if mask & _SELF_EVENTS:
+        return ITSELF
+    arrived, left, changed = (
+        (DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED) if mask & In.IN_ISDIR else (ARRIVED, LEFT, CHANGED)
+    )
+    if mask & (In.IN_CREATE | In.IN_MOVED_TO):
+        return arrived
+    if mask & (In.IN_DELETE | In.IN_MOVED_FROM):
+        return left
+    return changed
+
+
+def limits_reached(error: OSError) -> bool:
+    """Say whether a watch failed because the user has no watches or instances left."""
+    return error.errno in (errno.ENOSPC, errno.EMFILE)
