@@ -174,6 +174,8 @@ class Engine:
         self._jobs: deque[_Job] = deque()
         self._dirty = False
         self._stopping = False
+        self._turns = 0
+        self._turns_told = -1
         self._pulse_at = float("-inf")
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._listener: Listener | None = None
@@ -246,10 +248,17 @@ class Engine:
         reasons.extend(f"the {source.backend} watcher is dead" for source in self._sources if not source.alive())
         return reasons
 
+    def has_turned(self) -> bool:
+        """Say whether the engine's loop has turned since the last call: the proof that it works."""
+        turned = self._turns != self._turns_told
+        self._turns_told = self._turns
+        return turned
+
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stopping:
+            self._turns += 1
             self._take(self._patience_seconds())
             self._work()
             self._keep_time()

@@ -103,20 +103,21 @@ def list_directory(path: bytes, below: bytes, selection: Selection) -> Listing:
     return Listing(files, subdirectories, faults)
 
 
-def walk(path: bytes, selection: Selection) -> Iterator[Listing]:
-    """List a folder and everything below it that is entered. Raises OSError only for the folder itself.
+def walk(path: bytes, selection: Selection) -> Iterator[tuple[bytes, Listing]]:
+    """List a folder and everything below it that is entered, each with its path below the folder.
 
-    A subdirectory that cannot be read gives a listing with nothing but the fault.
+    Raises OSError only for the folder itself; a subdirectory that cannot be read gives a listing with the fault alone.
     """
-    yield (first := list_directory(path, b"", selection))
-    stack = [(name, name + b"/") for name in first.subdirectories]
+    prefix = path if path.endswith(b"/") else path + b"/"
+    first = list_directory(path, b"", selection)
+    yield b"", first
+    stack = [name + b"/" for name in first.subdirectories]
     while stack:
-        relative, below = stack.pop()
+        below = stack.pop()
         try:
-            listing = list_directory(os.path.join(path, relative), below, selection)
+            listing = list_directory(prefix + below, below, selection)
         except OSError as error:
             fault = fault_of(error)
-            yield Listing([], [], Counter([fault] if fault else ()))
-            continue
-        yield listing
-        stack.extend((below + name, below + name + b"/") for name in listing.subdirectories)
+            listing = Listing([], [], Counter([fault] if fault else ()))
+        yield below, listing
+        stack.extend(below + name + b"/" for name in listing.subdirectories)

@@ -1,0 +1,270 @@
+"""What each command does: options become settings, settings become work. Heavy parts are imported by who needs them."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fexp.cli.options import (
+    CronOptions,
+    GatewayOptions,
+    PushOptions,
+    ScanOptions,
+    SelectionOptions,
+    WatchOptions,
+    WriteOptions,
+    takes,
+)
+from fexp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fexp.engine import EngineSettings, Folder
+    from fexp.model import Snapshot
+    from fexp.outputs import Output
+    from fexp.outputs.endpoint import Endpoint
+    from fexp.outputs.gateway import GatewayOutput
+
+_EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
+
+app = typer.Typer(
+    name="fexp",
+    help="Watch folders and tell Prometheus what waits in them, at once.",
+    epilog="Example: [bold]fexp watch /data --ext txt[/bold], then look at http://127.0.0.1:9877",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer gives the flag's value so
+    if wanted:
+        from fexp import __version__
+
+        print(f"fexp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _fexp(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Watch folders and tell Prometheus what waits in them, at once."""
+
+
+@app.command(epilog=_EPILOG)
+@takes(SelectionOptions, WatchOptions, GatewayOptions)
+def watch(folders: list[str], selection: SelectionOptions, options: WatchOptions, gateway: GatewayOptions) -> None:
+    """Follow folders for ever and feed every output that is asked for.
+
+    With none asked for, it serves http://127.0.0.1:9877/metrics. Stop it with Ctrl-C or SIGTERM.
+    """
+    from fexp.cli.logs import set_up_logging
+    from fexp.daemon import Daemon, WatchSettings
+    from fexp.outputs.http import parse_listen
+    from fexp.settings import parse_duration
+
+    set_up_logging(options.log_level)
+    outputs: list[Output] = []
+    if options.textfile is not None:
+        outputs.append(_textfile(options.textfile, options.textfile_mode))
+    if options.gateway is not None:
+        outputs.append(_gateway(options.gateway, gateway, selection))
+    if options.remote_write is not None:
+        outputs.append(_remote_write(options.remote_write, gateway))
+    listens = [parse_listen(text) for text in options.listen]
+    if not outputs and not listens:
+        listens = [parse_listen("127.0.0.1:9877")]
+    if options.web_config is not None and not listens:
+        raise SettingsError("--web-config says how to serve, but nothing is served: add --listen")
+    Daemon(
+        WatchSettings(
+            folders=_folders(folders, selection),
+            engine=_engine_settings(options),
+            outputs=tuple(outputs),
+            listens=tuple(listens),
+            web_config=options.web_config,
+            heartbeat_seconds=parse_duration("--heartbeat", options.heartbeat),
+            min_interval_seconds=parse_duration("--min-interval", options.min_interval, zero=True),
+            keep_on_exit=options.keep_on_exit,
+        )
+    ).run()
+
+
+@app.command(epilog=_EPILOG)
+@takes(SelectionOptions, PushOptions, GatewayOptions, CronOptions, folders_required=False)
+def push(
+    folders: list[str], selection: SelectionOptions, options: PushOptions, gateway: GatewayOptions, cron: CronOptions
+) -> int:
+    """Look once, push to a Pushgateway, exit: for cron.
+
+    Prints nothing when all went well; else one line, and the exit status is 1.
+    """
+    from fexp.metrics import FexpCollector
+    from fexp.settings import parse_duration
+
+    output = _gateway(options.gateway, gateway, selection)
+    if options.delete or options.expire is not None:
+        if folders:
+            raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
+        if options.delete:
+            output.retract()
+        if options.expire is not None:
+            output.expire(parse_duration("--expire", options.expire))
+        return 0
+    chosen = _folders(folders, selection)
+    _splay(cron)
+    snapshot, status = _look(chosen)
+    output.publish(FexpCollector(lambda: snapshot))
+    return status
+
+
+@app.command(epilog=_EPILOG)
+@takes(SelectionOptions, WriteOptions, CronOptions)
+def write(folders: list[str], selection: SelectionOptions, options: WriteOptions, cron: CronOptions) -> int:
+    """Look once, write a file for node_exporter's textfile collector, exit: for cron.
+
+    Prints nothing when all went well; else one line, and the exit status is 1.
+    """
+    from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
+
+    if options.textfile is None:
+        raise SettingsError("--textfile FILE.prom is missing: name a file in node_exporter's textfile directory")
+    output = _textfile(options.textfile, options.textfile_mode)
+    chosen = _folders(folders, selection)
+    _splay(cron)
+    snapshot, status = _look(chosen)
+    output.publish(FexpCollector(lambda: snapshot, TEXTFILE_SCOPES))
+    return status
+
+
+@app.command(epilog=_EPILOG)
+@takes(SelectionOptions, ScanOptions)
+def scan(folders: list[str], selection: SelectionOptions, options: ScanOptions) -> int:
+    """Look once and print what is there: for people."""
+    from fexp.cli.printing import FORMATS
+
+    name = options.format or ("table" if sys.stdout.isatty() else "prom")
+    if name not in FORMATS:
+        raise SettingsError(f"--format {name!r} is not known: {', '.join(FORMATS)}")
+    snapshot, status = _look(_folders(folders, selection))
+    FORMATS[name](snapshot)
+    return status
+
+
+def _folders(paths: list[str], options: SelectionOptions) -> tuple[Folder, ...]:
+    from fexp.settings import build_folders, parse_labels
+
+    if not paths:
+        raise SettingsError("FOLDER is missing: name at least one folder to look at")
+    return build_folders(
+        paths,
+        extensions=options.ext,
+        matches=options.match,
+        excludes=options.exclude,
+        recursive=options.recursive,
+        max_depth=options.max_depth,
+        hidden=options.hidden,
+        follow_symlinks=options.follow_symlinks,
+        ignore_case=options.ignore_case,
+        labels=parse_labels(options.label),
+    )
+
+
+def _look(folders: tuple[Folder, ...]) -> tuple[Snapshot, int]:
+    """Look at the folders; tell each that cannot be read in one line. Give the numbers and the exit status."""
+    from fexp.oneshot import look_at_all
+
+    snapshot, problems = look_at_all(folders)
+    for problem in problems:
+        print(f"fexp: {problem}", file=sys.stderr)
+    return snapshot, 1 if problems else 0
+
+
+def _splay(options: CronOptions) -> None:
+    from threading import Event
+
+    from fexp.settings import parse_duration
+
+    longest_seconds = parse_duration("--splay", options.splay, zero=True)
+    if longest_seconds:
+        Event().wait(random.uniform(0, longest_seconds))  # noqa: S311  # spreads load, keeps no secret
+
+
+def _engine_settings(options: WatchOptions) -> EngineSettings:
+    from fexp.engine import EngineSettings
+    from fexp.model import Backend
+    from fexp.settings import parse_buckets, parse_duration
+    from fexp.state import DEFAULT_DWELL_BOUNDS_SECONDS
+
+    if options.backend != "auto" and options.backend not in set(Backend):
+        raise SettingsError(f"--backend {options.backend!r} is not known: auto, {', '.join(Backend)}")
+    return EngineSettings(
+        backend=None if options.backend == "auto" else Backend(options.backend),
+        rescan_seconds=parse_duration("--rescan", options.rescan),
+        poll_interval_seconds=parse_duration("--poll-interval", options.poll_interval),
+        dwell_bounds_seconds=(
+            parse_buckets("--dwell-buckets", options.dwell_buckets)
+            if options.dwell_buckets
+            else DEFAULT_DWELL_BOUNDS_SECONDS
+        ),
+    )
+
+
+def _textfile(path: str, mode: str) -> Output:
+    from fexp.outputs.textfile import TextfileOutput
+
+    try:
+        bits = int(mode, 8)
+    except ValueError:
+        raise SettingsError(f"--textfile-mode {mode!r} is no file mode: write it in octal, such as 0644") from None
+    output = TextfileOutput(path, mode=bits)
+    output.check()
+    return output
+
+
+def _gateway(url: str, options: GatewayOptions, selection: SelectionOptions) -> GatewayOutput:
+    from fexp.outputs.gateway import GatewayOutput, GatewaySettings
+    from fexp.settings import OWN_LABELS, parse_labels
+
+    settings = GatewaySettings.parse(
+        _endpoint(url, "--gateway", options),
+        job=options.job,
+        instance=options.instance,
+        grouping=options.grouping,
+        mode=options.gateway_mode,
+        metric_labels=(*OWN_LABELS, *parse_labels(selection.label)),
+    )
+    output = GatewayOutput(settings)
+    output.check()
+    return output
+
+
+def _endpoint(url: str, option: str, options: GatewayOptions) -> Endpoint:
+    from fexp.outputs.endpoint import Endpoint
+    from fexp.settings import parse_duration
+
+    return Endpoint(
+        url,
+        option=option,
+        user=options.gateway_user,
+        password=os.environ.get("FEXP_GATEWAY_PASSWORD"),
+        password_file=options.gateway_password_file,
+        token=os.environ.get("FEXP_GATEWAY_TOKEN"),
+        token_file=options.gateway_token_file,
+        ca_file=options.gateway_ca_file,
+        cert_file=options.gateway_cert_file,
+        key_file=options.gateway_key_file,
+        insecure=options.insecure,
+        gzip=options.gateway_gzip,
+        deadline_seconds=parse_duration("--gateway-deadline", options.gateway_deadline),
+    )
+
+
+def _remote_write(url: str, options: GatewayOptions) -> Output:
+    raise SettingsError(f"--remote-write {url}: not wired up")

@@ -1,0 +1,43 @@
+"""Log lines as the Prometheus world writes them: logfmt on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+
+from fexp.errors import SettingsError
+
+_LEVELS = ("debug", "info", "warning", "error")
+_PLAIN = re.compile(r"[^\s\"=\\]+")
+
+
+class _Logfmt(logging.Formatter):
+    def __init__(self, *, with_time: bool) -> None:
+        super().__init__()
+        self._with_time = with_time
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + self.formatException(record.exc_info)
+        shown = message if _PLAIN.fullmatch(message) else json.dumps(message, ensure_ascii=False)
+        line = f"level={record.levelname.lower()} msg={shown}"
+        if self._with_time:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            line = f"ts={stamp}.{int(record.msecs):03d}Z {line}"
+        return line
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error; the journal has times of its own."""
+    if level not in _LEVELS:
+        raise SettingsError(f"--log-level {level!r} is not known: {', '.join(_LEVELS)}")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Logfmt(with_time="JOURNAL_STREAM" not in os.environ))
+    logger = logging.getLogger("fexp")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(level.upper())

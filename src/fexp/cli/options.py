@@ -1,0 +1,221 @@
+"""The options, declared once and shared by the commands that take them.
+
+A field is an option: its name gives ``--name`` and the environment variable ``FEXP_NAME``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Result = TypeVar("_Result")
+
+_COUNTS = "What counts"
+_WHERE = "Where the numbers go"
+_GATEWAY = "Pushgateway"
+_HOW = "How it watches"
+
+
+def _option(help_text: str, panel: str, *names: str, metavar: str | None = None) -> Any:  # typer's own type
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, metavar=metavar, show_envvar=False)
+
+
+@dataclass
+class SelectionOptions:
+    """Which files count."""
+
+    ext: Annotated[
+        list[str], _option("Count files with this extension, with or without the dot; repeatable.", _COUNTS, metavar="EXT")
+    ] = field(default_factory=list)
+    match: Annotated[
+        list[str], _option("Count files whose name matches this glob; repeatable.", _COUNTS, metavar="GLOB")
+    ] = field(default_factory=list)
+    exclude: Annotated[
+        list[str],
+        _option("Leave out a name, or with a / a path below the folder; repeatable.", _COUNTS, metavar="GLOB"),
+    ] = field(default_factory=list)
+    recursive: Annotated[bool, _option("Look into subfolders too.", _COUNTS, "--recursive", "-r")] = False
+    max_depth: Annotated[
+        int | None, _option("How deep -r goes; 1 is the folder itself.", _COUNTS, metavar="N")
+    ] = None
+    hidden: Annotated[bool, _option("Count hidden names and enter hidden folders.", _COUNTS, "--hidden")] = False
+    follow_symlinks: Annotated[
+        bool, _option("Count a symlink to a file by its target.", _COUNTS, "--follow-symlinks")
+    ] = False
+    ignore_case: Annotated[
+        bool, _option("TXT is txt.", _COUNTS, "--ignore-case")
+    ] = False
+    label: Annotated[
+        list[str], _option("Add a label to every folder series; repeatable.", _COUNTS, metavar="NAME=VALUE")
+    ] = field(default_factory=list)
+
+
+@dataclass
+class GatewayOptions:
+    """How a Pushgateway, or what takes remote write, is reached."""
+
+    job: Annotated[str, _option("The job in the group's key.", _GATEWAY, metavar="NAME")] = "fexp"
+    instance: Annotated[
+        str | None, _option("The instance in the group's key; the host name if not given.", _GATEWAY, metavar="NAME")
+    ] = None
+    grouping: Annotated[
+        list[str], _option("Add a label to the group's key; repeatable.", _GATEWAY, metavar="NAME=VALUE")
+    ] = field(default_factory=list)
+    gateway_mode: Annotated[
+        str, _option("pushgateway, or import to POST to exactly the URL given.", _GATEWAY, metavar="MODE")
+    ] = "pushgateway"
+    gateway_user: Annotated[
+        str | None, _option("User for basic authentication.", _GATEWAY, metavar="NAME")
+    ] = None
+    gateway_password_file: Annotated[
+        str | None, _option("File with its password; or set FEXP_GATEWAY_PASSWORD.", _GATEWAY, metavar="FILE")
+    ] = None
+    gateway_token_file: Annotated[
+        str | None, _option("File with a bearer token; or set FEXP_GATEWAY_TOKEN.", _GATEWAY, metavar="FILE")
+    ] = None
+    gateway_ca_file: Annotated[
+        str | None, _option("Certificates that sign the other side's.", _GATEWAY, metavar="FILE")
+    ] = None
+    gateway_cert_file: Annotated[str | None, _option("Client certificate.", _GATEWAY, metavar="FILE")] = None
+    gateway_key_file: Annotated[str | None, _option("Its key.", _GATEWAY, metavar="FILE")] = None
+    gateway_gzip: Annotated[bool, _option("Compress what is sent.", _GATEWAY, "--gateway-gzip")] = False
+    gateway_deadline: Annotated[
+        str, _option("All of one push, with its retries.", _GATEWAY, metavar="DURATION")
+    ] = "10s"
+    insecure: Annotated[
+        bool, _option("Send credentials over plain http to another machine all the same.", _GATEWAY, "--insecure")
+    ] = False
+
+
+@dataclass
+class WatchOptions:
+    """Outputs and engine of ``watch``."""
+
+    listen: Annotated[
+        list[str],
+        _option(
+            "Serve /metrics on :9877, 127.0.0.1:9877, [::1]:9877, unix:PATH or systemd; repeatable.",
+            _WHERE, "--listen", "--web.listen-address", metavar="ADDR",
+        ),
+    ] = field(default_factory=list)  # fmt: skip
+    web_config: Annotated[
+        str | None,
+        _option("TLS and users of the server, as exporter-toolkit reads it.", _WHERE, "--web-config", "--web.config.file", metavar="FILE"),
+    ] = None
+    textfile: Annotated[
+        str | None, _option("Keep a file for node_exporter's textfile collector.", _WHERE, metavar="FILE.prom")
+    ] = None
+    textfile_mode: Annotated[str, _option("The file's mode.", _WHERE, metavar="MODE")] = "0644"
+    gateway: Annotated[str | None, _option("Keep a group on a Pushgateway.", _WHERE, metavar="URL")] = None
+    remote_write: Annotated[
+        str | None, _option("Write to Prometheus, VictoriaMetrics, Mimir, Thanos.", _WHERE, metavar="URL")
+    ] = None
+    heartbeat: Annotated[
+        str, _option("Deliver this often even when nothing changed.", _WHERE, metavar="DURATION")
+    ] = "60s"
+    min_interval: Annotated[str, _option("Deliver no more often.", _WHERE, metavar="DURATION")] = "1s"
+    keep_on_exit: Annotated[
+        bool, _option("Leave the file and the group behind on a clean stop.", _WHERE, "--keep-on-exit")
+    ] = False
+    backend: Annotated[
+        str, _option("auto, inotify, observer or polling.", _HOW, metavar="NAME")
+    ] = "auto"
+    rescan: Annotated[str, _option("Look at everything this often, whatever events told.", _HOW, metavar="DURATION")] = "5m"
+    poll_interval: Annotated[
+        str, _option("Look this often at what gives no events.", _HOW, metavar="DURATION")
+    ] = "5s"
+    dwell_buckets: Annotated[
+        str | None, _option("Bounds of fexp_dwell_seconds, such as 1s,1m,1h,1d.", _HOW, metavar="LIST")
+    ] = None
+    log_level: Annotated[str, _option("debug, info, warning or error.", _HOW, metavar="LEVEL")] = "info"
+
+
+@dataclass
+class PushOptions:
+    """What only ``push`` takes."""
+
+    gateway: Annotated[str, _option("The Pushgateway.", _GATEWAY, metavar="URL")] = "http://127.0.0.1:9091"
+    delete: Annotated[bool, _option("Delete the group instead; FOLDER is not needed.", _GATEWAY, "--delete")] = False
+    expire: Annotated[
+        str | None,
+        _option("Delete this job's groups that nobody pushed for so long; FOLDER is not needed.", _GATEWAY, metavar="DURATION"),
+    ] = None
+
+
+@dataclass
+class WriteOptions:
+    """What only ``write`` takes."""
+
+    textfile: Annotated[
+        str | None, _option("The file for node_exporter's textfile collector.", _WHERE, metavar="FILE.prom")
+    ] = None
+    textfile_mode: Annotated[str, _option("The file's mode.", _WHERE, metavar="MODE")] = "0644"
+
+
+@dataclass
+class CronOptions:
+    """What one-shots from cron take."""
+
+    splay: Annotated[
+        str, _option("Wait a random while up to this long first, so that a fleet does not push at once.", _HOW, metavar="DURATION")
+    ] = "0"
+
+
+@dataclass
+class ScanOptions:
+    """What only ``scan`` takes."""
+
+    format: Annotated[
+        str | None, _option("table, prom, openmetrics or json; table on a terminal, else prom.", _WHERE, metavar="FORMAT")
+    ] = None
+
+
+def takes(*groups: Any, folders_required: bool = True) -> Callable[[Callable[..., _Result]], Callable[..., _Result]]:
+    """Give a command FOLDER arguments and the options of the groups; it is called with the folders and one of each."""
+
+    def decorate(command: Callable[..., _Result]) -> Callable[..., _Result]:
+        def run(folders: list[str] | None = None, **values: Any) -> _Result:
+            return command(
+                list(folders or ()),
+                *(group(**{f.name: values[f.name] for f in fields(group)}) for group in groups),
+            )
+
+        parameters = [_folder_parameter(required=folders_required)]
+        for group in groups:
+            parameters.extend(_parameters(group))
+        run.__name__ = command.__name__
+        run.__doc__ = command.__doc__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the signature
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def _folder_parameter(*, required: bool) -> inspect.Parameter:
+    argument = typer.Argument(metavar="FOLDER", help="A folder to look at, or a file in it.", show_default=False)
+    return inspect.Parameter(
+        "folders",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        annotation=Annotated[list[str] if required else list[str] | None, argument],
+        default=inspect.Parameter.empty if required else None,
+    )
+
+
+def _parameters(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    parameters = []
+    for option in fields(group):
+        annotation = hints[option.name]
+        annotation.__metadata__[0].envvar = f"FEXP_{option.name.upper()}"
+        default = option.default_factory() if option.default_factory is not MISSING else option.default
+        parameters.append(
+            inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        )
+    return parameters

@@ -1,0 +1,113 @@
+"""What ``fexp scan`` prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fexp.model import PatternSnapshot, Snapshot
+
+_BINARY_STEP = 1024
+
+
+def human_bytes(size_bytes: float) -> str:
+    """Write a size as people read it: ``1.5 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size_bytes < _BINARY_STEP:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= _BINARY_STEP
+    return f"{size_bytes:.1f} PiB"
+
+
+def human_age(seconds: float) -> str:
+    """Write an age as people read it: ``3d 4h``. A time in the future is ``-5m``."""
+    sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
+    parts: list[str] = []
+    for unit, length_seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length_seconds)
+        if count or parts or unit == "s":
+            parts.append(f"{count:.0f}{unit}")
+    return sign + " ".join(parts[:2])
+
+
+def print_table(snapshot: Snapshot) -> None:
+    """Print a table for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("FOLDER", "PATTERN"):
+        table.add_column(title, overflow="fold")
+    for title in ("FILES", "SIZE", "OLDEST", "NEWEST", "LARGEST"):
+        table.add_column(title, justify="right", no_wrap=True)
+    now = time.time()
+    for folder in snapshot.folders:
+        for pattern in folder.patterns:
+            cells = _cells(pattern, now) if folder.up else ["cannot be read", "", "", "", ""]
+            table.add_row(Text(_one_line(folder.folder)), Text(_one_line(pattern.pattern)), *cells)
+    Console().print(table)
+
+
+def _one_line(name: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _cells(pattern: PatternSnapshot, now: float) -> list[str]:
+    def age(modified_at: float | None) -> str:
+        return "-" if modified_at is None else human_age(now - modified_at)
+
+    largest = "-" if pattern.largest_bytes is None else human_bytes(pattern.largest_bytes)
+    return [
+        f"{pattern.files:,}",
+        human_bytes(pattern.size_bytes),
+        age(pattern.oldest_modified_at),
+        age(pattern.newest_modified_at),
+        largest,
+    ]
+
+
+def print_prom(snapshot: Snapshot) -> None:
+    """Print what a textfile would hold."""
+    from fexp.outputs.text import render_text
+
+    sys.stdout.buffer.write(render_text(FexpCollector(lambda: snapshot, TEXTFILE_SCOPES)))
+
+
+def print_openmetrics(snapshot: Snapshot) -> None:
+    """Print OpenMetrics 1.0.0."""
+    from prometheus_client.openmetrics.exposition import generate_latest
+
+    text: bytes = generate_latest(FexpCollector(lambda: snapshot, TEXTFILE_SCOPES))  # type: ignore[no-untyped-call]
+    sys.stdout.buffer.write(text)
+
+
+def print_json(snapshot: Snapshot) -> None:
+    """Print the numbers as JSON."""
+    folders = []
+    for folder in snapshot.folders:
+        patterns = [asdict(pattern) for pattern in folder.patterns] if folder.up else []
+        for pattern in patterns:
+            del pattern["flow"]
+        folders.append(
+            {"folder": folder.folder, "up": folder.up, "labels": dict(folder.labels), "patterns": patterns,
+             "errors": dict(folder.faults)}
+        )  # fmt: skip
+    json.dump({"folders": folders}, sys.stdout, indent=2)
+    print()
+
+
+FORMATS: dict[str, Callable[[Snapshot], None]] = {
+    "table": print_table,
+    "prom": print_prom,
+    "openmetrics": print_openmetrics,
+    "json": print_json,
+}

@@ -1,0 +1,223 @@
+"""``fexp watch``: joins the engine with the outputs and runs until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from fexp import __version__
+from fexp import clock as clocks
+from fexp.engine import Engine, EngineSettings, Folder
+from fexp.metrics import CATALOGUE, TEXTFILE_SCOPES, FexpCollector
+from fexp.model import Reason
+from fexp.outputs.http import HttpServer
+from fexp.outputs.publisher import Publisher
+from fexp.systemd import Notifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import FrameType
+
+    from fexp.clock import Clock
+    from fexp.model import FolderStatus, Snapshot
+    from fexp.outputs import Output
+    from fexp.outputs.http import Listen
+
+_log = logging.getLogger("fexp")
+
+_TICK_SECONDS = 1.0
+"""How often systemd is told how it goes."""
+_START_TICK_SECONDS = 0.02
+_EXTENSION_SECONDS = 30.0
+"""What systemd is asked for while the first look goes on."""
+
+
+class _Command(Enum):
+    """What a signal asks for."""
+
+    STOP = auto()
+    RELOAD = auto()
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """Everything ``fexp watch`` was asked for."""
+
+    folders: tuple[Folder, ...]
+    engine: EngineSettings
+    outputs: tuple[Output, ...] = ()
+    listens: tuple[Listen, ...] = ()
+    web_config: str | None = None
+    heartbeat_seconds: float = 60.0
+    min_interval_seconds: float = 1.0
+    keep_on_exit: bool = False
+
+
+class Daemon:
+    """A watching fexp. It is what the HTTP server serves."""
+
+    def __init__(self, settings: WatchSettings, *, clock: Clock = clocks.now) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._started_at = clock().wall
+        self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
+        self._notifier = Notifier.from_environment(os.environ)
+        self._publishers = [
+            Publisher(
+                output,
+                FexpCollector(self.snapshot, TEXTFILE_SCOPES) if output.name == "textfile" else FexpCollector(self.snapshot),
+                heartbeat_seconds=settings.heartbeat_seconds,
+                min_interval_seconds=settings.min_interval_seconds,
+            )
+            for output in settings.outputs
+        ]
+        self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
+        self._http = HttpServer(settings.listens, self, web_config=settings.web_config) if settings.listens else None
+        self._following = False
+
+    def run(self) -> None:
+        """Watch until a signal says stop. Raises SettingsError when an address cannot be listened on."""
+        if self._http is not None:
+            self._http.open()
+        with self._signals():
+            self._start()
+            try:
+                self._watch_over()
+            finally:
+                self._end()
+
+    def _start(self) -> None:
+        if self._http is not None:
+            self._http.start()
+            for address in self._http.addresses:
+                _log.info("listening on %s", address)
+        self._engine.start()
+        for publisher in self._publishers:
+            publisher.start()
+
+    def _watch_over(self) -> None:
+        """Obey signals and keep systemd told; everything else has a thread of its own."""
+        ready = False
+        tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
+        while (command := self._next_command(tick_seconds if ready else _START_TICK_SECONDS)) is not _Command.STOP:
+            if command is _Command.RELOAD:
+                self.reload()
+            self._follow()
+            if not ready and not self._engine.unready():
+                ready = True
+                self._notifier.ready(self._status())
+                _log.info("ready: %s", self._status())
+            if self._notifier.address is not None:
+                self._tell_systemd(ready=ready)
+
+    def _next_command(self, patience_seconds: float) -> _Command | None:
+        try:
+            return self._commands.get(timeout=patience_seconds)
+        except queue.Empty:
+            return None
+
+    def _tell_systemd(self, *, ready: bool) -> None:
+        unready = self._engine.unready()
+        self._notifier.status(unready[0] if unready else self._status())
+        if not ready:
+            self._notifier.extend_timeout(_EXTENSION_SECONDS)
+        if self._engine.has_turned():
+            self._notifier.watchdog()
+
+    def _end(self) -> None:
+        self._notifier.stopping()
+        self._engine.stop()
+        for publisher in self._publishers:
+            publisher.stop(retract=not self._settings.keep_on_exit)
+        if self._http is not None:
+            self._http.stop()
+
+    def _announce(self) -> None:
+        for publisher in self._publishers:
+            publisher.announce()
+
+    def _follow(self) -> None:
+        """Have the engine tell file events only while somebody listens."""
+        wanted = self._http is not None and self._http.events.wanted
+        if wanted != self._following:
+            self._following = wanted
+            self._engine.follow(self._http.events.publish if wanted and self._http else None)
+
+    def _status(self) -> str:
+        snapshot = self.snapshot()
+        files = sum(pattern.files for folder in snapshot.folders if folder.up for pattern in folder.patterns)
+        up = sum(folder.up for folder in snapshot.folders)
+        return f"{files} files in {up} of {len(snapshot.folders)} folders"
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def obey(command: _Command) -> Callable[[int, FrameType | None], None]:
+            return lambda _number, _frame: self._commands.put(command)  # a SimpleQueue may be put to at any moment
+
+        handlers = {
+            signal.SIGTERM: obey(_Command.STOP),
+            signal.SIGINT: obey(_Command.STOP),
+            signal.SIGHUP: obey(_Command.RELOAD),
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    # What the HTTP server serves -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Give the numbers of the folders and of the outputs as they are now."""
+        deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
+        return replace(self._engine.snapshot(), deliveries=deliveries)
+
+    def statuses(self) -> Sequence[FolderStatus]:
+        """Give how far the watching of each folder is."""
+        return self._engine.statuses()
+
+    def unready(self) -> Sequence[str]:
+        """Give the reasons why the numbers cannot be relied on."""
+        return self._engine.unready()
+
+    def reload(self) -> None:
+        """Look at everything again."""
+        self._notifier.reloading()
+        self._engine.look_again(Reason.RELOAD)
+        self._notifier.ready(self._status())
+
+    def metadata(self) -> Mapping[str, object]:
+        """Describe this fexp for tools. Holds no secret."""
+        return {
+            "name": "fexp",
+            "version": __version__,
+            "started_at": self._started_at,
+            "folders": [
+                {
+                    "folder": snapshot.folder,
+                    "patterns": list(folder.selection.patterns),
+                    "recursive": snapshot.recursive,
+                    "backend": snapshot.backend,
+                    "up": snapshot.up,
+                    "labels": dict(snapshot.labels),
+                }
+                for folder, snapshot in zip(self._settings.folders, self._engine.snapshot().folders, strict=True)
+            ],
+            "outputs": [{"output": output.name, "target": output.target} for output in self._settings.outputs],
+            "config": {
+                "rescan_seconds": self._settings.engine.rescan_seconds,
+                "poll_interval_seconds": self._settings.engine.poll_interval_seconds,
+                "heartbeat_seconds": self._settings.heartbeat_seconds,
+                "min_interval_seconds": self._settings.min_interval_seconds,
+            },
+            "metrics": [
+                {"name": row.name, "type": row.kind, "labels": list(row.labels), "help": row.help} for row in CATALOGUE
+            ],
+        }
