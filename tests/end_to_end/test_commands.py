@@ -1,0 +1,213 @@
+"""The one-shots, and what a person sees who makes a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from tests.end_to_end.running import run, samples, watching
+from tests.servers import Server, poll
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Give the folder of the README's first promise: three files count."""
+    data = tmp_path / "data"
+    (data / "sub.txt").mkdir(parents=True)
+    for name in ("a.txt", "b.txt", "c.txt", "x.csv", "y.csv", ".hidden.txt", "UP.TXT"):
+        (data / name).write_text(name)
+    (data / "dead.txt").symlink_to("nowhere")
+    return data
+
+
+def _number(text: str, name: str) -> float:
+    found = [value for (own, _), value in samples(text).items() if own == name]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_write_is_quiet_and_right(data: Path, tmp_path: Path) -> None:
+    """One look, one file, mode 0644 whatever the umask, nothing printed."""
+    target = tmp_path / "fexp.prom"
+    before = os.umask(0o077)
+    try:
+        ended = run("write", str(data), "--ext", ".txt", "--textfile", str(target))
+    finally:
+        os.umask(before)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert _number(target.read_text(), "fexp_files") == 3
+    assert target.stat().st_mode & 0o777 == 0o644
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_push_is_quiet_and_right(data: Path, pushgateway: Server) -> None:
+    """One look, one group that stays; --delete removes it."""
+    arguments = ("--gateway", pushgateway.url, "--job", "nightly", "--instance", "a b/ü")
+    ended = run("push", str(data), "--ext", "txt", *arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    groups = pushgateway.get("/api/v1/metrics").json()["data"]
+    assert [group["labels"] for group in groups] == [{"job": "nightly", "instance": "a b/ü"}]
+    assert _number(pushgateway.get("/metrics").text, "fexp_files") == 3
+    ended = run("push", "--delete", *arguments)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    poll(lambda: not pushgateway.get("/api/v1/metrics").json()["data"])
+
+
+def test_scan_formats(data: Path) -> None:
+    """Every format tells the same number; without a terminal it is prom."""
+    assert _number(run("scan", str(data), "--ext", "txt").stdout, "fexp_files") == 3
+    table = run("scan", str(data), "--ext", "txt", "--format", "table").stdout
+    assert table.splitlines()[1].split()[:3] == [str(data), "*.txt", "3"]
+    told = json.loads(run("scan", str(data), "--ext", "txt", "--format", "json").stdout)
+    assert told["folders"][0]["patterns"][0]["files"] == 3
+    families = parse_openmetrics(run("scan", str(data), "--ext", "txt", "--format", "openmetrics").stdout)
+    assert next(f for f in families if f.name == "fexp_files").samples[0].value == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        ((), 6),
+        (("--hidden",), 7),
+        (("--ext", "txt", "--ignore-case"), 4),
+        (("--match", "[ab].*"), 2),
+        (("--ext", "txt", "--exclude", "b.*"), 2),
+    ],
+)
+def test_selection(data: Path, options: tuple[str, ...], files: int) -> None:
+    """The options select as they say."""
+    assert _number(run("scan", str(data), *options).stdout, "fexp_files") == files
+
+
+def test_environment(data: Path) -> None:
+    """Every option reads FEXP_OPTION; several values are split at white space."""
+    text = run("scan", str(data), FEXP_EXT="txt csv", FEXP_LABEL="team=a").stdout
+    found = {dict(labels)["pattern"]: value for (name, labels), value in samples(text).items() if name == "fexp_files"}
+    assert found == {"*.txt": 3, "*.csv": 2}
+    assert 'team="a"' in text
+
+
+def test_file_as_folder(data: Path) -> None:
+    """FOLDER may be a file: its folder, its name."""
+    text = run("scan", str(data / "a.txt"), str(data / "b.txt")).stdout
+    found = {dict(labels)["pattern"]: value for (name, labels), value in samples(text).items() if name == "fexp_files"}
+    assert found == {"a.txt": 1, "b.txt": 1}
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    """A one-shot delivers fexp_folder_up 0, says it in one line and exits 1."""
+    target = tmp_path / "fexp.prom"
+    ended = run("write", str(tmp_path / "nope"), "--textfile", str(target))
+    assert ended.returncode == 1
+    assert ended.stderr == f"fexp: {tmp_path}/nope: No such file or directory\n"
+    assert _number(target.read_text(), "fexp_folder_up") == 0
+    assert "fexp_files" not in target.read_text()
+
+
+def test_version() -> None:
+    """--version says what it is."""
+    assert run("--version").stdout.startswith("fexp 0.")
+
+
+@pytest.mark.parametrize("command", ["watch", "push", "write", "scan"])
+def test_help(command: str) -> None:
+    """Every command explains itself."""
+    ended = run(command, "--help")
+    assert ended.returncode == 0
+    assert "--ext" in ended.stdout
+
+
+def _mistakes() -> list[tuple[tuple[str, ...], str]]:
+    return [
+        (("watch", "{data}", "--textfile", "{tmp}/x.txt"), "x.txt"),
+        (("watch", "{data}", "--textfile", "{tmp}/no/x.prom"), "{tmp}/no"),
+        (("write", "{data}", "--textfile", "{tmp}/fifo.prom"), "fifo.prom"),
+        (("write", "{data}", "--textfile", "/dev/null"), "/dev/null"),
+        (("write", "{data}"), "--textfile"),
+        (("watch", "{data}", "--listen", "127.0.0.1:{taken}"), "{taken}"),
+        (("watch", "{data}", "--listen", ":70000"), "70000"),
+        (("watch", "{data}", "--listen", "nonsense"), "nonsense"),
+        (("push", "{data}", "--job", ""), "--job"),
+        (("scan", "{data}", "-r", "--max-depth", "-1"), "--max-depth"),
+        (("scan", "{data}", "--max-depth", "2"), "--recursive"),
+        (("watch", "{data}", "--backend", "magic"), "magic"),
+        (("push", "{data}", "--gateway", "localhost:9091"), "localhost:9091"),
+        (("push", "{data}", "--gateway", "http://me:secret@localhost:9091"), "--gateway"),
+        (("scan", "{data}", "--label", "1a=x"), "1a"),
+        (("scan", "{data}", "--label", "folder=x"), "folder"),
+        (("scan", "{data}", "--label", "pattern=x"), "pattern"),
+        (("scan", "{data}", "--label", "x"), "NAME=VALUE"),
+        (("push", "{data}", "--grouping", "pattern=x"), "pattern"),
+        (("push", "{data}", "--label", "site=a", "--grouping", "site=x"), "site"),
+        (("scan", "{data}", "--bogus"), "--bogus"),
+        (("scan", "{data}", "--match", "a/b"), "a/b"),
+        (("scan", "{data}", "--ext", ""), "--ext"),
+        (("scan", "{data}", "--format", "xml"), "xml"),
+        (("watch", "{data}", "--rescan", "soon"), "soon"),
+        (("watch", "{data}", "--heartbeat", "0"), "--heartbeat"),
+        (("watch", "{data}", "--dwell-buckets", "1m,1s"), "1m,1s"),
+        (("scan",), "FOLDER"),
+        (("push",), "FOLDER"),
+        (("sacn", "{data}"), "scan"),
+    ]
+
+
+@pytest.mark.parametrize(("arguments", "named"), _mistakes(), ids=lambda value: str(value)[:60])
+def test_mistakes(data: Path, tmp_path: Path, arguments: tuple[str, ...], named: str) -> None:
+    """Bad input: one line that names the thing, exit status 2, nothing left behind, no secret shown."""
+    os.mkfifo(tmp_path / "fifo.prom")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        places = {"data": data, "tmp": tmp_path, "taken": taken.getsockname()[1]}
+        before = sorted(tmp_path.iterdir())
+        ended = run(*(argument.format(**places) for argument in arguments))
+        assert ended.returncode == 2, ended.stderr
+        assert ended.stdout == ""
+        assert ended.stderr.startswith("fexp: ")
+        assert ended.stderr.count("\n") == 1
+        assert named.format(**places) in ended.stderr
+        assert "secret" not in ended.stderr
+        assert sorted(tmp_path.iterdir()) == before
+
+
+def test_watch_missing_folder(tmp_path: Path) -> None:
+    """A folder that is not there yet: up 0 and one line; then up 1 and exact."""
+    data = tmp_path / "later"
+    with watching(str(data), "--listen", "127.0.0.1:0", "--ext", "txt") as fexp:
+        assert fexp.value("fexp_folder_up") == 0
+        assert fexp.value("fexp_files") is None
+        assert fexp.get("/-/ready").status == 200
+        data.mkdir()
+        (data / "a.txt").touch()
+        poll(lambda: fexp.value("fexp_files") == 1)
+        assert fexp.value("fexp_folder_up") == 1
+        assert fexp.value("fexp_arrivals_total") == 1
+        assert fexp.stop(signal.SIGINT) == 0
+    assert sum("No such file" in line for line in fexp.lines) == 1
+
+
+def test_watch_names_that_bite(tmp_path: Path) -> None:
+    """Folders and files with names that are no text, or look alike: /metrics stays parseable and true."""
+    base = os.fsencode(tmp_path)
+    raw_folders = [b"new\nline", b'quo"te', b"back\\slash", b"\xff", b"\\xff", "ü".encode(), b"x" * 255]
+    for raw in raw_folders:
+        os.mkdir(base + b"/" + raw)
+        for name in (b"\xfe.txt", b"\\xfe.txt", b'a\n".txt', b"y" * 251 + b".txt"):
+            with open(base + b"/" + raw + b"/" + name, "wb"):
+                pass
+    folders = [os.fsdecode(base + b"/" + raw) for raw in raw_folders]
+    with watching(*folders, "--ext", "txt", "--listen", "127.0.0.1:0") as fexp:
+        text = fexp.get("/metrics").text
+        found = {dict(labels)["folder"]: value for (name, labels), value in samples(text).items() if name == "fexp_files"}
+        assert list(found.values()) == [4.0] * len(raw_folders)
+        assert f"{tmp_path}/new\nline" in found
+        assert f"{tmp_path}/\\xff" in found
+        assert sum(label.startswith(f"{tmp_path}/\\xff") for label in found) == 2
