@@ -87,8 +87,8 @@ class InotifySource:
         self._tap = _Tap(lambda events: deliver(self, events))
         self._watched: dict[int, list[Directory]] = {}
         """Several where folders overlap: an inode has one descriptor."""
-        self._letters: dict[int, str | None] = {}
-        """The hint's letter by event mask."""
+        self._letters: dict[int, str] = {}
+        """The hints' letters by event mask."""
         self._tap.start()
 
     def arm(self, directory: Directory) -> bool:
@@ -136,10 +136,10 @@ class InotifySource:
                 if mask & In.IN_Q_OVERFLOW:
                     yield None, b"", OVERFLOW
                 continue
-            letter = letters.get(mask)
-            if letter is None:
-                letter = letters[mask] = _letter(mask)
-            if letter is ITSELF:
+            steps = letters.get(mask)
+            if steps is None:
+                steps = letters[mask] = _letters_of(mask)
+            if steps is ITSELF:
                 if mask & In.IN_IGNORED:
                     del watched[descriptor]
                     for directory in directories:
@@ -149,11 +149,9 @@ class InotifySource:
                 continue
             name = delivered[start - length : start].rstrip(b"\0")
             if not name:
-                letter = DIRECTORY_CHANGED
-            if len(directories) == 1:
-                yield directories[0], name, letter
-            else:
-                for directory in tuple(directories):
+                steps = DIRECTORY_CHANGED
+            for directory in directories if len(directories) == 1 else tuple(directories):
+                for letter in steps:
                     yield directory, name, letter
 
     def drained(self) -> bool:
@@ -176,7 +174,12 @@ class InotifySource:
         self._watched.clear()
 
 
-def _letter(mask: int) -> str:
+def _letters_of(mask: int) -> str:
+    """Give the letters of the hints for an event.
+
+    Two names that were exchanged (RENAME_EXCHANGE) tell of the second's departure last, though a file is there: what
+    was moved away is looked at again.
+    """
     if mask & _SELF_EVENTS:
         return ITSELF
     arrived, left, changed = (
@@ -184,8 +187,10 @@ def _letter(mask: int) -> str:
     )
     if mask & (In.IN_CREATE | In.IN_MOVED_TO):
         return arrived
-    if mask & (In.IN_DELETE | In.IN_MOVED_FROM):
+    if mask & In.IN_DELETE:
         return left
+    if mask & In.IN_MOVED_FROM:
+        return left + changed
     return changed
 
 
