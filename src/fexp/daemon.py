@@ -7,13 +7,13 @@ import os
 import queue
 import signal
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from fexp import __version__
 from fexp import clock as clocks
-from fexp.engine import Engine, EngineSettings, Folder
+from fexp.engine import Engine, EngineSettings
 from fexp.metrics import CATALOGUE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import Reason
 from fexp.outputs.http import HttpServer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
     from fexp.outputs.http import Listen
+    from fexp.selection import Folder
 
 _log = logging.getLogger("fexp")
 
@@ -177,7 +178,7 @@ class Daemon:
     def snapshot(self) -> Snapshot:
         """Give the numbers of the folders and of the outputs as they are now."""
         deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
-        return replace(self._engine.snapshot(), deliveries=deliveries)
+        return self._engine.snapshot()._replace(deliveries=deliveries)
 
     def statuses(self) -> Sequence[FolderStatus]:
         """Give how far the watching of each folder is."""

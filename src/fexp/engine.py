@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock
     from fexp.model import FileInfo
-    from fexp.selection import Selection
+    from fexp.selection import Folder
     from fexp.watch import Source
 
     Listener = Callable[[Sequence[FileEvent]], None]
@@ -61,16 +61,6 @@ _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
 _LOOK_SHARE = 20
 """Timed looks take at most a twentieth of the time."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """One folder as the user meant it. ``label`` is printable and unique; ``path`` is what the disk is asked for."""
-
-    path: bytes
-    label: str
-    selection: Selection
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ or TYPE differs between two files or two pushes.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from importlib.metadata import version
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
+from watchdog.version import VERSION_STRING
 
 from fexp import __version__
 
@@ -54,8 +53,7 @@ class Sample(NamedTuple):
     suffix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One family of the catalogue."""
 
     name: str
@@ -112,7 +110,8 @@ def _dwell_samples(labels: dict[str, str], dwell: DwellSnapshot) -> Iterator[Sam
     bounds = (*dwell.bounds_seconds, float("inf"))
     cumulative = list(accumulate(dwell.counts))
     for bound, count in zip(bounds, cumulative, strict=True):
-        yield Sample({**labels, "le": floatToGoString(bound)}, count, "_bucket")
+        le: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the spelling every client uses
+        yield Sample({**labels, "le": le}, count, "_bucket")
     yield Sample(labels, cumulative[-1], "_count")
     yield Sample(labels, dwell.sum_seconds, "_sum")
 
@@ -163,7 +162,7 @@ def _delivery(name: str, kind: Kind, text: str, value: Callable[[DeliverySnapsho
 
 @cache
 def _build_labels() -> dict[str, str]:
-    return {"version": __version__, "python": platform.python_version(), "watchdog": version("watchdog")}
+    return {"version": __version__, "python": platform.python_version(), "watchdog": VERSION_STRING}
 
 
 CATALOGUE: tuple[Row, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,6 @@ def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:
     for raw in names:
         label = printable(raw)
         if seen[label] > 1 and label.encode() != raw:
-            label += "~" + hashlib.blake2s(raw, digest_size=4).hexdigest()
+            label += f"~{zlib.crc32(raw):08x}"
         labels[raw] = label
     return labels

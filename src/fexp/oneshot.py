@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -15,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fexp.clock import Clock
-    from fexp.engine import Folder
     from fexp.model import FileInfo
+    from fexp.selection import Folder
 
 
-@dataclass
 class _Sum:
     """The numbers of one pattern, added up."""
 
-    files: int = 0
-    size_bytes: int = 0
-    extremes: Extremes | None = None
+    def __init__(self) -> None:
+        self.files = 0
+        self.size_bytes = 0
+        self.extremes: Extremes | None = None
 
     def add(self, infos: list[FileInfo]) -> None:
         if not infos:

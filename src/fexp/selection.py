@@ -9,14 +9,14 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Matches = Callable[[bytes], bool]
 
@@ -148,3 +148,13 @@ class Selection:
         if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:
             return False
         return self._admits(name, below)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder as the user meant it. ``label`` is printable and unique; ``path`` is what the disk is asked for."""
+
+    path: bytes
+    label: str
+    selection: Selection
+    labels: Mapping[str, str] = field(default_factory=dict)

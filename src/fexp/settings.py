@@ -6,11 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from fexp.engine import Folder
 from fexp.errors import SettingsError
 from fexp.metrics import CATALOGUE
 from fexp.names import unique_labels
-from fexp.selection import Selection, pattern_of_extension, pattern_of_name
+from fexp.selection import Folder, Selection, pattern_of_extension, pattern_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -22,11 +22,12 @@ from fexp.cli.options import (
 from fexp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from fexp.engine import EngineSettings, Folder
+    from fexp.engine import EngineSettings
     from fexp.model import Snapshot
     from fexp.outputs import Output
     from fexp.outputs.endpoint import Endpoint
     from fexp.outputs.gateway import GatewayOutput
+    from fexp.selection import Folder
 
 _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
 

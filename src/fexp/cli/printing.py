@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
@@ -94,7 +93,7 @@ def print_json(snapshot: Snapshot) -> None:
     """Print the numbers as JSON."""
     folders = []
     for folder in snapshot.folders:
-        patterns = [asdict(pattern) for pattern in folder.patterns] if folder.up else []
+        patterns = [pattern._asdict() for pattern in folder.patterns] if folder.up else []
         for pattern in patterns:
             del pattern["flow"]
         folders.append(
