@@ -270,17 +270,14 @@ class Engine:
         """Take what sources delivered, look where it points to and fold."""
         batch = _Batch()
         try:
-            if patience_seconds > 0:
-                source, delivered = self._queue.get(timeout=patience_seconds)
-            else:
-                source, delivered = self._queue.get_nowait()
             for _ in range(_BATCH_DELIVERIES):
+                source, delivered = self._queue.get(patience_seconds > 0, patience_seconds)
+                patience_seconds = 0.0
                 if source is None:
                     assert callable(delivered)
                     delivered()
                 else:
                     self._read_hints(source, delivered, batch)
-                source, delivered = self._queue.get_nowait()
         except queue.Empty:
             pass
         self._look_at(batch)
@@ -688,7 +685,7 @@ class Engine:
         if wanted is Backend.POLLING:
             return None
         try:
-            source = _open(wanted or Backend.INOTIFY, self._deliver)
+            source = _open(wanted or Backend.INOTIFY, self._deliver, self._is_behind)
         except (OSError, ImportError) as error:
             _log.warning("no %s watcher (%s); all folders are polled", wanted or "file event", error)
             return None
@@ -697,6 +694,9 @@ class Engine:
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
+
+    def _is_behind(self) -> bool:
+        return not self._queue.empty()
 
     def _snapshot_of(self, watched: _Watched) -> FolderSnapshot:
         return FolderSnapshot(
@@ -715,11 +715,11 @@ class Engine:
         )
 
 
-def _open(backend: Backend, deliver: Callable[[Source, object], None]) -> Source:
+def _open(backend: Backend, deliver: Callable[[Source, object], None], is_behind: Callable[[], bool]) -> Source:
     if backend is Backend.OBSERVER:
         from fexp.watch.observer import ObserverSource
 
         return ObserverSource(deliver)
     from fexp.watch.inotify import InotifySource
 
-    return InotifySource(deliver)
+    return InotifySource(deliver, is_behind)

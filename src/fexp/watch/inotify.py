@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from fexp.watch import Deliver, Hint
 
 _READ_BYTES = 1 << 20
+_GATHER_SECONDS = 0.002
+"""While the reader of the events is behind, the kernel gathers them: larger batches, and less fighting for the GIL."""
 _HEADER = struct.Struct("iIII")
 
 _EVENTS = (
@@ -50,10 +52,11 @@ _SELF_EVENTS = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNOR
 class _Tap(InotifyFD):
     """watchdog's reader thread with its parsing left out."""
 
-    def __init__(self, deliver: Callable[[bytes], None]) -> None:
+    def __init__(self, deliver: Callable[[bytes], None], is_behind: Callable[[], bool]) -> None:
         super().__init__()
         os.set_inheritable(self._inotify_fd, False)
         self._deliver = deliver
+        self._is_behind = is_behind
         self.holding = False
         """True from before events are read until after they are delivered."""
 
@@ -63,6 +66,8 @@ class _Tap(InotifyFD):
             if events:
                 self._deliver(events)
             self.holding = False
+            if self._is_behind():
+                self.stopped_event.wait(_GATHER_SECONDS)
 
     def _check_inotify_fd(self) -> bool:
         self.holding = readable = super()._check_inotify_fd()
@@ -83,8 +88,8 @@ class InotifySource:
     per_directory = True
     departures_are_facts = True
 
-    def __init__(self, deliver: Deliver) -> None:
-        self._tap = _Tap(lambda events: deliver(self, events))
+    def __init__(self, deliver: Deliver, is_behind: Callable[[], bool] = lambda: False) -> None:
+        self._tap = _Tap(lambda events: deliver(self, events), is_behind)
         self._watched: dict[int, list[Directory]] = {}
         """Several where folders overlap: an inode has one descriptor."""
         self._letters: dict[int, str] = {}

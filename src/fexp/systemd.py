@@ -1,0 +1,124 @@
+"""What fexp tells systemd, and the sockets it gets from it: sd_notify(3) and sd_listen_fds(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fexp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIRST_FD = 3
+_SEND_TIMEOUT_SECONDS = 1.0
+_STATUS_LENGTH_MAX = 512  # characters; systemd drops a notification of more than 4096 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Sends the state of the service to the manager that started it; does nothing when none did.
+
+    Any thread may call it. No method raises, and none blocks for longer than a second: a manager that went
+    away is no reason to stop watching.
+    """
+
+    address: bytes | None = None
+    """Of the manager's datagram socket; an abstract one starts with a NUL byte."""
+    watchdog_interval_seconds: float | None = None
+    """How often to call ``watchdog``: half of what the manager tolerates, None when it expects no call."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Notifier:
+        """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
+        return cls(_notify_address(environ), _watchdog_interval_seconds(environ))
+
+    def ready(self, status: str = "") -> None:
+        """Say that start-up, or the reload, is over."""
+        self._send("READY=1", *([_status(status)] if status else []))
+
+    def status(self, text: str) -> None:
+        """Say in one line how the service is; what cannot be printed is left out."""
+        self._send(_status(text))
+
+    def reloading(self) -> None:
+        """Say that a reload begins; ``ready`` ends it."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """Say that the shutdown begins."""
+        self._send("STOPPING=1")
+
+    def watchdog(self) -> None:
+        """Prove that the caller is alive; to be called by the thread whose hanging matters."""
+        self._send("WATCHDOG=1")
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Ask for at least that much time from now on to start, reload or stop."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+    def _send(self, *assignments: str) -> None:
+        if self.address is None:
+            return
+        message = "\n".join(assignments).encode("utf-8", "replace")
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.settimeout(_SEND_TIMEOUT_SECONDS)
+                sock.sendto(message, self.address)
+        except OSError:
+            pass  # the manager is gone or stuck; the next notification tries again
+
+
+def listen_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
+    """Take over the listening sockets that systemd passed to this process, in its order.
+
+    Empty when systemd passed none, or passed them to another process.
+    To be called once: each socket owns its descriptor. Children do not inherit them.
+    """
+    if _number(environ, "LISTEN_PID") != os.getpid():
+        return []
+    fds = range(_FIRST_FD, _FIRST_FD + (_number(environ, "LISTEN_FDS") or 0))
+    return [_listening_stream(fd) for fd in fds]
+
+
+def _listening_stream(fd: int) -> socket.socket:
+    try:
+        os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=fd)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return sock
+        sock.detach()
+        reason = "not a listening stream socket"
+    raise SettingsError(
+        f"systemd's file descriptor {fd}: {reason} (the .socket unit needs ListenStream=, Accept=no)"
+    )
+
+
+def _notify_address(environ: Mapping[str, str]) -> bytes | None:
+    path = environ.get("NOTIFY_SOCKET", "")
+    if path.startswith("@"):
+        return b"\0" + os.fsencode(path[1:])
+    return os.fsencode(path) if path.startswith("/") else None
+
+
+def _watchdog_interval_seconds(environ: Mapping[str, str]) -> float | None:
+    if "WATCHDOG_PID" in environ and _number(environ, "WATCHDOG_PID") != os.getpid():
+        return None
+    timeout_usec = _number(environ, "WATCHDOG_USEC")
+    return timeout_usec / 2 / 1_000_000 if timeout_usec else None
+
+
+def _number(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _status(text: str) -> str:
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return "STATUS=" + " ".join(printable.split())[:_STATUS_LENGTH_MAX]

@@ -1,0 +1,243 @@
+"""fexp.systemd against real sockets: what the manager receives, and what is taken over from it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fexp.systemd import Notifier, listen_sockets
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    """The manager's socket and the NOTIFY_SOCKET that names it."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@fexp-test-{uuid.uuid4()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(name.replace("@", "\0", 1) if request.param == "abstract" else name)
+        sock.settimeout(10)
+        yield sock, name
+
+
+@pytest.fixture
+def received(manager: tuple[socket.socket, str]) -> socket.socket:
+    return manager[0]
+
+
+@pytest.fixture
+def notifier(manager: tuple[socket.socket, str]) -> Notifier:
+    return Notifier.from_environment({"NOTIFY_SOCKET": manager[1]})
+
+
+def test_ready(notifier: Notifier, received: socket.socket) -> None:
+    notifier.ready()
+    assert received.recv(4096) == b"READY=1"
+
+
+def test_ready_with_a_status(notifier: Notifier, received: socket.socket) -> None:
+    notifier.ready("2 folders, 17 files")
+    assert received.recv(4096) == b"READY=1\nSTATUS=2 folders, 17 files"
+
+
+def test_status(notifier: Notifier, received: socket.socket) -> None:
+    notifier.status("17 Dateien, größte 3 MiB")
+    assert received.recv(4096) == "STATUS=17 Dateien, größte 3 MiB".encode()
+
+
+def test_a_status_forges_no_second_line(notifier: Notifier, received: socket.socket) -> None:
+    notifier.status("a\nREADY=1\r\n\x00\x1b[31m\u2028b\tc\udcff  ")
+    assert received.recv(4096) == b"STATUS=a READY=1 [31m b c"
+
+
+def test_a_long_status_is_cut(notifier: Notifier, received: socket.socket) -> None:
+    notifier.status("\N{GRINNING FACE}" * 10_000)
+    message = received.recv(65536)
+    assert len(message) < 4096
+    assert message.decode().startswith("STATUS=\N{GRINNING FACE}")
+
+
+def test_reloading_tells_the_monotonic_time(notifier: Notifier, received: socket.socket) -> None:
+    before_usec = time.monotonic_ns() // 1000
+    notifier.reloading()
+    after_usec = time.monotonic_ns() // 1000
+    match = re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=(\d+)", received.recv(4096))
+    assert match
+    assert before_usec <= int(match[1]) <= after_usec
+
+
+def test_stopping(notifier: Notifier, received: socket.socket) -> None:
+    notifier.stopping()
+    assert received.recv(4096) == b"STOPPING=1"
+
+
+def test_watchdog(notifier: Notifier, received: socket.socket) -> None:
+    notifier.watchdog()
+    assert received.recv(4096) == b"WATCHDOG=1"
+
+
+def test_extend_timeout(notifier: Notifier, received: socket.socket) -> None:
+    notifier.extend_timeout(1.5)
+    assert received.recv(4096) == b"EXTEND_TIMEOUT_USEC=1500000"
+
+
+def say_everything(notifier: Notifier) -> None:
+    notifier.ready("ready")
+    notifier.status("status")
+    notifier.reloading()
+    notifier.stopping()
+    notifier.watchdog()
+    notifier.extend_timeout(1)
+
+
+def test_without_a_manager_nothing_happens() -> None:
+    notifier = Notifier.from_environment({})
+    assert notifier == Notifier(address=None, watchdog_interval_seconds=None)
+    say_everything(notifier)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "relative/path", "vsock:2:1234", "@", "/" + "x" * 300, "/nowhere/notify"]
+)
+def test_a_socket_that_is_none_disturbs_nobody(name: str) -> None:
+    say_everything(Notifier.from_environment({"NOTIFY_SOCKET": name}))
+
+
+def test_a_manager_that_went_away_disturbs_nobody(tmp_path: Path) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+    say_everything(Notifier.from_environment({"NOTIFY_SOCKET": path}))
+
+
+def test_a_manager_that_reads_nothing_delays_but_does_not_stop(
+    notifier: Notifier, received: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fexp.systemd._SEND_TIMEOUT_SECONDS", 0.01)
+    for _ in range(5000):  # fills the queue of net.unix.max_dgram_qlen messages, or the manager's buffer
+        started_at = time.monotonic()
+        notifier.watchdog()
+        if time.monotonic() - started_at >= 0.01:
+            break
+    else:
+        pytest.fail("the queue never filled")
+    assert received.recv(4096) == b"WATCHDOG=1"
+
+
+@pytest.mark.parametrize(
+    ("environ", "interval_seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "60000000"}, 30.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid() + 1)}, None),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "none"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "-1"}, None),
+        ({"WATCHDOG_USEC": "a minute"}, None),
+    ],
+)
+def test_watchdog_interval(environ: dict[str, str], interval_seconds: float | None) -> None:
+    assert Notifier.from_environment(environ).watchdog_interval_seconds == interval_seconds
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"LISTEN_FDS": "1"},
+        {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid() + 1)},
+        {"LISTEN_FDS": "0", "LISTEN_PID": str(os.getpid())},
+        {"LISTEN_FDS": "many", "LISTEN_PID": str(os.getpid())},
+        {"LISTEN_PID": str(os.getpid())},
+    ],
+)
+def test_sockets_of_nobody_are_not_taken(environ: dict[str, str]) -> None:
+    assert listen_sockets(environ) == []
+
+
+AS_SYSTEMD_DOES = """
+import fcntl, os, sys
+fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 64) for fd in sys.argv[1:]]
+for number, fd in enumerate(fds, start=3):
+    os.dup2(fd, number)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))
+
+from fexp.errors import SettingsError
+from fexp.systemd import listen_sockets
+try:
+    sockets = listen_sockets(os.environ)
+except SettingsError as error:
+    sys.exit(str(error))
+"""
+ANSWER_ONE_CLIENT_ON_EACH = """
+for sock in sockets:
+    connection, _ = sock.accept()
+    connection.sendall(f"{sock.fileno()} {sock.get_inheritable()}".encode())
+    connection.close()
+    sock.close()
+"""
+
+
+def python_with_fds(program: str, *fds: int) -> subprocess.Popen[str]:
+    """Start a Python whose descriptors 3, 4, … are these, as systemd starts a service with sockets."""
+    return subprocess.Popen(
+        [sys.executable, "-c", AS_SYSTEMD_DOES + program, *map(str, fds)],
+        pass_fds=fds,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_sockets_are_taken_over_in_order(tmp_path: Path) -> None:
+    path = str(tmp_path / "http")
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        unix.listen()
+        address = tcp.getsockname()
+        with python_with_fds(ANSWER_ONE_CLIENT_ON_EACH, tcp.fileno(), unix.fileno()) as service:
+            with socket.create_connection(address, timeout=30) as client:
+                assert client.recv(100) == b"3 False"
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(30)
+                client.connect(path)
+                assert client.recv(100) == b"4 False"
+            assert service.communicate(timeout=30)[1] == ""
+            assert service.returncode == 0
+
+
+def assert_refused(fd: int, reason: str) -> None:
+    with python_with_fds("", fd) as service:
+        message = service.communicate(timeout=30)[1]
+        assert service.returncode == 1
+    assert message.startswith("systemd's file descriptor 3: ")
+    assert message.count("\n") == 1
+    assert reason in message
+
+
+def test_a_datagram_socket_is_refused() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert_refused(sock.fileno(), "not a listening stream socket")
+
+
+def test_an_accepted_connection_is_refused() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert_refused(one.fileno(), "not a listening stream socket")
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        assert_refused(file.fileno(), "Socket operation on non-socket")
+
+
+def test_a_closed_descriptor_is_refused() -> None:
+    program = AS_SYSTEMD_DOES.replace("LISTEN_FDS=str(len(fds))", "LISTEN_FDS='1'")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("systemd's file descriptor 3: Bad file descriptor")
