@@ -12,7 +12,7 @@ import logging
 import os
 import queue
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from fexp.clock import Clock
     from fexp.model import FileInfo
     from fexp.selection import Folder
-    from fexp.watch import Source
+    from fexp.watch import Histories, Source
 
     Listener = Callable[[Sequence[FileEvent]], None]
 
@@ -135,7 +135,7 @@ class _Batch:
     """What a run of hints asks to be looked at."""
 
     def __init__(self) -> None:
-        self.files: dict[Directory, dict[bytes, str]] = {}
+        self.histories: Histories = defaultdict(partial(defaultdict, str))
         self.detached: list[Directory] = []
         self.examine: dict[tuple[Directory, bytes], str] = {}
         self.roots: set[FolderState] = set()
@@ -283,21 +283,9 @@ class Engine:
         self._look_at(batch)
 
     def _read_hints(self, source: Source, delivered: object, batch: _Batch) -> None:
-        suspicious = any(watched.suspects for watched in self._watched.values())
-        for directory, name, letter in source.hints(delivered):
+        for directory, name, letter in source.hints(delivered, batch.histories):
             if directory is None:
                 self._lost_events(source)
-            elif letter.islower():  # a file
-                names = batch.files.get(directory)
-                if names is None:
-                    names = batch.files[directory] = {}
-                history = names.get(name)
-                if history is None:
-                    names[name] = letter
-                elif history[-1] != letter:
-                    names[name] = history + letter
-                if suspicious:
-                    self._watched[directory.folder].suspects.discard((directory, name))
             elif letter == DIRECTORY_LEFT:
                 self._detach(directory, name, batch)
             elif letter == ITSELF and directory.parent is None:
@@ -324,7 +312,7 @@ class Engine:
             batch.examine.setdefault((directory.parent, directory.name), DIRECTORY_CHANGED)
 
     def _look_at(self, batch: _Batch) -> None:
-        for directory, histories in batch.files.items():
+        for directory, histories in batch.histories.items():
             if directory.alive:
                 self._look_at_files(directory, histories)
         now = self._clock()
@@ -343,12 +331,14 @@ class Engine:
         watched = self._watched[state]
         facts = watched.source is not None and watched.source.departures_are_facts
         prefix = directory.path if directory.path.endswith(b"/") else directory.path + b"/"
+        if watched.suspects:
+            watched.suspects.difference_update((directory, name) for name in histories)
         seen: list[tuple[bytes, str, FileInfo | None]] = []
         for name, history in histories.items():
-            if not selection.patterns_of(name, directory.below):
-                continue
             info = None
-            if history[-1] != LEFT or not facts:
+            if not facts or history[-1] != LEFT:
+                if not selection.patterns_of(name, directory.below):
+                    continue
                 try:
                     info = scan.look(prefix + name, follow_symlinks=selection.follow_symlinks)
                 except OSError as error:

@@ -44,7 +44,7 @@ ARRIVED, LEFT, CHANGED = "a", "l", "c"
 """What a hint tells of a file's name. What events told of one name, in order, is a string of these: its history."""
 
 DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED = "A", "L", "C"
-"""The same of a subdirectory's name."""
+"""The same of a subdirectory's name: upper case where a file's are lower."""
 
 ITSELF, OVERFLOW = "S", "O"
 """Something befell the watched directory itself; events were lost, so everything is to be looked at."""

@@ -17,12 +17,14 @@ def printable(raw: bytes) -> str:
 
 def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:
     """Make names printable so that no two look the same. Valid UTF-8 is never altered."""
-    names = list(raw_names)
+    names = list(dict.fromkeys(raw_names))
     seen = Counter(map(printable, names))
     labels = {}
     for raw in names:
         label = printable(raw)
         if seen[label] > 1 and label.encode() != raw:
-            label += f"~{zlib.crc32(raw):08x}"
+            while label in seen:
+                label += f"~{zlib.crc32(raw):08x}"
+            seen[label] = 1
         labels[raw] = label
     return labels

@@ -45,7 +45,7 @@ def fault_of(error: OSError) -> Fault | None:
 
 
 def _info(found: os.stat_result) -> FileInfo | None:
-    if not stat.S_ISREG(found.st_mode):
+    if stat.S_IFMT(found.st_mode) != stat.S_IFREG:
         return None
     return FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)
 
@@ -53,7 +53,9 @@ def _info(found: os.stat_result) -> FileInfo | None:
 def look(path: bytes, *, follow_symlinks: bool) -> FileInfo | None:
     """Look at one file. None: no regular file is there. Raises OSError when that cannot be told."""
     try:
-        return _info(os.stat(path, follow_symlinks=follow_symlinks))
+        return _info(os.stat(path) if follow_symlinks else os.lstat(path))
+    except FileNotFoundError:
+        return None
     except OSError as error:
         if fault_of(error) is None:
             return None

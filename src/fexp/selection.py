@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Matches = Callable[[bytes], bool]
+    PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
 
 _SPECIAL = re.compile(r"[*?\[]")
 _DOT = ord(".")
@@ -53,10 +54,9 @@ def _matches_name(glob: str, *, ignore_case: bool) -> Matches:
 
 _PATH_TOKEN = re.compile(
     r"""(?P<deep>(?<![^/])\*\*/) | (?P<rest>(?<![^/])\*\*\Z) | (?P<many>\*+) | (?P<one>\?)
-      | \[(?P<set>!?\]?[^\]]*)\] | (?P<plain>.)""",
+      | (?P<set>\[!?+.[^\]]*+\]) | (?P<plain>.)""",
     re.DOTALL | re.VERBOSE,
 )
-_SET_SPECIAL = re.compile(r"[\\\[\]&~|^]")
 
 
 def _path_token(token: re.Match[str]) -> str:
@@ -70,9 +70,7 @@ def _path_token(token: re.Match[str]) -> str:
         return "[^/]"
     if token["plain"]:
         return re.escape(token["plain"])
-    inverse, members = ("^", token["set"][1:]) if token["set"].startswith("!") else ("", token["set"])
-    escaped = _SET_SPECIAL.sub(r"\\\g<0>", members)
-    return f"(?!/)[{inverse}{escaped}]"
+    return "(?!/)" + fnmatch.translate(token["set"])[4:-3]  # what stands between (?s: and )\Z
 
 
 def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
@@ -99,6 +97,11 @@ class Selection:
     ignore_case: bool = False
 
     def __post_init__(self) -> None:
+        for glob in self.patterns + self.excludes:
+            try:
+                os.fsencode(glob)
+            except UnicodeEncodeError:
+                raise SettingsError(f"the glob {glob!r} is no text that a file name can hold: write it in UTF-8") from None
         for pattern in self.patterns:
             if not pattern or "/" in pattern or "\0" in pattern:
                 raise SettingsError(f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'")
@@ -132,14 +135,30 @@ class Selection:
             return False
         return not (self._excluded_paths and any(excluded(below + name) for excluded in self._excluded_paths))
 
-    def patterns_of(self, name: bytes, below: bytes) -> tuple[int, ...]:
-        """Give the indexes of the patterns that count this file.
+    @cached_property
+    def patterns_of(self) -> PatternsOf:
+        """Give the function that tells which patterns count a file, by index.
 
-        ``below`` is the path of its directory below the folder: ``b""``, or ending in ``/``.
+        It takes the file's name and the path of its directory below the folder: ``b""``, or ending in ``/``.
         """
-        if not self._admits(name, below):
-            return ()
-        return tuple([index for index, matches in enumerate(self._name_globs) if matches(name)])
+        nothing: tuple[int, ...] = ()
+        globs = tuple(enumerate(self._name_globs))
+
+        def any_patterns(name: bytes, below: bytes) -> tuple[int, ...]:
+            if not self._admits(name, below):
+                return nothing
+            return tuple([index for index, matches in globs if matches(name)])
+
+        pattern = self.patterns[0]
+        is_suffix = pattern.startswith("*") and not _SPECIAL.search(pattern[1:])
+        if len(globs) > 1 or self.excludes or self.ignore_case or self.hidden or not is_suffix:
+            return any_patterns
+        first, suffix = (0,), os.fsencode(pattern[1:])
+
+        def one_suffix(name: bytes, _below: bytes) -> tuple[int, ...]:
+            return first if name.endswith(suffix) and name[0] != _DOT else nothing
+
+        return one_suffix
 
     def enters(self, name: bytes, below: bytes) -> bool:
         """Say whether a subdirectory of this name is looked into."""

@@ -134,9 +134,16 @@ class FolderState:
             return self._depart_everywhere(directory, name, now)
         changed = False
         for index in self.selection.patterns_of(name, directory.below):
-            changed |= self._replay(directory, name, index, history, gone=info is None, now=now)
+            if info is None or LEFT in history:
+                changed |= self._replay(directory, name, index, history, gone=info is None, now=now)
             if info is not None:
-                changed |= self._settle(directory, name, index, info, now, arrived_at)
+                table = directory.tables.get(index)
+                if table is not None and name in table:
+                    changed |= self._modify(directory, table, name, index, info)
+                else:
+                    self._count_arrival(directory, name, index, info.size_bytes, now)
+                    self._add(directory, index, name, info, arrived_at)
+                    changed = True
         return changed
 
     def _replay(self, directory: Directory, name: bytes, index: int, history: str, *, gone: bool, now: Instant) -> bool:
@@ -153,17 +160,6 @@ class FolderState:
                 self._go(directory, name, index, now)
                 here, unseen, changed = False, False, True
         return changed
-
-    def _settle(
-        self, directory: Directory, name: bytes, index: int, info: FileInfo, now: Instant, arrived_at: float
-    ) -> bool:
-        """Make one pattern agree with the file that the look found."""
-        table = directory.tables.get(index)
-        if table is not None and name in table:
-            return self._modify(directory, table, name, index, info)
-        self._count_arrival(directory, name, index, info.size_bytes, now)
-        self._add(directory, index, name, info, arrived_at)
-        return True
 
     def baseline(self, directory: Directory, name: bytes, info: FileInfo, arrived_at: float, now: Instant) -> bool:
         """Take in a file that was there at the start: it is no arrival. A known one is folded as ever."""
@@ -210,12 +206,10 @@ class FolderState:
     # What they are made of -----------------------------------------------------------------------------------------
 
     def _depart_everywhere(self, directory: Directory, name: bytes, now: Instant) -> bool:
-        changed = False
-        for index, table in tuple(directory.tables.items()):
-            if name in table:
-                self._go(directory, name, index, now)
-                changed = True
-        return changed
+        known = [index for index, table in directory.tables.items() if name in table]
+        for index in known:
+            self._go(directory, name, index, now)
+        return bool(known)
 
     def _count_arrival(self, directory: Directory, name: bytes, index: int, size_bytes: int, now: Instant) -> None:
         totals = self._totals[index]
@@ -236,7 +230,9 @@ class FolderState:
         totals.departures += 1
         totals.departed_bytes += record.size_bytes
         totals.last_departure_at = now.wall
-        self._observe_dwell(totals, [max(0.0, now.steady - record.arrived_at)])
+        dwell_seconds = max(0.0, now.steady - record.arrived_at)
+        totals.dwell_counts[bisect_left(self._dwell_bounds_seconds, dwell_seconds)] += 1
+        totals.dwell_sum_seconds += dwell_seconds
         if self.tell is not None:
             self.tell(Happening.DEPARTURE, directory, name, index, record.size_bytes)
 
@@ -288,9 +284,6 @@ class FolderState:
         """Count dwell times into buckets; many at once cost little more than their sum."""
         ordered = sorted(dwells_seconds)
         totals.dwell_sum_seconds += sum(ordered)
-        if len(ordered) == 1:
-            totals.dwell_counts[bisect_left(self._dwell_bounds_seconds, ordered[0])] += 1
-            return
         below = 0
         for bucket, bound in enumerate(self._dwell_bounds_seconds):
             up_to = bisect_right(ordered, bound)

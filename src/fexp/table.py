@@ -7,6 +7,7 @@ moves into a gap), so that extremes can be found by the array's own speed, block
 from __future__ import annotations
 
 from array import array
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class Record(NamedTuple):
 class Table:
     """Files by name. Adding, changing and removing one never depends on how many there are."""
 
-    __slots__ = ("_arrived_at", "_blocks", "_extremes", "_inodes", "_modified_at", "_names", "_sizes", "_slots", "size_bytes")
+    __slots__ = (
+        "_arrived_at", "_blocks", "_inodes", "_is_sure", "_largest", "_modified_at", "_names", "_newest", "_oldest",
+        "_sizes", "_slots", "size_bytes",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.size_bytes = 0
@@ -61,8 +65,11 @@ class Table:
         self._modified_at = array("d")
         self._inodes = array("Q")
         self._arrived_at = array("d")
-        self._extremes: Extremes | None = None
-        """None: to be found again when asked for."""
+        self._oldest = inf
+        self._newest = -inf
+        self._largest = -1
+        self._is_sure = True
+        """False when an extreme went: the extremes are to be found again when asked for."""
         self._blocks: _Blocks | None = None
 
     def __len__(self) -> int:
@@ -84,22 +91,20 @@ class Table:
 
     def add(self, name: bytes, info: FileInfo, arrived_at: float) -> None:
         """Add a file that is not there yet."""
+        size_bytes, modified_at, _, inode = info
         slot = len(self._names)
         if slot == len(_shared_slots):
             _shared_slots.append(slot)
         self._slots[name] = _shared_slots[slot]
         self._names.append(name)
-        self._sizes.append(info.size_bytes)
-        self._modified_at.append(info.modified_at)
-        self._inodes.append(info.inode)
+        self._sizes.append(size_bytes)
+        self._modified_at.append(modified_at)
+        self._inodes.append(inode)
         self._arrived_at.append(arrived_at)
-        self.size_bytes += info.size_bytes
-        self._touch(slot)
-        known = self._extremes
-        if known is not None:
-            self._extend(known, info)
-        elif slot == 0:
-            self._extremes = Extremes(info.modified_at, info.modified_at, info.size_bytes)
+        self.size_bytes += size_bytes
+        if self._blocks is not None:
+            self._blocks.changed.add(slot >> _BLOCK_BITS)
+        self._extend(size_bytes, modified_at)
 
     def change(self, name: bytes, info: FileInfo) -> int | None:
         """Take over what a look found. Give by how many bytes the file grew, or None when nothing is different."""
@@ -107,37 +112,38 @@ class Table:
         old_size, old_modified_at = self._sizes[slot], self._modified_at[slot]
         if old_modified_at == info.modified_at and old_size == info.size_bytes and self._inodes[slot] == info.inode:
             return None
-        self._forget_extreme(old_size, old_modified_at)
+        self._doubt(old_size, old_modified_at)
         self._sizes[slot] = info.size_bytes
         self._modified_at[slot] = info.modified_at
         self._inodes[slot] = info.inode
-        self._touch(slot)
-        if self._extremes is not None:
-            self._extend(self._extremes, info)
+        if self._blocks is not None:
+            self._blocks.changed.add(slot >> _BLOCK_BITS)
+        self._extend(info.size_bytes, info.modified_at)
         self.size_bytes += info.size_bytes - old_size
         return info.size_bytes - old_size
 
     def remove(self, name: bytes) -> Record:
         """Remove a file that is there and give what was known of it."""
         slot = self._slots.pop(name)
-        record = Record(self._sizes[slot], self._modified_at[slot], self._inodes[slot], self._arrived_at[slot])
-        self._forget_extreme(record.size_bytes, record.modified_at)
-        self.size_bytes -= record.size_bytes
-        last_name, last_size, last_modified_at = self._names.pop(), self._sizes.pop(), self._modified_at.pop()
-        last_inode, last_arrived_at = self._inodes.pop(), self._arrived_at.pop()
-        if slot != len(self._names):
+        last_name, size, modified_at = self._names.pop(), self._sizes.pop(), self._modified_at.pop()
+        inode, arrived_at = self._inodes.pop(), self._arrived_at.pop()
+        end = len(self._names)
+        if slot != end:
             self._names[slot] = last_name
             self._slots[last_name] = _shared_slots[slot]
-            self._sizes[slot] = last_size
-            self._modified_at[slot] = last_modified_at
-            self._inodes[slot] = last_inode
-            self._arrived_at[slot] = last_arrived_at
-        self._touch(slot)
-        self._touch(len(self._names))
-        if not self._names:
-            self._extremes = None
+            self._sizes[slot], size = size, self._sizes[slot]
+            self._modified_at[slot], modified_at = modified_at, self._modified_at[slot]
+            self._inodes[slot], inode = inode, self._inodes[slot]
+            self._arrived_at[slot], arrived_at = arrived_at, self._arrived_at[slot]
+        self.size_bytes -= size
+        if self._blocks is not None:
+            self._blocks.changed.add(slot >> _BLOCK_BITS)
+            self._blocks.changed.add(end >> _BLOCK_BITS)
+        self._doubt(size, modified_at)
+        if not end:
+            self._oldest, self._newest, self._largest, self._is_sure = inf, -inf, -1, True
             self._blocks = None
-        return record
+        return Record(size, modified_at, inode, arrived_at)
 
     def arrived_at(self) -> array[float]:
         """Give all arrival times on the steady clock, in no order. Not to be changed."""
@@ -145,28 +151,30 @@ class Table:
 
     def extremes(self) -> Extremes | None:
         """Give the extremes, or None while there is no file."""
-        if self._extremes is None and self._names:
+        if not self._names:
+            return None
+        if not self._is_sure:
             if len(self._names) < _LARGE:
-                self._extremes = Extremes(min(self._modified_at), max(self._modified_at), max(self._sizes))
+                found = Extremes(min(self._modified_at), max(self._modified_at), max(self._sizes))
             else:
                 self._blocks = self._blocks or _Blocks()
-                self._extremes = self._blocks.extremes(self._modified_at, self._sizes)
-        return self._extremes
+                found = self._blocks.extremes(self._modified_at, self._sizes)
+            self._oldest, self._newest, self._largest = found
+            self._is_sure = True
+        return Extremes(self._oldest, self._newest, self._largest)
 
-    def _extend(self, known: Extremes, info: FileInfo) -> None:
-        if not known.oldest_at <= info.modified_at <= known.newest_at or info.size_bytes > known.largest_bytes:
-            self._extremes = known.including(Extremes(info.modified_at, info.modified_at, info.size_bytes))
+    def _extend(self, size_bytes: int, modified_at: float) -> None:
+        if modified_at > self._newest:
+            self._newest = modified_at
+        if modified_at < self._oldest:
+            self._oldest = modified_at
+        if size_bytes > self._largest:
+            self._largest = size_bytes
 
-    def _forget_extreme(self, size_bytes: int, modified_at: float) -> None:
-        known = self._extremes
-        if known is not None and (
-            modified_at in (known.oldest_at, known.newest_at) or size_bytes == known.largest_bytes
-        ):
-            self._extremes = None
-
-    def _touch(self, slot: int) -> None:
-        if self._blocks is not None:
-            self._blocks.changed.add(slot >> _BLOCK_BITS)
+    def _doubt(self, size_bytes: int, modified_at: float) -> None:
+        """A file with these values goes: if they are an extreme, another file may be the extreme now."""
+        if modified_at <= self._oldest or modified_at >= self._newest or size_bytes >= self._largest:
+            self._is_sure = False
 
 
 class _Blocks:

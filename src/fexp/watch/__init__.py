@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections import defaultdict
     from collections.abc import Callable, Iterable
 
     from fexp.model import Backend
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     Hint = tuple[Directory | None, bytes, str]
     """Where to look: a directory, a name in it, and one of the letters in ``fexp.model``. No directory: everywhere."""
+
+    Histories = defaultdict[Directory, defaultdict[bytes, str]]
+    """What was told of files, by directory and name: letters in the order they came."""
 
     Deliver = Callable[["Source", object], None]
     """Called by a source's own thread with what it has: cheap, never raises."""
@@ -44,8 +48,8 @@ class Source(Protocol):
         """Say whether a directory that was armed still is."""
         ...
 
-    def hints(self, delivered: object) -> Iterable[Hint]:
-        """Read what this source delivered."""
+    def hints(self, delivered: object, histories: Histories) -> Iterable[Hint]:
+        """Read what this source delivered: what concerns files goes into ``histories``, the rest is given in order."""
         ...
 
     def drained(self) -> bool:

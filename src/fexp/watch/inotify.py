@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fexp.state import Directory
-    from fexp.watch import Deliver, Hint
+    from fexp.watch import Deliver, Hint, Histories
 
 _READ_BYTES = 1 << 20
 _GATHER_SECONDS = 0.002
@@ -128,7 +128,7 @@ class InotifySource:
         """See ``Source.watching``."""
         return directory.watch is not None
 
-    def hints(self, delivered: object) -> Iterator[Hint]:
+    def hints(self, delivered: object, histories: Histories) -> Iterator[Hint]:
         """See ``Source.hints``. Watches may change while it is read: what follows is read by the new ones."""
         assert isinstance(delivered, bytes)
         unpack, watched, letters = _HEADER.unpack_from, self._watched, self._letters
@@ -141,10 +141,10 @@ class InotifySource:
                 if mask & In.IN_Q_OVERFLOW:
                     yield None, b"", OVERFLOW
                 continue
-            steps = letters.get(mask)
-            if steps is None:
-                steps = letters[mask] = _letters_of(mask)
-            if steps is ITSELF:
+            told = letters.get(mask)
+            if told is None:
+                told = letters[mask] = _letters_of(mask)
+            if told is ITSELF:
                 if mask & In.IN_IGNORED:
                     del watched[descriptor]
                     for directory in directories:
@@ -153,10 +153,12 @@ class InotifySource:
                     yield directory, b"", ITSELF
                 continue
             name = delivered[start - length : start].rstrip(b"\0")
-            if not name:
-                steps = DIRECTORY_CHANGED
-            for directory in directories if len(directories) == 1 else tuple(directories):
-                for letter in steps:
+            if told.islower():
+                for directory in directories:
+                    histories[directory][name] += told
+                continue
+            for directory in tuple(directories):
+                for letter in told if name else DIRECTORY_CHANGED:
                     yield directory, name, letter
 
     def drained(self) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
     from fexp.state import Directory
-    from fexp.watch import Deliver, Hint
+    from fexp.watch import Deliver, Hint, Histories
 
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 
@@ -37,14 +37,15 @@ _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 class _Handler(FileSystemEventHandler):
     """Hands events over as they are: a handler that raised would end watchdog's thread."""
 
-    def __init__(self, source: ObserverSource, root: Directory, deliver: Deliver) -> None:
+    def __init__(self, source: ObserverSource, root: Directory, spelling: bytes, deliver: Deliver) -> None:
         self._source = source
         self._root = root
+        self._prefix = spelling if spelling.endswith(b"/") else spelling + b"/"
         self._deliver = deliver
 
     def dispatch(self, event: FileSystemEvent) -> None:
         if event.event_type not in (EVENT_TYPE_OPENED, EVENT_TYPE_CLOSED_NO_WRITE):
-            self._deliver(self._source, (self._root, event))
+            self._deliver(self._source, (self._root, self._prefix, event))
 
 
 class _OverflowAlarm(logging.Handler):
@@ -70,7 +71,7 @@ class ObserverSource:
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._observer: BaseObserver = Observer()
+        self._observer: BaseObserver
         self._watches: dict[int, ObservedWatch] = {}
         self._alarm = _OverflowAlarm(self, deliver)
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)  # it logs per event; what matters is a metric
@@ -79,17 +80,20 @@ class ObserverSource:
         logger.propagate = False
         logger.addHandler(self._alarm)
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")  # kilobytes each mkdir -p
-        self._observer.start()
+        self._begin()
 
     def arm(self, directory: Directory) -> bool:
         """See ``Source.arm``. Arming a root again watches what has its path now."""
         if directory.parent is not None:
             return False
         self.disarm(directory)
-        handler = _Handler(self, directory, self._deliver)
-        watch = self._observer.schedule(
-            handler, os.fsdecode(directory.path), recursive=directory.folder.selection.recursive
-        )
+        if not self.alive():
+            self._end()  # all watches are gone with it; who asks whether it is watching is armed again
+            self._watches.clear()
+            self._begin()
+        spelling = self._spelling(directory.path)
+        handler = _Handler(self, directory, os.fsencode(spelling), self._deliver)
+        watch = self._observer.schedule(handler, spelling, recursive=directory.folder.selection.recursive)
         ObserverSource._ids += 1
         directory.watch = ObserverSource._ids
         self._watches[directory.watch] = watch
@@ -98,8 +102,8 @@ class ObserverSource:
     def disarm(self, directory: Directory) -> None:
         """See ``Source.disarm``."""
         number, directory.watch = directory.watch, None
-        if number is not None:
-            watch = self._watches.pop(number)
+        watch = self._watches.pop(number, None) if number is not None else None
+        if watch is not None:
             try:
                 self._observer.unschedule(watch)
             except (KeyError, OSError):
@@ -110,28 +114,34 @@ class ObserverSource:
         if directory.parent is not None:
             return True
         watch = self._watches.get(directory.watch) if directory.watch is not None else None
-        return any(emitter.watch is watch and emitter.is_alive() for emitter in tuple(self._observer.emitters))
+        return self.alive() and any(emitter.watch is watch and emitter.is_alive() for emitter in tuple(self._observer.emitters))
 
-    def hints(self, delivered: object) -> Iterator[Hint]:
+    def hints(self, delivered: object, histories: Histories) -> Iterator[Hint]:
         """See ``Source.hints``."""
         if delivered is OVERFLOW:
             yield None, b"", OVERFLOW
             return
+        for directory, name, letter in self._told(delivered):
+            if letter.islower():
+                histories[directory][name] += letter
+            else:
+                yield directory, name, letter
+
+    def _told(self, delivered: object) -> Iterator[tuple[Directory, bytes, str]]:
         assert isinstance(delivered, tuple)
-        root, event = delivered
+        root, prefix, event = delivered
         if event.event_type == EVENT_TYPE_MOVED:
-            yield self._hint(root, event.src_path, CHANGED, event)
-            yield self._hint(root, event.dest_path, ARRIVED, event)
+            yield self._hint(root, prefix, event.src_path, CHANGED, event)
+            yield self._hint(root, prefix, event.dest_path, ARRIVED, event)
         elif event.event_type == EVENT_TYPE_CREATED:
-            yield self._hint(root, event.src_path, ARRIVED, event)
+            yield self._hint(root, prefix, event.src_path, ARRIVED, event)
         elif event.event_type != EVENT_TYPE_MODIFIED or not event.is_directory:
-            yield self._hint(root, event.src_path, CHANGED, event)
+            yield self._hint(root, prefix, event.src_path, CHANGED, event)
 
     @staticmethod
-    def _hint(root: Directory, raw_path: bytes | str, letter: str, event: FileSystemEvent) -> Hint:
+    def _hint(root: Directory, prefix: bytes, raw_path: bytes | str, letter: str, event: FileSystemEvent) -> tuple[Directory, bytes, str]:
         """Find the deepest directory that is known on the way to the path, and the next name on it."""
         path = os.fsencode(raw_path)
-        prefix = root.path if root.path.endswith(b"/") else root.path + b"/"
         if not path.startswith(prefix):
             return root, b"", ITSELF
         directory, names = root, path[len(prefix) :].split(b"/")
@@ -147,14 +157,30 @@ class ObserverSource:
         return self._observer.event_queue.empty()
 
     def alive(self) -> bool:
-        """See ``Source.alive``."""
-        return self._observer.is_alive()
+        """See ``Source.alive``. On Linux one thread reads for all watches; a renamed directory can end it."""
+        reader = getattr(self._observer, "_inotify_fd", None)
+        return self._observer.is_alive() and (reader is None or reader.is_alive())
 
     def close(self) -> None:
         """See ``Source.close``."""
         logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._alarm)
+        self._end()
+
+    def _begin(self) -> None:
+        self._observer = Observer()
+        self._observer.start()
+
+    def _end(self) -> None:
         try:
             self._observer.stop()
             self._observer.join()
         except KeyError:
             pass  # watchdog 7.1.0 stumbles over renamed directories while stopping
+
+    def _spelling(self, path: bytes) -> str:
+        """Write a folder's path as no other watch has it: watchdog keeps one watch a path, and follows no link."""
+        spelling = os.fsdecode(os.path.realpath(path))
+        taken = {watch.path for watch in self._watches.values()}
+        while spelling in taken:
+            spelling += "/."
+        return spelling

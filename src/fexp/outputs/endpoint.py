@@ -1,0 +1,197 @@
+"""Where an output sends to and who it says it is: a URL, credentials, TLS files."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from fexp.errors import OutputError, SettingsError
+from fexp.outputs.text import one_line
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+_MAX_SECRET_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The settings of one receiver. Made only when they make sense; else a SettingsError says what to do.
+
+    Secrets come by value (from the environment) or by file. Files are read again for every request, so that a
+    rotated token, password or certificate is taken up by itself.
+    """
+
+    url: str = field(repr=False)
+    option: str = "--gateway"
+    """The option that gave the URL; those for credentials and TLS begin with it too."""
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    insecure: bool = False
+    """Send credentials over plain http to another machine all the same."""
+    gzip: bool = False
+    deadline_seconds: float = 10.0
+    """All of a request: its retries, connecting, sending and reading the answer."""
+
+    def __post_init__(self) -> None:
+        self._check_url()
+        self._check_credentials()
+        if (self.cert_file is None) != (self.key_file is None):
+            raise SettingsError(f"{self.option}-cert-file and -key-file belong together; give both")
+        if not (math.isfinite(self.deadline_seconds) and self.deadline_seconds > 0):
+            raise SettingsError(f"{self.option}-deadline {self.deadline_seconds}: give a time above zero")
+        if self.has_credentials and self.parts.scheme == "http" and not (self.loopback or self.insecure):
+            raise SettingsError(
+                f"{self.option} {self.target}: credentials would cross the network in plain text;"
+                f" use https, or {self.option}-insecure if the way there is safe"
+            )
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL taken apart."""
+        return urlsplit(self.url)
+
+    @property
+    def target(self) -> str:
+        """The URL as it may be shown: a query may hold a secret."""
+        return shown_url(self.url)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the receiver is on this machine."""
+        host = (self.parts.hostname or "").rstrip(".").lower()
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether requests carry a password or a token."""
+        return self.user is not None or self.token is not None or self.token_file is not None
+
+    def check(self) -> None:
+        """Say with a SettingsError which of the named files cannot be used."""
+        try:
+            self.authorization()
+            self.tls_context()
+        except OutputError as error:
+            raise SettingsError(str(error)) from error
+
+    def authorization(self) -> tuple[str | None, tuple[str, ...]]:
+        """Give the Authorization header, and the strings that no message may hold."""
+        if self.token is not None or self.token_file is not None:
+            token = self.token
+            if token is None:
+                token = self._secret(self.token_file, "token-file").strip()
+            if not re.fullmatch(r"[!-~]+", token):
+                raise OutputError(f"{self.option}: the token is empty or not fit for a header", final=True)
+            return f"Bearer {token}", (token,)
+        if self.user is not None:
+            password = self.password
+            if password is None:
+                password = self._secret(self.password_file, "password-file").rstrip("\r\n")
+            encoded = base64.b64encode(f"{self.user}:{password}".encode()).decode("ascii")
+            return f"Basic {encoded}", (encoded, password)
+        return None, ()
+
+    def tls_context(self) -> SSLContext:
+        """Build what TLS needs: the private CA or the system's, and the client certificate."""
+        import ssl
+
+        files = {"ca-file": self.ca_file, "cert-file": self.cert_file, "key-file": self.key_file}
+        for what, path in files.items():
+            if path is not None:
+                self._secret(path, what)
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file is not None:
+                # An encrypted key must fail here and not ask for its password on the terminal.
+                context.load_cert_chain(self.cert_file, self.key_file, password="")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or "not in PEM form, or the key does not fit"
+            raise OutputError(f"{self.option}: cannot use the TLS files: {reason}", final=True) from error
+        return context
+
+    def tls_files_stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """Give a value that changes when one of the TLS files does."""
+
+        def stamp(path: str | None) -> tuple[int, int, int] | None:
+            try:
+                status = os.stat(path) if path is not None else None
+            except OSError:
+                return None
+            return (status.st_mtime_ns, status.st_size, status.st_ino) if status else None
+
+        return tuple(stamp(path) for path in (self.ca_file, self.cert_file, self.key_file))
+
+    def _check_url(self) -> None:
+        shown = f"{self.option} {self.target}"
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            name = self.option.lstrip("-").replace("-", "_").upper()
+            raise SettingsError(
+                f"{shown}: no user and password in a URL; give {self.option}-user and"
+                f" {self.option}-password-file (or FEXP_{name}_PASSWORD)"
+            )
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port
+        except ValueError:
+            raise SettingsError(f"{shown}: not a URL; write it like http://host:9091") from None
+        if parts.scheme not in {"http", "https"} or "://" not in self.url:
+            raise SettingsError(f"{shown}: must begin with http:// or https://")
+        if not re.fullmatch(r"[!-~]+", self.url) or not parts.hostname or port == 0:
+            raise SettingsError(f"{shown}: not a URL; write it like http://host:9091")
+        if parts.fragment or self.url.endswith("#"):
+            raise SettingsError(f"{shown}: a URL to send to has no #fragment; leave it out")
+
+    def _check_credentials(self) -> None:
+        option = self.option
+        passwords = [secret for secret in (self.password, self.password_file) if secret is not None]
+        tokens = [secret for secret in (self.token, self.token_file) if secret is not None]
+        if len(passwords) > 1 or len(tokens) > 1:
+            raise SettingsError(
+                f"{option}: a secret from a file and one from the environment; give one of them"
+            )
+        if tokens and (passwords or self.user is not None):
+            raise SettingsError(f"{option}: a token or a user with a password; give one of them")
+        if passwords and self.user is None:
+            raise SettingsError(f"{option}: a password without a user; give {option}-user too")
+        if self.user is not None and not passwords:
+            raise SettingsError(f"{option}-user without a password; give {option}-password-file too")
+        if self.user is not None and (":" in self.user or not self.user.isprintable()):
+            raise SettingsError(
+                f"{option}-user: basic auth carries no ':' and no control characters; take another"
+            )
+
+    def _secret(self, path: str | None, what: str) -> str:
+        assert path is not None
+        try:
+            with open(path, "rb") as file:
+                return file.read(_MAX_SECRET_BYTES).decode()
+        except OSError as error:
+            reason = error.strerror or "cannot be read"
+        except UnicodeDecodeError:
+            reason = "not UTF-8 text"
+        raise OutputError(f"{self.option}-{what} {one_line(path)}: {reason}", final=True)
+
+
+def shown_url(url: str) -> str:
+    """Give any text meant as a URL without user, password, query and fragment; their places are marked."""
+    before, at, rest = url.rpartition("@")
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", before)
+    place, mark, _ = re.sub(r"[?#]", "?", rest).partition("?")
+    shown = (scheme.group() if scheme else "") + ("…@" if at else "") + place + ("?…" if mark else "")
+    return one_line(shown)

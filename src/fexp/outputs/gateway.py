@@ -1,0 +1,195 @@
+"""The gateway output: one group of a Pushgateway, or a plain POST to an import URL."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fexp.errors import OutputError, SettingsError
+from fexp.outputs.sender import Sender
+from fexp.outputs.text import CONTENT_TYPE, one_line, render_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from fexp.outputs import Collects
+    from fexp.outputs.endpoint import Endpoint
+
+_GROUPS_LIMIT_BYTES = 64 * 1024 * 1024
+"""The list of groups holds all metrics of the gateway, not only ours."""
+
+
+class GatewayMode(StrEnum):
+    """What the other side is."""
+
+    PUSHGATEWAY = "pushgateway"
+    IMPORT = "import"
+    """Something that takes text at exactly the URL given, such as VictoriaMetrics. It deletes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where to push and under which key. Made only when it makes sense, or a SettingsError says why."""
+
+    endpoint: Endpoint
+    job: str
+    instance: str
+    grouping: tuple[tuple[str, str], ...] = ()
+    mode: GatewayMode = GatewayMode.PUSHGATEWAY
+
+    @classmethod
+    def parse(
+        cls,
+        endpoint: Endpoint,
+        *,
+        job: str = "fexp",
+        instance: str | None = None,
+        grouping: Sequence[str] = (),
+        mode: str = "pushgateway",
+        metric_labels: Iterable[str] = (),
+    ) -> GatewaySettings:
+        """Read what a person writes: grouping as NAME=VALUE, no instance for the host's name.
+
+        ``metric_labels``: the label names of the series. A grouping label of that name would replace it.
+        """
+        pairs = []
+        for text in grouping:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise SettingsError(f"--grouping {one_line(text)}: write NAME=VALUE")
+            pairs.append((name, value))
+        if mode not in set(GatewayMode):
+            raise SettingsError(f"--gateway-mode {one_line(mode)}: pushgateway or import")
+        instance = socket.gethostname() if instance is None else instance
+        settings = cls(endpoint, job, instance, tuple(pairs), GatewayMode(mode))
+        for name in metric_labels:
+            if name in dict(settings.key):
+                raise SettingsError(
+                    f"label {name}: on the series and in the gateway's key; rename one of them"
+                )
+        return settings
+
+    def __post_init__(self) -> None:
+        if self.mode is GatewayMode.IMPORT:
+            if self.grouping:
+                raise SettingsError("--grouping: an import URL has no group; put the labels into the URL")
+            return
+        if self.endpoint.parts.query or "?" in self.endpoint.url:
+            raise SettingsError(
+                f"{self.endpoint.option} {self.endpoint.target}: a Pushgateway's URL has no query;"
+                " leave it out, or say --gateway-mode import"
+            )
+        if not self.job:
+            raise SettingsError("--job is empty; the gateway files every group under a job")
+        seen = set()
+        for name, value in self.key:
+            shown = one_line(name)
+            if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or name.startswith("__"):
+                raise SettingsError(
+                    f"--grouping {shown}: not a label name; use letters, digits, _, and no __ in front"
+                )
+            if name in seen:
+                way_out = f"use --{name}" if name in {"job", "instance"} else "give it once"
+                raise SettingsError(f"--grouping {shown}: there already; {way_out}")
+            seen.add(name)
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise SettingsError(f"the value of {shown} in the gateway's key is not UTF-8 text") from None
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """What names the group, job first."""
+        return (("job", self.job), ("instance", self.instance), *self.grouping)
+
+
+def grouping_path(key: Iterable[tuple[str, str]]) -> str:
+    """Write a grouping key as a URL's path; what a URL might bend (``.``, ``/``, nothing) goes as base64."""
+    path = "/metrics"
+    for name, value in key:
+        if re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            path += f"/{name}/{value}"
+        else:
+            encoded = base64.urlsafe_b64encode(value.encode()).decode("ascii")
+            path += f"/{name}@base64/{encoded or '='}"
+    return path
+
+
+class GatewayOutput:
+    """Keeps one group of a Pushgateway equal to the numbers."""
+
+    name = "gateway"
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        sender: Sender | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._sender = sender or Sender(settings.endpoint)
+        self._wall_clock = wall_clock
+        self.target = settings.endpoint.target
+
+    def check(self) -> None:
+        """Say with a SettingsError which of the named files cannot be used."""
+        self._settings.endpoint.check()
+
+    def publish(self, source: Collects) -> None:
+        """Replace the whole group, so that what ended here ends there."""
+        body = render_text(source)
+        headers = {"Content-Type": CONTENT_TYPE}
+        if self._settings.mode is GatewayMode.IMPORT:
+            self._sender.send("POST", body=body, headers=headers)
+        else:
+            self._sender.send("PUT", self._url(grouping_path(self._settings.key)), body=body, headers=headers)
+
+    def retract(self) -> None:
+        """Delete the group. An import URL can only wait until its series are stale."""
+        if self._settings.mode is not GatewayMode.IMPORT:
+            self._sender.send("DELETE", self._url(grouping_path(self._settings.key)))
+
+    def expire(self, older_than_seconds: float) -> tuple[Mapping[str, str], ...]:
+        """Delete this job's groups that nobody pushed for so long; returns their labels."""
+        if self._settings.mode is GatewayMode.IMPORT:
+            raise SettingsError("--expire needs a Pushgateway; an import URL has no groups")
+        job = self._settings.job
+        limit_at = self._wall_clock() - older_than_seconds
+        expired = [labels for labels, at in self._groups() if labels.get("job") == job and at < limit_at]
+        for labels in expired:
+            rest = [(name, value) for name, value in labels.items() if name != "job"]
+            self._sender.send("DELETE", self._url(grouping_path([("job", job), *rest])))
+        return tuple(expired)
+
+    def close(self) -> None:
+        """End whatever is under way."""
+        self._sender.close()
+
+    def _groups(self) -> list[tuple[dict[str, str], float]]:
+        """Ask the gateway for the labels of its groups, and when each was last pushed."""
+        url = self._url("/api/v1/metrics")
+        answer = self._sender.send("GET", url, answer_limit_bytes=_GROUPS_LIMIT_BYTES)
+        if answer.cut:
+            raise OutputError(f"{self.target}: its list of groups is too long to read", final=True)
+        try:
+            return [(dict(group["labels"]), _pushed_at(group)) for group in json.loads(answer.body)["data"]]
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise OutputError(
+                f"{self.target}: gives no list of groups; is it a Pushgateway?", final=True
+            ) from error
+
+    def _url(self, path: str) -> str:
+        return self._settings.endpoint.url.rstrip("/") + path
+
+
+def _pushed_at(group: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]) -> float:
+    """When the group was last pushed, also if the gateway refused what came."""
+    families = ("push_time_seconds", "push_failure_time_seconds")
+    return max(float(group[family]["metrics"][0]["value"]) for family in families if family in group)

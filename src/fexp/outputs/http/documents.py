@@ -1,0 +1,141 @@
+"""The JSON documents of ``/api/v1`` and of readiness, as plain values."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from fexp import __version__
+from fexp.metrics import CATALOGUE
+
+if TYPE_CHECKING:
+    from fexp.model import FolderSnapshot, FolderStatus, PatternSnapshot, Snapshot
+
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+def to_json(value: object) -> bytes:
+    """Write it as JSON in ASCII. What JSON cannot say (infinity, an odd object) becomes null or text."""
+    return json.dumps(_plain(value), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Enum():
+            return _plain(value.value)
+        case float() if not math.isfinite(value):
+            return None
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {str(_plain(key)): _plain(item) for key, item in value.items()}
+        case Sequence() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def readiness(reasons: Sequence[str], statuses: Sequence[FolderStatus]) -> tuple[bool, dict[str, object]]:
+    """Tell whether fexp is ready, and the document that says why not."""
+    looking = [
+        {"folder": status.folder, "files_seen": status.files_seen} for status in statuses if not status.looked
+    ]
+    ready = not reasons and not looking
+    return ready, {"ready": ready, "reasons": list(reasons), "first_look_under_way": looking}
+
+
+def folders(snapshot: Snapshot, statuses: Sequence[FolderStatus]) -> dict[str, object]:
+    """Give the current numbers of all folders."""
+    by_folder = {status.folder: status for status in statuses}
+    return {"folders": [_folder(folder, by_folder.get(folder.folder)) for folder in snapshot.folders]}
+
+
+def _folder(folder: FolderSnapshot, status: FolderStatus | None) -> dict[str, object]:
+    return {
+        "folder": folder.folder,
+        "labels": folder.labels,
+        "up": folder.up,
+        "problem": status.problem if status else None,
+        "first_look_done": status.looked if status else folder.last_scan_at is not None,
+        "backend": folder.backend,
+        "recursive": folder.recursive,
+        "last_scan_at": folder.last_scan_at,
+        "scan_duration_seconds": folder.scan_duration_seconds,
+        "scans": folder.scans,
+        "errors": folder.faults,
+        "overflows": folder.overflows,
+        "drift_files": folder.drift_files,
+        "patterns": [_pattern(pattern, up=folder.up) for pattern in folder.patterns],
+    }
+
+
+def _pattern(pattern: PatternSnapshot, *, up: bool) -> dict[str, object]:
+    """Give one pattern's numbers. State numbers are null while the folder is not up."""
+    flow = pattern.flow
+    return {
+        "pattern": pattern.pattern,
+        "files": pattern.files if up else None,
+        "size_bytes": pattern.size_bytes if up else None,
+        "oldest_modified_at": pattern.oldest_modified_at if up else None,
+        "newest_modified_at": pattern.newest_modified_at if up else None,
+        "largest_bytes": pattern.largest_bytes if up else None,
+        "arrivals": flow.arrivals if flow else None,
+        "departures": flow.departures if flow else None,
+        "modifications": flow.modifications if flow else None,
+        "arrived_bytes": flow.arrived_bytes if flow else None,
+        "departed_bytes": flow.departed_bytes if flow else None,
+        "last_arrival_at": flow.last_arrival_at if flow else None,
+        "last_departure_at": flow.last_departure_at if flow else None,
+    }
+
+
+def metadata(
+    told: Mapping[str, object],
+    snapshot: Snapshot,
+    statuses: Sequence[FolderStatus],
+    *,
+    started_at: float,
+    addresses: Sequence[str],
+) -> dict[str, object]:
+    """Describe this fexp: what the daemon tells about itself, beside what the server knows."""
+    by_folder = {status.folder: status for status in statuses}
+    return {
+        "version": __version__,
+        "started_at": started_at,
+        "listen": addresses,
+        **told,
+        "folders": [
+            {
+                "folder": folder.folder,
+                "labels": folder.labels,
+                "recursive": folder.recursive,
+                "patterns": [pattern.pattern for pattern in folder.patterns],
+                "backend": folder.backend,
+                "up": folder.up,
+                "problem": status.problem if (status := by_folder.get(folder.folder)) else None,
+            }
+            for folder in snapshot.folders
+        ],
+        "metrics": [
+            {"name": row.name, "type": row.kind, "help": row.help, "labels": row.labels} for row in CATALOGUE
+        ],
+    }
+
+
+def service_discovery(
+    host: str, server: tuple[str, int | None] | None, scheme: str
+) -> list[dict[str, object]]:
+    """Name this exporter as a target: by the name it was asked under, else by the address it was asked at.
+
+    https://prometheus.io/docs/prometheus/latest/http_sd/
+    """
+    if not _HOST.fullmatch(host):
+        if server is None or server[1] is None:
+            return []  # a unix socket: Prometheus has no way here
+        host = f"{f'[{server[0]}]' if ':' in server[0] else server[0]}:{server[1]}"
+    labels = {"__scheme__": scheme, "__metrics_path__": "/metrics", "__meta_fexp_version": __version__}
+    return [{"targets": [host], "labels": labels}]

@@ -1,0 +1,220 @@
+"""The web config in force: who may enter, by which TLS, how often. It follows its files."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import hashlib
+import os
+import secrets
+from base64 import b64decode
+from collections import OrderedDict
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import bcrypt
+
+from fexp.errors import SettingsError
+from fexp.outputs.http.tls import make_context
+from fexp.outputs.http.webconfig import RateLimit, WebConfig, read_web_config
+
+if TYPE_CHECKING:
+    import logging
+    import ssl
+    from collections.abc import Awaitable, Callable, Mapping
+
+    _Identity = tuple[int, int, int, int]
+    Fingerprint = tuple[_Identity | None, ...]
+
+_LOOK_EVERY_SECONDS = 1.0
+_PASSWORD_BYTES = 72  # bcrypt ignores or refuses what comes after
+_REMEMBERED = 128
+_WAITING = 64
+
+
+class Users:
+    """Checks Basic credentials.
+
+    A check costs a hash whether the user exists or not. Verdicts are remembered by a keyed digest: a scraper
+    costs one hash, and wrong passwords can neither push right ones out nor be told by their time.
+    """
+
+    def __init__(self, hashes: Mapping[str, bytes]) -> None:
+        self._hashes = {name.encode(): hashed for name, hashed in hashes.items()}
+        self._decoy = max(self._hashes.values(), key=lambda hashed: hashed[4:6], default=b"")
+        self._secret = secrets.token_bytes(32)
+        self._verdicts: dict[bool, OrderedDict[bytes, None]] = {True: OrderedDict(), False: OrderedDict()}
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
+
+    def __bool__(self) -> bool:
+        """Tell whether anybody has to show credentials."""
+        return bool(self._hashes)
+
+    async def admits(
+        self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]
+    ) -> bool:
+        """Tell whether an Authorization header is right. Hashing happens through ``off_loop``."""
+        credentials = _credentials(authorization)
+        if credentials is None:
+            return False
+        user, password = credentials
+        if len(password) > _PASSWORD_BYTES:
+            return False
+        digest = hashlib.blake2b(user + b"\0" + password, key=self._secret).digest()
+        verdict = self._recall(digest)
+        if verdict is None:
+            if self._waiting >= _WAITING:
+                return False
+            self._waiting += 1
+            try:
+                async with self._one_at_a_time:
+                    verdict = self._recall(digest)
+                    if verdict is None:
+                        verdict = await off_loop(lambda: self._is_right(user, password))
+                        self._remember(digest, verdict=verdict)
+            finally:
+                self._waiting -= 1
+        return verdict
+
+    def _is_right(self, user: bytes, password: bytes) -> bool:
+        try:
+            same = bcrypt.checkpw(password, self._hashes.get(user, self._decoy))
+        except ValueError:  # a NUL in the password, for some versions
+            same = False
+        return same and user in self._hashes
+
+    def _recall(self, digest: bytes) -> bool | None:
+        for verdict, known in self._verdicts.items():
+            if digest in known:
+                known.move_to_end(digest)
+                return verdict
+        return None
+
+    def _remember(self, digest: bytes, *, verdict: bool) -> None:
+        known = self._verdicts[verdict]
+        known[digest] = None
+        while len(known) > _REMEMBERED:
+            known.popitem(last=False)
+
+
+def _credentials(authorization: str) -> tuple[bytes, bytes] | None:
+    scheme, _, coded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = b64decode(coded.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    return (user, password) if colon else None
+
+
+class Bucket:
+    """A token bucket; without a limit it is never empty."""
+
+    def __init__(self, limit: RateLimit | None, now: Callable[[], float] = monotonic) -> None:
+        self._limit = limit
+        self._now = now
+        self._tokens = float(limit.burst) if limit else 0.0
+        self._filled_at = now()
+
+    def take(self) -> bool:
+        """Take a token if there is one."""
+        if self._limit is None:
+            return True
+        now = self._now()
+        gained = (now - self._filled_at) / self._limit.interval_seconds
+        self._tokens, self._filled_at = min(self._limit.burst, self._tokens + gained), now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One state of the web config, ready for use."""
+
+    config: WebConfig
+    context: ssl.SSLContext | None
+    users: Users
+    bucket: Bucket
+
+
+def _rules(config: WebConfig) -> Rules:
+    context = make_context(config.tls) if config.tls else None
+    return Rules(config, context, Users(config.users), Bucket(config.rate_limit))
+
+
+class Guard:
+    """Holds the rules in force and replaces them when their files have changed.
+
+    A new state that is broken, or that would drop TLS or the passwords, is told once and not taken: a file
+    caught in the middle of being written must not open the door.
+    """
+
+    def __init__(self, path: str | None, log: logging.Logger, now: Callable[[], float] = monotonic) -> None:
+        self._path = path
+        self._log = log
+        self._now = now
+        self._looked_at = now()
+        self._looking = False
+        self._files: tuple[str, ...] = ()
+        self._seen: Fingerprint = ()
+        self.rules = self._read(path, _identity(path)) if path else _rules(WebConfig())
+
+    async def refresh(
+        self, off_loop: Callable[[Callable[[], Rules | None]], Awaitable[Rules | None]]
+    ) -> Rules:
+        """Give the rules in force, after a look at the files when the last look is a second old."""
+        if self._path and not self._looking and self._now() - self._looked_at >= _LOOK_EVERY_SECONDS:
+            self._looking, self._looked_at = True, self._now()
+            try:
+                self.rules = await off_loop(self.changed) or self.rules
+            finally:
+                self._looking = False
+        return self.rules
+
+    def changed(self) -> Rules | None:
+        """Look at the files; give new rules when they changed and are good."""
+        if self._path is None:
+            return None
+        found = (_identity(self._path), *map(_identity, self._files))
+        if found == self._seen:
+            return None
+        self._seen = found
+        try:
+            rules = self._read(self._path, found[0], self.rules.config)
+        except SettingsError as error:
+            self._log.error("the web config changed and the old one stays in force: %s", error)
+            return None
+        self._log.info("the web config changed and is in force: %s", self._path)
+        old, new = self.rules.config, rules.config
+        if (old.users, old.rate_limit) == (new.users, new.rate_limit):
+            return Rules(new, rules.context, self.rules.users, self.rules.bucket)
+        return rules
+
+    def _read(self, path: str, identity: _Identity | None, before: WebConfig | None = None) -> Rules:
+        """Read all files. What they were is noted before they are read: a later change is never missed."""
+        config = read_web_config(path)
+        self._files = config.tls.files if config.tls else ()
+        self._seen = (identity, *map(_identity, self._files))
+        if before:
+            _refuse_less(path, before, config)
+        return _rules(config)
+
+
+def _refuse_less(path: str, before: WebConfig, config: WebConfig) -> None:
+    if (config.tls is None) != (before.tls is None):
+        raise SettingsError(f"web config {path}: TLS is switched on or off only by a restart of fexp")
+    if before.users and not config.users:
+        raise SettingsError(f"web config {path}: all users are gone; restart fexp if that is meant")
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size

@@ -1,0 +1,30 @@
+"""How much of the process clients may take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Bounds of one server. The defaults suit a handful of Prometheus servers."""
+
+    connections: int = 256
+    """When all are taken, the one that has waited longest without a request makes room."""
+    event_clients: int = 32
+    events_per_client: int = 4096
+    """Events that may wait for one client; a client that falls further behind is dropped."""
+    header_bytes: int = 16 * 1024
+    handshake_seconds: float = 10.0
+    """From the connection to the end of the TLS handshake."""
+    request_seconds: float = 10.0
+    """From the connection, or the first byte after an answer, to the end of the request's header."""
+    idle_seconds: int = 75
+    """Between an answer and the next request. Longer than a usual scrape interval: connections last."""
+    send_seconds: float = 30.0
+    """How long a client may leave what was sent unread."""
+    answer_seconds: float = 60.0
+    """How long making an answer may take."""
+    heartbeat_seconds: float = 15.0
+    """The longest silence on an event stream."""
+    stop_seconds: float = 3.0
+    """How long a stop waits for answers under way."""

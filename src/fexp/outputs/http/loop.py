@@ -1,0 +1,181 @@
+"""The front door: accepts connections, bounds their number, and sleeps while nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from fexp.outputs.http.connections import Connection
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable
+
+    from fexp.outputs.http.guard import Rules
+    from fexp.outputs.http.limits import Limits
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with an own front door, and without its ten ticks a second: an idle one sleeps."""
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        rules: Callable[[], Awaitable[Rules]],
+        *,
+        limits: Limits,
+        name: str,
+        log: logging.Logger,
+        on_started: Callable[[], None],
+        on_leaving: Callable[[], None],
+    ) -> None:
+        """``rules`` gives what holds for a new connection; ``on_leaving`` ends answers that never end."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http=Connection,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                headers=[("Server", name)],
+                date_header=False,
+                timeout_keep_alive=limits.idle_seconds,
+                h11_max_incomplete_event_size=limits.header_bytes,
+            )
+        )
+        self.limits = limits
+        self.protocol_logger = log.getChild("protocol")
+        self.protocol_logger.setLevel(logging.ERROR)  # below it, any stranger could fill the log
+        self._rules = rules
+        self._log = log
+        self._on_started = on_started
+        self._on_leaving = on_leaving
+        self._leaving = asyncio.Event()
+        self._nobody = asyncio.Event()
+        self._connections: dict[Connection, None] = {}
+        self._doors: list[asyncio.Task[None]] = []
+
+    def leave(self) -> None:
+        """Begin the stop. Belongs to the loop."""
+        self._leaving.set()
+
+    def moved(self, connection: Connection) -> None:
+        """Note that a connection has just been useful: others make room before it."""
+        if connection in self._connections:
+            self._connections[connection] = self._connections.pop(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Note that a connection is gone."""
+        self._connections.pop(connection, None)
+        if not self._connections:
+            self._nobody.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the doors."""
+        self.server_state.default_headers = self.config.encoded_headers
+        self._doors = [asyncio.create_task(self._accept(listener)) for listener in sockets or ()]
+        self.started = True
+        self._on_started()
+
+    async def main_loop(self) -> None:
+        """Sleep until the stop begins."""
+        await self._leaving.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the doors, let answers under way end, then end them."""
+        for door in self._doors:
+            door.cancel()
+        await asyncio.gather(*self._doors, return_exceptions=True)
+        for listener in sockets or ():
+            listener.close()
+        self._on_leaving()
+        self._nobody.clear()
+        for connection in list(self._connections):
+            connection.finish()
+        try:
+            if self._connections:
+                await asyncio.wait_for(self._nobody.wait(), self.limits.stop_seconds)
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.drop()
+        for task in self.server_state.tasks:
+            task.cancel()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                if error.errno in _EXHAUSTED and not self._make_room():
+                    await self._pause()
+            else:
+                if len(self._connections) >= self.limits.connections and not self._make_room():
+                    _turn_away(client)
+                else:
+                    self._welcome(client)
+            await asyncio.sleep(0)  # a flood of connections must not keep the loop from the answers
+
+    async def _pause(self) -> None:
+        """Wait a second, or for the stop."""
+        try:
+            await asyncio.wait_for(self._leaving.wait(), 1)
+        except TimeoutError:
+            pass
+
+    def _make_room(self) -> bool:
+        """End the connection that has waited longest, if any waits."""
+        for connection in self._connections:
+            if connection.is_waiting and not connection.has_unread:
+                del self._connections[connection]
+                connection.drop()
+                return True
+        return False
+
+    def _welcome(self, client: socket.socket) -> None:
+        connection = Connection(self)
+        self._connections[connection] = None
+        connection.greeting = asyncio.create_task(self._greet(connection, client))
+        connection.greeting.add_done_callback(lambda greeting: self._greeted(connection, client, greeting))
+
+    async def _greet(self, connection: Connection, client: socket.socket) -> None:
+        """Hand the socket to the protocol, after the handshake where there is one."""
+        client.setblocking(False)
+        rules = await self._rules()
+        connection.allowed_sans = rules.config.tls.client_allowed_sans if rules.config.tls else ()
+        bounds: dict[str, Any] = {}
+        if rules.context is not None:
+            bounds = {"ssl_handshake_timeout": self.limits.handshake_seconds, "ssl_shutdown_timeout": 1.0}
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: connection, client, ssl=rules.context, **bounds
+        )
+
+    def _greeted(self, connection: Connection, client: socket.socket, greeting: asyncio.Task[None]) -> None:
+        connection.greeting = None
+        error = None if greeting.cancelled() else greeting.exception()
+        if error is not None and not isinstance(error, OSError):  # OSError: no handshake came about
+            self._log.error("a connection could not be taken", exc_info=error)
+        if not connection.is_connected:
+            client.close()
+            self.forget(connection)
+
+
+def _turn_away(client: socket.socket) -> None:
+    client.setblocking(False)
+    try:
+        client.send(_FULL)
+    except OSError:
+        pass  # it is told, or it is gone
+    client.close()

@@ -1,0 +1,156 @@
+"""The status page: one HTML document without anything from elsewhere, fit for a phone and for the dark."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING
+
+from fexp import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fexp.model import FolderSnapshot, FolderStatus, PatternSnapshot, Snapshot
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--good:#0a7d33;--bad:#c62828}
+@media(prefers-color-scheme:dark){:root{--good:#5fd38d;--bad:#ff8a80}}
+body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem}
+h1{font-size:1.3rem;margin:0 0 .2rem}p{margin:.4rem 0}nav a{margin-right:1rem;white-space:nowrap}
+table{border-collapse:collapse;width:100%;margin-top:1rem}
+th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.name{overflow-wrap:anywhere}tbody tr:hover{background:var(--soft)}
+.up{color:var(--good)}.down{color:var(--bad);font-weight:600}
+@media(max-width:42rem){thead{display:none}
+tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}
+td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0}
+td::before{content:attr(data-label);opacity:.7}}
+"""
+
+_SCRIPT = """
+const every = 5000;
+async function refresh() {
+  if (document.visibilityState !== "visible") return;
+  try {
+    const answer = await fetch(location.href, {cache: "no-store"});
+    if (!answer.ok) throw new Error(answer.status);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    document.querySelector("main").replaceWith(fresh);
+    document.getElementById("lost").hidden = true;
+  } catch {
+    document.getElementById("lost").hidden = false;
+  }
+}
+setInterval(refresh, every);
+document.addEventListener("visibilitychange", refresh);
+"""
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Allows exactly the one style and the one script above."""
+
+_PATHS = (
+    ("metrics", "Metrics"),
+    ("api/v1/folders", "Folders as JSON"),
+    ("api/v1/metadata", "Metadata"),
+    ("api/v1/events", "Events"),
+    ("api/v1/sd", "Service discovery"),
+    ("-/ready", "Ready"),
+    ("-/healthy", "Healthy"),
+)
+_COLUMNS = ("Folder", "Pattern", "Files", "Size", "Oldest", "Arrivals", "Backend", "State")
+_NUMBERS = {"Files", "Size", "Oldest", "Arrivals"}
+
+
+def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float) -> bytes:
+    """Write the page. Every name is escaped; ``now`` is Unix time."""
+    by_folder = {status.folder: status for status in statuses}
+    rows = "".join(_row(cells) for folder in snapshot.folders for cells in _cells(folder, by_folder, now))
+    head = "".join(f"<th{_kind(column)}>{column}</th>" for column in _COLUMNS)
+    links = "".join(f'<a href="{path}">{label}</a>' for path, label in _PATHS)
+    files = sum(pattern.files for folder in snapshot.folders if folder.up for pattern in folder.patterns)
+    up = sum(folder.up for folder in snapshot.folders)
+    document = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>fexp</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body>'
+        f"<h1>fexp {escape(__version__)}</h1><p>Watches folders and tells Prometheus what waits in them.</p>"
+        f'<nav>{links}</nav><p id="lost" class="down" hidden>fexp does not answer.</p><main>'
+        f"<p>{_grouped(files)} files; {up} of {len(snapshot.folders)} folders up</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></main>"
+        f"<script>{_SCRIPT}</script></body></html>\n"
+    )
+    return document.encode("utf-8", "replace")
+
+
+def _cells(
+    folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float
+) -> Iterator[tuple[str, ...]]:
+    status = statuses.get(folder.folder)
+    backend = folder.backend.value if folder.backend else "none"
+    state = _state(folder, status)
+    if not folder.patterns:
+        yield (folder.folder, "", "", "", "", "", backend, state)
+    for pattern in folder.patterns:
+        numbers = _numbers(pattern, now) if folder.up else ("", "", "")
+        arrivals = _grouped(pattern.flow.arrivals) if pattern.flow else ""
+        yield (folder.folder, pattern.pattern, *numbers, arrivals, backend, state)
+
+
+def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:
+    if status and not status.looked:
+        return f"first look: {_grouped(status.files_seen)} files so far"
+    if folder.up:
+        return "up"
+    return f"down: {status.problem}" if status and status.problem else "down"
+
+
+def _numbers(pattern: PatternSnapshot, now: float) -> tuple[str, str, str]:
+    oldest = pattern.oldest_modified_at
+    return _grouped(pattern.files), _size(pattern.size_bytes), "" if oldest is None else _age(now - oldest)
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return (
+        "<tr>" + "".join(_cell(column, text) for column, text in zip(_COLUMNS, cells, strict=True)) + "</tr>"
+    )
+
+
+def _cell(column: str, text: str) -> str:
+    kind = _kind(column)
+    if column == "State":
+        kind = ' class="up"' if text == "up" else ' class="down"'
+    return f'<td{kind} data-label="{column}">{escape(text)}</td>'
+
+
+def _kind(column: str) -> str:
+    return ' class="n"' if column in _NUMBERS else ' class="name"'
+
+
+def _grouped(number: float) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} PiB"
+
+
+def _age(seconds: float) -> str:
+    for unit, length, next_length in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < next_length:
+            return f"{max(seconds, 0) / length:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"

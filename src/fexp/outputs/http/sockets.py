@@ -1,0 +1,181 @@
+"""Turns listen addresses into listening sockets, or says in one line why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fexp.errors import SettingsError
+from fexp.outputs.http.listen import Listen, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableMapping
+
+_BACKLOG = 1024
+_UNIX_MODE = 0o660
+_SYSTEMD_FIRST_FD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One listening socket."""
+
+    socket: socket.socket
+    unix_path: str | None = None
+    """The socket file that we made and have to remove."""
+    unix_inode: tuple[int, int] | None = None
+
+    def url(self, scheme: str) -> str:
+        """Say where it listens, for people."""
+        name = self.socket.getsockname()
+        if not isinstance(name, tuple):
+            return f"unix:{name}" if isinstance(name, str) else f"unix:@{name[1:].decode(errors='replace')}"
+        host, port = name[:2]
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def close(self) -> None:
+        """Stop listening, and remove the socket file if it is still ours."""
+        self.socket.close()
+        if self.unix_path is None:
+            return
+        try:
+            found = os.lstat(self.unix_path)
+            if (found.st_dev, found.st_ino) == self.unix_inode:
+                os.unlink(self.unix_path)
+        except OSError:
+            pass  # somebody was faster, or the directory is gone: nothing of ours is left
+
+
+def open_all(listens: Iterable[Listen]) -> list[Bound]:
+    """Listen on all addresses or on none."""
+    opened: list[Bound] = []
+    try:
+        for listen in listens:
+            opened.extend(_open(listen))
+    except BaseException:
+        for bound in opened:
+            bound.close()
+        raise
+    for bound in opened:
+        bound.socket.setblocking(False)
+    return opened
+
+
+def _open(listen: Listen) -> list[Bound]:
+    try:
+        match listen.transport:
+            case Transport.SYSTEMD:
+                return _from_systemd(os.environ)
+            case Transport.UNIX:
+                return [_open_unix(listen.path)]
+            case Transport.TCP:
+                return _open_tcp(listen.host, listen.port)
+    except socket.gaierror as error:
+        raise SettingsError(
+            f"cannot listen on {listen}: no address of {listen.host} found: {error.strerror}"
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {listen}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "somebody else listens there; stop it or choose another port with --listen"
+        case errno.EACCES | errno.EPERM:
+            return "not permitted; choose a port above 1023, or a directory that fexp may write to"
+        case errno.EADDRNOTAVAIL:
+            return "this host does not have that address; see `ip address`"
+        case errno.ENOENT:
+            return "the directory does not exist; make it first"
+        case _:
+            return error.strerror or str(error)
+
+
+def _open_tcp(host: str, port: int) -> list[Bound]:
+    if not host and socket.has_dualstack_ipv6():
+        return [
+            Bound(
+                socket.create_server(
+                    ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
+                )
+            )
+        ]
+    if not host:
+        return [Bound(socket.create_server(("", port), backlog=_BACKLOG))]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    bound: list[Bound] = []
+    try:
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            bound.append(Bound(socket.create_server(address, family=family, backlog=_BACKLOG)))
+    except BaseException:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def _open_unix(path: str) -> Bound:
+    _clear_the_way(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        os.chmod(path, _UNIX_MODE)
+        listener.listen(_BACKLOG)
+        made = os.lstat(path)
+    except BaseException:
+        listener.close()
+        raise
+    return Bound(listener, path, (made.st_dev, made.st_ino))
+
+
+def _clear_the_way(path: str) -> None:
+    """Remove the socket file of a process that is gone. Nothing else is ever removed."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise SettingsError(
+                f"cannot listen on unix:{path}: what is there is not a socket; choose another path"
+            )
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        else:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
+    """Take over the sockets that systemd opened, see sd_listen_fds(3)."""
+    way_out = "start fexp through its .socket unit, or name an address with --listen"
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
+    try:
+        count = int(environ.get("LISTEN_FDS", "0"))
+    except ValueError:
+        count = 0
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+    if count < 1:
+        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
+    bound = []
+    for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + count):
+        os.set_inheritable(number, False)
+        listener = socket.socket(fileno=number)
+        if listener.type != socket.SOCK_STREAM or not listener.getsockopt(
+            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+        ):
+            raise SettingsError(
+                "--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no"
+            )
+        bound.append(Bound(listener))
+    return bound

@@ -1,0 +1,206 @@
+"""When an output is driven, and the thread that drives it. A slow or dead output delays nobody but itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fexp.errors import OutputError
+from fexp.model import DeliverySnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fexp.outputs import Collects, Output
+
+logger = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_SECONDS = 1.0
+_MAX_BACKOFF_SECONDS = 60.0
+_MAX_PATIENCE_SECONDS = 600.0
+"""An absurd Retry-After must not silence fexp for good."""
+_CUT_OFF_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an output is fed."""
+
+    heartbeat_seconds: float = 60.0
+    """Deliver this long after the latest success, also when nothing changed."""
+    min_interval_seconds: float = 1.0
+    """Never start sooner than this after the latest attempt."""
+
+
+def next_publish_at(
+    *,
+    now: float,
+    attempted_at: float | None,
+    succeeded_at: float | None,
+    changed: bool,
+    failures_in_a_row: int,
+    pace: Pace,
+    retry_after_seconds: float | None = None,
+) -> float:
+    """Say when to publish next, on the clock of ``now``; never before it.
+
+    ``attempted_at``: when the latest attempt ended. ``succeeded_at``: when the latest successful one began.
+    """
+    if attempted_at is None:
+        return now
+    earliest_at = attempted_at + pace.min_interval_seconds
+    if failures_in_a_row:
+        doublings = min(failures_in_a_row - 1, 16)
+        backoff_seconds = min(_FIRST_BACKOFF_SECONDS * 2.0**doublings, _MAX_BACKOFF_SECONDS)
+        patience_seconds = min(retry_after_seconds or 0.0, _MAX_PATIENCE_SECONDS)
+        return max(now, earliest_at, attempted_at + max(backoff_seconds, patience_seconds))
+    if changed or succeeded_at is None:
+        return max(now, earliest_at)
+    return max(now, earliest_at, succeeded_at + pace.heartbeat_seconds)
+
+
+class Publisher:
+    """Drives one output from a thread of its own, from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        output: Output,
+        source: Collects,
+        *,
+        heartbeat_seconds: float = 60.0,
+        min_interval_seconds: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._output = output
+        self._source = source
+        self._pace = Pace(heartbeat_seconds, min_interval_seconds)
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._thread = threading.Thread(target=self._run, name=f"fexp-{output.name}", daemon=True)
+        self._wake = threading.Condition()  # guards everything below
+        self._changed = False
+        self._stopping = False
+        self._retracting = False
+        self._attempted_at: float | None = None
+        self._succeeded_at: float | None = None
+        self._retry_after_seconds: float | None = None
+        self._failures_in_a_row = 0
+        self._traced = False
+        self._state = DeliverySnapshot(output.name, 0, 0, None, None)
+
+    def start(self) -> None:
+        """Publish at once, and from then on when it is time."""
+        self._thread.start()
+
+    def announce(self) -> None:
+        """Say that the numbers changed. Cheap, from any thread, never waits for the output."""
+        if self._changed:
+            return  # whoever clears it reads the numbers afterwards
+        with self._wake:
+            self._changed = True
+            self._wake.notify()
+
+    def stop(self, *, retract: bool, timeout_seconds: float = 15.0) -> bool:
+        """Take back what was delivered, or deliver the last state once more; then close the output.
+
+        Returns after ``timeout_seconds`` and a moment at the latest; False when the thread was left behind.
+        """
+        with self._wake:
+            self._stopping = True
+            self._retracting = retract
+            self._wake.notify()
+        if self._thread.ident is None:
+            self._output.close()
+            return True
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            logger.warning("%s: %s did not finish in time; giving up", self._output.name, self._output.target)
+            self._output.close()
+            self._thread.join(_CUT_OFF_SECONDS)
+        return not self._thread.is_alive()
+
+    def snapshot(self) -> DeliverySnapshot:
+        """Tell how the output fares."""
+        return self._state
+
+    def _run(self) -> None:
+        while self._wait_until_due():
+            self._attempt(self._publish)
+        self._attempt(self._output.retract if self._retracting else self._publish)
+        self._output.close()
+
+    def _publish(self) -> None:
+        self._output.publish(self._source)
+
+    def _wait_until_due(self) -> bool:
+        """Wait until it is time to publish; False when it is time to stop."""
+        with self._wake:
+            while not self._stopping:
+                now = self._clock()
+                due_at = next_publish_at(
+                    now=now,
+                    attempted_at=self._attempted_at,
+                    succeeded_at=self._succeeded_at,
+                    changed=self._changed,
+                    failures_in_a_row=self._failures_in_a_row,
+                    pace=self._pace,
+                    retry_after_seconds=self._retry_after_seconds,
+                )
+                if due_at <= now:
+                    self._changed = False  # before the numbers are read: later changes count for the next
+                    return True
+                self._wake.wait(due_at - now)
+            return False
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        began_at = self._clock()
+        try:
+            act()
+        except OutputError as error:
+            self._failed(error.retry_after_seconds)
+            if self._failures_in_a_row == 1:
+                logger.warning("%s: %s", self._output.name, error)
+        except Exception:
+            self._failed(None)
+            if not self._traced:
+                logger.exception("%s: unexpected error with %s", self._output.name, self._output.target)
+            self._traced = True
+        else:
+            self._delivered(began_at)
+
+    def _failed(self, retry_after_seconds: float | None) -> None:
+        before = self._state
+        with self._wake:
+            self._attempted_at = self._clock()
+            self._retry_after_seconds = retry_after_seconds
+            self._failures_in_a_row += 1
+            self._state = DeliverySnapshot(
+                before.output,
+                before.deliveries,
+                before.failures + 1,
+                before.last_delivery_at,
+                before.duration_seconds,
+            )
+
+    def _delivered(self, began_at: float) -> None:
+        before = self._state
+        failures = self._failures_in_a_row
+        with self._wake:
+            self._attempted_at = self._clock()
+            self._succeeded_at = began_at
+            self._retry_after_seconds = None
+            self._failures_in_a_row = 0
+            self._traced = False
+            self._state = DeliverySnapshot(
+                before.output,
+                before.deliveries + 1,
+                before.failures,
+                self._wall_clock(),
+                self._attempted_at - began_at,
+            )
+        if failures:
+            logger.info("%s: %s works again, failures: %d", self._output.name, self._output.target, failures)

@@ -1,0 +1,265 @@
+"""The remote write output: samples with their time, sent to whatever speaks Prometheus remote write 1.0.
+
+Specification: https://prometheus.io/docs/specs/prw/remote_write_spec/
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fexp.errors import OutputError, SettingsError
+from fexp.outputs.sender import RefusedError, Sender
+from fexp.outputs.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from fexp.outputs import Collects
+    from fexp.outputs.endpoint import Endpoint
+
+    Labels = tuple[tuple[str, str], ...]
+
+STALE = struct.pack("<Q", 0x7FF0000000000002)
+"""The NaN that says: this series ended. As bytes: a float may lose what tells it from other NaNs."""
+_HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+_BARELY_MS = 60_000
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteWriteSettings:
+    """Where to write, what all series carry. Made only when it makes sense, or a SettingsError says why."""
+
+    endpoint: Endpoint
+    job: str
+    instance: str
+    external_labels: tuple[tuple[str, str], ...] = ()
+    max_snapshots: int = 100
+    """So many snapshots wait for a receiver that is away; then the oldest is dropped."""
+    max_samples: int = 200_000
+    """So many samples wait, in all snapshots together; some 25 MiB."""
+
+    @classmethod
+    def parse(
+        cls,
+        endpoint: Endpoint,
+        *,
+        job: str = "fexp",
+        instance: str | None = None,
+        external_labels: Sequence[str] = (),
+        max_snapshots: int = 100,
+        metric_labels: Iterable[str] = (),
+    ) -> RemoteWriteSettings:
+        """Read what a person writes: external labels as NAME=VALUE, no instance for the host's name.
+
+        ``metric_labels``: the label names of the series, which no label of ours may repeat.
+        """
+        pairs = []
+        for text in external_labels:
+            name, equals, value = text.partition("=")
+            if not equals:
+                raise SettingsError(f"{endpoint.option}-label {one_line(text)}: write NAME=VALUE")
+            pairs.append((name, value))
+        instance = socket.gethostname() if instance is None else instance
+        settings = cls(endpoint, job, instance, tuple(pairs), max_snapshots)
+        for name in metric_labels:
+            if name in dict(settings.common_labels):
+                raise SettingsError(
+                    f"label {name}: on the series and on all of remote write; rename one of them"
+                )
+        return settings
+
+    def __post_init__(self) -> None:
+        option = self.endpoint.option
+        if self.endpoint.gzip:
+            raise SettingsError(f"{option}: remote write is compressed with snappy always; leave gzip out")
+        if not self.job or not self.instance:
+            raise SettingsError(f"{option}: needs a --job and an --instance, or hosts overwrite each other")
+        if self.max_snapshots < 1:
+            raise SettingsError(f"{option}: the queue must hold one snapshot at least")
+        seen = set()
+        for name, value in self.common_labels:
+            shown = one_line(name)
+            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+                raise SettingsError(f"{option}-label {shown}: not a label name; use letters, digits and _")
+            if name in seen:
+                raise SettingsError(f"{option}-label {shown}: there already; give it once")
+            seen.add(name)
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise SettingsError(f"{option}-label {shown}: the value is not UTF-8 text") from None
+
+    @property
+    def common_labels(self) -> tuple[tuple[str, str], ...]:
+        """What every series carries."""
+        return (("job", self.job), ("instance", self.instance), *self.external_labels)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One snapshot that waits for the receiver. Its time never changes, however often it is sent."""
+
+    at_ms: int
+    values: dict[Labels, float]
+    ended: set[Labels]
+
+    def encoded(self) -> bytes:
+        alive = ((labels, struct.pack("<d", value)) for labels, value in self.values.items())
+        return encode_write_request([*alive, *((labels, STALE) for labels in self.ended)], self.at_ms)
+
+
+class RemoteWriteOutput:
+    """Sends every snapshot in order, and a stale marker for each series that ended."""
+
+    name = "remote_write"
+
+    def __init__(
+        self,
+        settings: RemoteWriteSettings,
+        *,
+        sender: Sender | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._sender = sender or Sender(settings.endpoint)
+        self._wall_clock = wall_clock
+        self._clock = clock
+        self._common = dict(settings.common_labels)
+        self._queue: deque[_Waiting] = deque()
+        self._series: dict[Labels, Labels] = {}
+        self._owed: set[Labels] = set()
+        self._latest_ms = 0
+        self.dropped_snapshots = 0
+        """Snapshots that were never delivered: too old, or refused for good."""
+        self.target = settings.endpoint.target
+        self._compress = _snappy(settings.endpoint.option)
+
+    def check(self) -> None:
+        """Say with a SettingsError which of the named files cannot be used."""
+        self._settings.endpoint.check()
+
+    def publish(self, source: Collects) -> None:
+        """Send the numbers as they are now, after those that still wait."""
+        self._enqueue(dict(series_of(source, self._common)))
+        self._flush()
+
+    def retract(self) -> None:
+        """Mark all series as ended."""
+        if self._series or self._owed:
+            self._enqueue({})
+        self._flush()
+
+    def close(self) -> None:
+        """End whatever is under way."""
+        self._sender.close()
+
+    def _enqueue(self, values: dict[Labels, float]) -> None:
+        # Receivers refuse samples of one series with one time or out of order. A clock that was set far back is
+        # believed all the same: samples from what is now the future would block what follows.
+        now_ms = int(self._wall_clock() * 1000)
+        barely_back = 0 <= self._latest_ms - now_ms < _BARELY_MS
+        self._latest_ms = self._latest_ms + 1 if barely_back else now_ms
+        ended = (self._series.keys() | self._owed) - values.keys()
+        # The same labels are the same objects in all snapshots: they are most of what waiting ones take.
+        shared = {self._series.get(labels, labels): value for labels, value in values.items()}
+        self._queue.append(_Waiting(self._latest_ms, shared, ended))
+        self._series, self._owed = {labels: labels for labels in shared}, set()
+        while len(self._queue) > 1 and self._too_many():
+            self._drop()
+
+    def _too_many(self) -> bool:
+        samples = sum(len(waiting.values) for waiting in self._queue)
+        return len(self._queue) > self._settings.max_snapshots or samples > self._settings.max_samples
+
+    def _drop(self) -> None:
+        """Give up the oldest snapshot; what ended in it ends in the next one, be it there already or not."""
+        dropped = self._queue.popleft()
+        self.dropped_snapshots += 1
+        if self._queue:
+            following = self._queue[0]
+            following.ended |= dropped.ended - following.values.keys()
+        else:
+            self._owed = dropped.ended
+
+    def _flush(self) -> None:
+        give_up_at = self._clock() + self._settings.endpoint.deadline_seconds
+        refused: RefusedError | None = None
+        while self._queue:
+            if self._clock() >= give_up_at:
+                raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
+            try:
+                self._sender.send("POST", body=self._compress(self._queue[0].encoded()), headers=_HEADERS)
+            except RefusedError as error:
+                if not (error.final and 400 <= error.status < 500):
+                    raise
+                # Protocol: what was refused with a 4xx must not be sent again. It would block what follows.
+                refused = error
+                self._drop()
+            else:
+                self._queue.popleft()
+        if refused is not None:
+            raise refused
+
+
+def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:
+    """Give each sample with all its labels: sorted, unique, none empty."""
+    for family in source.collect():
+        for sample in family.samples:
+            labels = {**sample.labels, **common, "__name__": sample.name}
+            try:
+                sorted_labels = tuple(sorted((name, value) for name, value in labels.items() if value))
+                "".join(value for _, value in sorted_labels).encode()
+            except UnicodeEncodeError as error:
+                raise OutputError(f"{sample.name}: a label value is not valid text", final=True) from error
+            yield sorted_labels, float(sample.value)
+
+
+def encode_write_request(samples: Iterable[tuple[Labels, bytes]], at_ms: int) -> bytes:
+    """Write a ``prometheus.WriteRequest``: one time series with one sample for each pair.
+
+    The value comes as the eight bytes of a little-endian double.
+    """
+    timestamp = b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)  # Sample.timestamp = 2
+    request = bytearray()
+    for labels, value in samples:
+        series = bytearray()
+        for name, text in labels:
+            label = _bytes_field(1, name.encode()) + _bytes_field(2, text.encode())
+            series += _bytes_field(1, label)  # TimeSeries.labels = 1
+        series += _bytes_field(2, b"\x09" + value + timestamp)  # TimeSeries.samples = 2, Sample.value = 1
+        request += _bytes_field(1, bytes(series))  # WriteRequest.timeseries = 1
+    return bytes(request)
+
+
+def _bytes_field(number: int, content: bytes) -> bytes:
+    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _snappy(option: str) -> Callable[[bytes], bytes]:
+    try:
+        from cramjam import snappy
+    except ImportError:
+        raise SettingsError(f"{option} needs one more package: pip install 'fexp[remote-write]'") from None
+    # The block format: receivers refuse the framed one.
+    return lambda content: bytes(snappy.compress_raw(content))

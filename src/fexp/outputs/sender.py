@@ -1,0 +1,198 @@
+"""Sending over HTTP with patience and a limit: what is tried again, for how long, and what is never."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fexp import __version__
+from fexp.errors import OutputError
+from fexp.outputs.endpoint import shown_url
+from fexp.outputs.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fexp.outputs.endpoint import Endpoint
+    from fexp.outputs.wire import Answer, Request, Wire
+
+_FIRST_PAUSE_SECONDS = 0.5
+_MAX_PAUSE_SECONDS = 10.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_WAYS_OUT = {
+    401: "check the credentials",
+    403: "check the credentials",
+    404: "check the path of the URL",
+    405: "check the path of the URL",
+}
+
+
+class RefusedError(OutputError):
+    """The other side answered, with a ``status`` that is no success."""
+
+    def __init__(
+        self, status: int, message: str, *, retry_after_seconds: float | None = None, final: bool = False
+    ) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds, final=final)
+        self.status = status
+
+
+class Sender:
+    """Sends requests to one endpoint, from one thread; another may ``close`` it, which ends the waiting."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        wait: Callable[[float], bool] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """``wait(seconds)`` returns True when all waiting shall end; ``jitter`` gives numbers in [0, 1)."""
+        self._endpoint = endpoint
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._closed = threading.Event()
+        self._wait = wait or self._closed.wait
+        self._jitter = jitter
+        self._wire: Wire | None = None
+
+    def send(
+        self,
+        method: str,
+        url: str | None = None,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        answer_limit_bytes: int = 64 * 1024,
+    ) -> Answer:
+        """Send, again while that can help and there is time. Returns a success's answer, else OutputError."""
+        from fexp.outputs.wire import Request
+
+        deadline_at = self._clock() + self._endpoint.deadline_seconds
+        all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
+        if self._endpoint.gzip and body:
+            import gzip
+
+            body = gzip.compress(body, compresslevel=6, mtime=0)
+            all_headers["Content-Encoding"] = "gzip"
+        authorization, secrets = self._endpoint.authorization()
+        if authorization is not None:
+            all_headers["Authorization"] = authorization
+        request = Request(method, url or self._endpoint.url, body, all_headers, answer_limit_bytes)
+        failures = 0
+        while True:
+            try:
+                return self._try(request, deadline_at)
+            except OutputError as error:
+                failures += 1
+                pause_seconds = self._pause_seconds(failures, error.retry_after_seconds)
+                over = error.final or self._closed.is_set() or self._clock() + pause_seconds >= deadline_at
+                if over or self._wait(pause_seconds):
+                    raise self._named(error, failures, secrets) from None
+
+    def close(self) -> None:
+        """End whatever is under way."""
+        self._closed.set()
+        if self._wire is not None:
+            self._wire.cut()
+
+    def _try(self, request: Request, deadline_at: float) -> Answer:
+        from dataclasses import replace
+
+        from fexp.outputs.wire import Wire
+
+        if self._wire is None:
+            self._wire = Wire(self._endpoint)
+        answer = self._wire.exchange(request, self._seconds_until(deadline_at))
+        location = answer.headers.get("Location", "")
+        if answer.status in _REDIRECTS and is_upgrade(request.url, location):
+            request = replace(request, url=location)
+            answer = self._wire.exchange(request, self._seconds_until(deadline_at))
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer)
+        return answer
+
+    def _seconds_until(self, deadline_at: float) -> float:
+        seconds = deadline_at - self._clock()
+        if seconds <= 0 or self._closed.is_set():
+            raise OutputError("no whole answer in time")
+        return seconds
+
+    def _pause_seconds(self, failures: int, retry_after_seconds: float | None) -> float:
+        pause_seconds = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16), _MAX_PAUSE_SECONDS)
+        # Not all clients of a gateway that restarts shall come back at the same moment.
+        return max(pause_seconds * (0.5 + self._jitter() / 2), retry_after_seconds or 0.0)
+
+    def _refused(self, answer: Answer) -> RefusedError:
+        if answer.status in _REDIRECTS:
+            where = shown_url(answer.headers.get("Location", "")) or "nowhere"
+            return RefusedError(
+                answer.status,
+                f"answered {answer.status}: points to {where}; not followed, give the address that answers",
+                final=True,
+            )
+        reason = _first_line(answer.body) or _WAYS_OUT.get(answer.status, "no reason given")
+        return RefusedError(
+            answer.status,
+            f"answered {answer.status}: {reason}",
+            retry_after_seconds=self._retry_after_seconds(answer.headers.get("Retry-After")),
+            final=not (answer.status >= 500 or answer.status == 429),
+        )
+
+    def _retry_after_seconds(self, value: str | None) -> float | None:
+        if value is None:
+            return None
+        if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+            return float(value)
+        from email.utils import parsedate_to_datetime
+
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (date - datetime.fromtimestamp(self._wall_clock(), UTC)).total_seconds())
+
+    def _named(self, error: OutputError, failures: int, secrets: tuple[str, ...]) -> OutputError:
+        """Say who failed, and make sure that an echo of what was sent gives nothing away."""
+        reason = str(error)
+        for secret in filter(None, secrets):
+            reason = reason.replace(secret, "***")
+        tries = f" ({failures} tries)" if failures > 1 else ""
+        message = f"{self._endpoint.target}: {reason}{tries}"
+        patience_seconds = error.retry_after_seconds
+        if isinstance(error, RefusedError):
+            return RefusedError(
+                error.status, message, retry_after_seconds=patience_seconds, final=error.final
+            )
+        return OutputError(message, retry_after_seconds=patience_seconds, final=error.final)
+
+
+def is_upgrade(url: str, location: str) -> bool:
+    """Whether a redirect only moves the same request to the same host's https."""
+    try:
+        here, there = urlsplit(url), urlsplit(location)
+        there_port = there.port
+    except ValueError:
+        return False
+    return (
+        (here.scheme, there.scheme) == ("http", "https")
+        and here.hostname == there.hostname
+        and (here.path or "/", here.query) == (there.path or "/", there.query)
+        and "@" not in there.netloc
+        and there_port != 0
+    )
+
+
+def _first_line(body: bytes) -> str:
+    for line in body.decode("utf-8", "replace").splitlines():
+        if line.strip():
+            return one_line(line.strip())
+    return ""

@@ -1,0 +1,193 @@
+"""The textfile output: one ``.prom`` file for node_exporter's textfile collector, always whole.
+
+The new text goes to a temporary file in the same directory and replaces the old one by rename. A reader sees
+the old file or the new one, also when fexp is killed, the disk is full or the power fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fexp.errors import OutputError, SettingsError
+from fexp.outputs.text import one_line, render_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fexp.outputs import Collects
+
+_NAME_MAX_BYTES = 255
+_RANDOM_BYTES = 8
+_TEMPORARY_EXTRA_BYTES = len("..") + 2 * _RANDOM_BYTES + len(".tmp")
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a symlink",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class TextfileOutput:
+    """Keeps one ``.prom`` file. Nothing is touched before ``publish``."""
+
+    name = "textfile"
+
+    def __init__(self, path: str, *, mode: int = 0o644) -> None:
+        self.target = one_line(path, _NAME_MAX_BYTES * 16)
+        self._directory, self._file = os.path.split(path)
+        self._directory = self._directory or "."
+        self._mode = mode
+        self._litter = re.compile(rf"\.{re.escape(self._file)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}\.tmp")
+        self._swept = False
+
+    def check(self) -> None:
+        """Say with a SettingsError what would keep this file from being written or read."""
+        if not self._file.endswith(".prom"):
+            raise SettingsError(
+                f"--textfile {self.target}: node_exporter reads only names that end in .prom; add the ending"
+            )
+        if len(os.fsencode(self._file)) + _TEMPORARY_EXTRA_BYTES > _NAME_MAX_BYTES:
+            raise SettingsError(f"--textfile {self.target}: the name is too long; shorten it")
+        if self._mode & ~0o666 or not self._mode & 0o400:
+            raise SettingsError(
+                f"--textfile-mode {self._mode:04o}: not the mode of a file that its owner can read;"
+                " 0644 lets node_exporter read it"
+            )
+        directory = one_line(self._directory, _NAME_MAX_BYTES * 16)
+        if not os.path.isdir(self._directory):
+            what = "is not a directory" if os.path.lexists(self._directory) else "does not exist"
+            raise SettingsError(
+                f"--textfile {self.target}: {directory} {what};"
+                " create it, or name node_exporter's textfile directory"
+            )
+        if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
+            raise SettingsError(
+                f"--textfile {self.target}: cannot write into {directory}; let this user's group write there"
+            )
+        try:
+            self._refuse_other_kinds(None)
+        except OutputError as error:
+            raise SettingsError(f"--textfile {error}") from None
+
+    def publish(self, source: Collects) -> None:
+        """Replace the file by one with the numbers as they are now."""
+        text = render_text(source)
+        with self._in_directory("write") as directory:
+            if not self._swept:
+                self._sweep(directory)
+                self._swept = True
+            self._refuse_other_kinds(directory)
+            self._replace(directory, text)
+
+    def retract(self) -> None:
+        """Remove the file."""
+        try:
+            with self._in_directory("remove") as directory:
+                self._refuse_other_kinds(directory)
+                os.unlink(self._file, dir_fd=directory)
+        except OutputError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+
+    def close(self) -> None:
+        """Hold nothing, so free nothing."""
+
+    @contextmanager
+    def _in_directory(self, verb: str) -> Iterator[int]:
+        """Open the directory, so that all steps happen in the same one; name what an ``OSError`` is about."""
+        try:
+            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                yield directory
+            finally:
+                os.close(directory)
+        except FileNotFoundError as error:
+            raise OutputError(f"cannot {verb} {self.target}: its directory is gone") from error
+        except OSError as error:
+            raise OutputError(f"cannot {verb} {self.target}: {error.strerror or error}") from error
+
+    def _refuse_other_kinds(self, directory: int | None) -> None:
+        path = self._file if directory is not None else os.path.join(self._directory, self._file)
+        try:
+            kind = stat.S_IFMT(os.stat(path, dir_fd=directory, follow_symlinks=False).st_mode)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise OutputError(f"{self.target}: {error.strerror}") from error
+        if kind == stat.S_IFLNK:
+            raise OutputError(f"{self.target} is a symlink; name the file that it points to", final=True)
+        if kind != stat.S_IFREG:
+            # A FIFO here hangs node_exporter; whatever it is, somebody else put it there.
+            what = _KINDS.get(kind, "not a regular file")
+            raise OutputError(f"{self.target} is {what}; remove it or take another name", final=True)
+
+    def _replace(self, directory: int, text: bytes) -> None:
+        temporary, file = self._create(directory)
+        try:
+            try:
+                rest = memoryview(text)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+                os.fchmod(file, self._mode)
+                # Without it some file systems keep the rename but not the text when the power fails. The
+                # directory needs none: the old file is as whole as the new one.
+                os.fsync(file)
+                os.rename(temporary, self._file, src_dir_fd=directory, dst_dir_fd=directory)
+            finally:
+                os.close(file)
+        except BaseException:
+            try:
+                os.unlink(temporary, dir_fd=directory)
+            except OSError:
+                pass  # gone with its directory, or left to the next start's sweep
+            raise
+
+    def _create(self, directory: int) -> tuple[str, int]:
+        """Create a temporary file whose name nobody can foresee, locked while its writer lives."""
+        while True:
+            temporary = f".{self._file}.{secrets.token_hex(_RANDOM_BYTES)}.tmp"
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.open(temporary, flags, 0o600, dir_fd=directory)
+            if _lock(file) is not False and os.fstat(file).st_nlink:
+                return temporary, file
+            os.close(file)  # another fexp's sweep took it between its birth and its lock
+
+    def _sweep(self, directory: int) -> None:
+        """Remove what killed writers of this file left.
+
+        A live writer holds a lock on its temporary file and the kernel drops a dead one's, so neither process
+        ids that are used again nor containers with their own can mislead.
+        """
+        for entry in os.listdir(directory):
+            if not self._litter.fullmatch(entry):
+                continue
+            flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            try:
+                file = os.open(entry, flags, dir_fd=directory)
+            except OSError:
+                continue  # not ours to judge: no permission, a symlink, or gone by now
+            try:
+                if stat.S_ISREG(os.fstat(file).st_mode) and _lock(file):
+                    os.unlink(entry, dir_fd=directory)
+            except OSError:
+                pass  # litter does no harm: node_exporter does not read it
+            finally:
+                os.close(file)
+
+
+def _lock(file: int) -> bool | None:
+    """Lock a file: True when it worked, False when another holds it, None where there are no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in {errno.EWOULDBLOCK, errno.EACCES} else None
+    return True
