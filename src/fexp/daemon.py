@@ -35,6 +35,8 @@ _log = logging.getLogger("fexp")
 _TICK_SECONDS = 1.0
 """How often systemd is told how it goes."""
 _START_TICK_SECONDS = 0.02
+_FLUSH_SECONDS = 1.0
+"""How long a stop waits for what happened just before it."""
 _EXTENSION_SECONDS = 30.0
 """What systemd is asked for while the first look goes on."""
 
@@ -133,6 +135,7 @@ class Daemon:
 
     def _end(self) -> None:
         self._notifier.stopping()
+        self._engine.flush(_FLUSH_SECONDS)
         self._engine.stop()
         for publisher in self._publishers:
             publisher.stop(retract=not self._settings.keep_on_exit)

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fexp.cli.options import (
+    GATEWAY_ENDPOINT,
+    REMOTE_WRITE_ENDPOINT,
+    CompressionOptions,
     CronOptions,
-    GatewayOptions,
+    EndpointOptions,
+    GroupOptions,
     PushOptions,
     ScanOptions,
     SelectionOptions,
@@ -59,8 +63,16 @@ def _fexp(
 
 
 @app.command(epilog=_EPILOG)
-@takes(SelectionOptions, WatchOptions, GatewayOptions)
-def watch(folders: list[str], selection: SelectionOptions, options: WatchOptions, gateway: GatewayOptions) -> None:
+@takes(SelectionOptions, WatchOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, REMOTE_WRITE_ENDPOINT)
+def watch(
+    folders: list[str],
+    selection: SelectionOptions,
+    options: WatchOptions,
+    group: GroupOptions,
+    gateway: EndpointOptions,
+    compression: CompressionOptions,
+    remote_write: EndpointOptions,
+) -> None:
     """Follow folders for ever and feed every output that is asked for.
 
     With none asked for, it serves http://127.0.0.1:9877/metrics. Stop it with Ctrl-C or SIGTERM.
@@ -75,9 +87,9 @@ def watch(folders: list[str], selection: SelectionOptions, options: WatchOptions
     if options.textfile is not None:
         outputs.append(_textfile(options.textfile, options.textfile_mode))
     if options.gateway is not None:
-        outputs.append(_gateway(options.gateway, gateway, selection))
+        outputs.append(_gateway(options.gateway, group, gateway, compression, selection))
     if options.remote_write is not None:
-        outputs.append(_remote_write(options.remote_write, gateway))
+        outputs.append(_remote_write(options, group, remote_write, selection))
     listens = [parse_listen(text) for text in options.listen]
     if not outputs and not listens:
         listens = [parse_listen("127.0.0.1:9877")]
@@ -98,9 +110,18 @@ def watch(folders: list[str], selection: SelectionOptions, options: WatchOptions
 
 
 @app.command(epilog=_EPILOG)
-@takes(SelectionOptions, PushOptions, GatewayOptions, CronOptions, folders_required=False)
+@takes(
+    SelectionOptions, PushOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, CronOptions,
+    folders_required=False,
+)  # fmt: skip
 def push(
-    folders: list[str], selection: SelectionOptions, options: PushOptions, gateway: GatewayOptions, cron: CronOptions
+    folders: list[str],
+    selection: SelectionOptions,
+    options: PushOptions,
+    group: GroupOptions,
+    gateway: EndpointOptions,
+    compression: CompressionOptions,
+    cron: CronOptions,
 ) -> int:
     """Look once, push to a Pushgateway, exit: for cron.
 
@@ -109,7 +130,7 @@ def push(
     from fexp.metrics import FexpCollector
     from fexp.settings import parse_duration
 
-    output = _gateway(options.gateway, gateway, selection)
+    output = _gateway(options.gateway, group, gateway, compression, selection)
     if options.delete or options.expire is not None:
         if folders:
             raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
@@ -229,43 +250,71 @@ def _textfile(path: str, mode: str) -> Output:
     return output
 
 
-def _gateway(url: str, options: GatewayOptions, selection: SelectionOptions) -> GatewayOutput:
+def _gateway(
+    url: str,
+    group: GroupOptions,
+    options: EndpointOptions,
+    compression: CompressionOptions,
+    selection: SelectionOptions,
+) -> GatewayOutput:
     from fexp.outputs.gateway import GatewayOutput, GatewaySettings
-    from fexp.settings import OWN_LABELS, parse_labels
 
     settings = GatewaySettings.parse(
-        _endpoint(url, "--gateway", options),
-        job=options.job,
-        instance=options.instance,
-        grouping=options.grouping,
-        mode=options.gateway_mode,
-        metric_labels=(*OWN_LABELS, *parse_labels(selection.label)),
+        _endpoint(url, "--gateway", options, insecure=group.insecure, gzip=compression.gateway_gzip),
+        job=group.job,
+        instance=group.instance,
+        grouping=group.grouping,
+        mode=group.gateway_mode,
+        metric_labels=_metric_labels(selection),
     )
     output = GatewayOutput(settings)
     output.check()
     return output
 
 
-def _endpoint(url: str, option: str, options: GatewayOptions) -> Endpoint:
+def _remote_write(
+    options: WatchOptions, group: GroupOptions, endpoint: EndpointOptions, selection: SelectionOptions
+) -> Output:
+    from fexp.outputs.remote_write import RemoteWriteOutput, RemoteWriteSettings
+
+    assert options.remote_write is not None
+    settings = RemoteWriteSettings.parse(
+        _endpoint(options.remote_write, "--remote-write", endpoint, insecure=group.insecure),
+        job=group.job,
+        instance=group.instance,
+        external_labels=options.remote_write_label,
+        metric_labels=_metric_labels(selection),
+    )
+    output = RemoteWriteOutput(settings)
+    output.check()
+    return output
+
+
+def _metric_labels(selection: SelectionOptions) -> tuple[str, ...]:
+    from fexp.settings import OWN_LABELS, parse_labels
+
+    return (*sorted(OWN_LABELS), *parse_labels(selection.label))
+
+
+def _endpoint(
+    url: str, option: str, options: EndpointOptions, *, insecure: bool, gzip: bool = False
+) -> Endpoint:
     from fexp.outputs.endpoint import Endpoint
     from fexp.settings import parse_duration
 
+    secrets = "FEXP_" + option.strip("-").upper().replace("-", "_")
     return Endpoint(
         url,
         option=option,
-        user=options.gateway_user,
-        password=os.environ.get("FEXP_GATEWAY_PASSWORD"),
-        password_file=options.gateway_password_file,
-        token=os.environ.get("FEXP_GATEWAY_TOKEN"),
-        token_file=options.gateway_token_file,
-        ca_file=options.gateway_ca_file,
-        cert_file=options.gateway_cert_file,
-        key_file=options.gateway_key_file,
-        insecure=options.insecure,
-        gzip=options.gateway_gzip,
-        deadline_seconds=parse_duration("--gateway-deadline", options.gateway_deadline),
+        user=options.user,
+        password=os.environ.get(f"{secrets}_PASSWORD"),
+        password_file=options.password_file,
+        token=os.environ.get(f"{secrets}_TOKEN"),
+        token_file=options.token_file,
+        ca_file=options.ca_file,
+        cert_file=options.cert_file,
+        key_file=options.key_file,
+        insecure=insecure,
+        gzip=gzip,
+        deadline_seconds=parse_duration(f"{option}-deadline", options.deadline),
     )
-
-
-def _remote_write(url: str, options: GatewayOptions) -> Output:
-    raise SettingsError(f"--remote-write {url}: not wired up")

@@ -6,8 +6,9 @@ A field is an option: its name gives ``--name`` and the environment variable ``F
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 import typer
 
@@ -19,6 +20,7 @@ _Result = TypeVar("_Result")
 _COUNTS = "What counts"
 _WHERE = "Where the numbers go"
 _GATEWAY = "Pushgateway"
+_REMOTE_WRITE = "Remote write"
 _HOW = "How it watches"
 
 
@@ -57,8 +59,8 @@ class SelectionOptions:
 
 
 @dataclass
-class GatewayOptions:
-    """How a Pushgateway, or what takes remote write, is reached."""
+class GroupOptions:
+    """Whose the numbers are: the key of a Pushgateway's group, the labels of remote write."""
 
     job: Annotated[str, _option("The job in the group's key.", _GATEWAY, metavar="NAME")] = "fexp"
     instance: Annotated[
@@ -70,27 +72,45 @@ class GatewayOptions:
     gateway_mode: Annotated[
         str, _option("pushgateway, or import to POST to exactly the URL given.", _GATEWAY, metavar="MODE")
     ] = "pushgateway"
-    gateway_user: Annotated[
-        str | None, _option("User for basic authentication.", _GATEWAY, metavar="NAME")
-    ] = None
-    gateway_password_file: Annotated[
-        str | None, _option("File with its password; or set FEXP_GATEWAY_PASSWORD.", _GATEWAY, metavar="FILE")
-    ] = None
-    gateway_token_file: Annotated[
-        str | None, _option("File with a bearer token; or set FEXP_GATEWAY_TOKEN.", _GATEWAY, metavar="FILE")
-    ] = None
-    gateway_ca_file: Annotated[
-        str | None, _option("Certificates that sign the other side's.", _GATEWAY, metavar="FILE")
-    ] = None
-    gateway_cert_file: Annotated[str | None, _option("Client certificate.", _GATEWAY, metavar="FILE")] = None
-    gateway_key_file: Annotated[str | None, _option("Its key.", _GATEWAY, metavar="FILE")] = None
-    gateway_gzip: Annotated[bool, _option("Compress what is sent.", _GATEWAY, "--gateway-gzip")] = False
-    gateway_deadline: Annotated[
-        str, _option("All of one push, with its retries.", _GATEWAY, metavar="DURATION")
-    ] = "10s"
     insecure: Annotated[
         bool, _option("Send credentials over plain http to another machine all the same.", _GATEWAY, "--insecure")
     ] = False
+
+
+@dataclass
+class EndpointOptions:
+    """How one receiver is reached; each field's option begins with the receiver's."""
+
+    user: Annotated[str | None, _option("User for basic authentication.", "", metavar="NAME")] = None
+    password_file: Annotated[
+        str | None, _option("File with the password; or set FEXP_…_PASSWORD.", "", metavar="FILE")
+    ] = None
+    token_file: Annotated[
+        str | None, _option("File with a bearer token; or set FEXP_…_TOKEN.", "", metavar="FILE")
+    ] = None
+    ca_file: Annotated[str | None, _option("Certificates that sign the other side's.", "", metavar="FILE")] = None
+    cert_file: Annotated[str | None, _option("Client certificate.", "", metavar="FILE")] = None
+    key_file: Annotated[str | None, _option("Its key.", "", metavar="FILE")] = None
+    deadline: Annotated[str, _option("All of one delivery, with its retries.", "", metavar="DURATION")] = "10s"
+
+
+@dataclass
+class CompressionOptions:
+    """What only a Pushgateway can be asked to take."""
+
+    gateway_gzip: Annotated[bool, _option("Compress what is pushed.", _GATEWAY, "--gateway-gzip")] = False
+
+
+class Prefixed(NamedTuple):
+    """A group whose options begin with a prefix."""
+
+    group: Any
+    prefix: str
+    panel: str
+
+
+GATEWAY_ENDPOINT = Prefixed(EndpointOptions, "gateway_", _GATEWAY)
+REMOTE_WRITE_ENDPOINT = Prefixed(EndpointOptions, "remote_write_", _REMOTE_WRITE)
 
 
 @dataclass
@@ -116,6 +136,9 @@ class WatchOptions:
     remote_write: Annotated[
         str | None, _option("Write to Prometheus, VictoriaMetrics, Mimir, Thanos.", _WHERE, metavar="URL")
     ] = None
+    remote_write_label: Annotated[
+        list[str], _option("Add a label to all that is written; repeatable.", _REMOTE_WRITE, metavar="NAME=VALUE")
+    ] = field(default_factory=list)
     heartbeat: Annotated[
         str, _option("Deliver this often even when nothing changed.", _WHERE, metavar="DURATION")
     ] = "60s"
@@ -178,16 +201,18 @@ class ScanOptions:
 
 def takes(*groups: Any, folders_required: bool = True) -> Callable[[Callable[..., _Result]], Callable[..., _Result]]:
     """Give a command FOLDER arguments and the options of the groups; it is called with the folders and one of each."""
+    prefixed = [group if isinstance(group, Prefixed) else Prefixed(group, "", "") for group in groups]
 
     def decorate(command: Callable[..., _Result]) -> Callable[..., _Result]:
         def run(folders: list[str] | None = None, **values: Any) -> _Result:
-            return command(
-                list(folders or ()),
-                *(group(**{f.name: values[f.name] for f in fields(group)}) for group in groups),
-            )
+            filled = [
+                group(**{option.name: values[prefix + option.name] for option in fields(group)})
+                for group, prefix, _ in prefixed
+            ]
+            return command(list(folders or ()), *filled)
 
         parameters = [_folder_parameter(required=folders_required)]
-        for group in groups:
+        for group in prefixed:
             parameters.extend(_parameters(group))
         run.__name__ = command.__name__
         run.__doc__ = command.__doc__
@@ -199,7 +224,7 @@ def takes(*groups: Any, folders_required: bool = True) -> Callable[[Callable[...
 
 
 def _folder_parameter(*, required: bool) -> inspect.Parameter:
-    argument = typer.Argument(metavar="FOLDER", help="A folder to look at, or a file in it.", show_default=False)
+    argument = typer.Argument(metavar="FOLDER...", help="A folder to look at, or a file in it.", show_default=False)
     return inspect.Parameter(
         "folders",
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -208,14 +233,17 @@ def _folder_parameter(*, required: bool) -> inspect.Parameter:
     )
 
 
-def _parameters(group: Any) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
+def _parameters(prefixed: Prefixed) -> list[inspect.Parameter]:
+    hints = get_type_hints(prefixed.group, include_extras=True)
     parameters = []
-    for option in fields(group):
-        annotation = hints[option.name]
-        annotation.__metadata__[0].envvar = f"FEXP_{option.name.upper()}"
+    for option in fields(prefixed.group):
+        kind, declared = get_args(hints[option.name])
+        name = prefixed.prefix + option.name
+        shown = copy(declared)
+        shown.envvar = f"FEXP_{name.upper()}"
+        shown.rich_help_panel = prefixed.panel or declared.rich_help_panel
         default = option.default_factory() if option.default_factory is not MISSING else option.default
         parameters.append(
-            inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, shown], default=default)
         )
     return parameters

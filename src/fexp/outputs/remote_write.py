@@ -166,8 +166,8 @@ class RemoteWriteOutput:
         self._sender.close()
 
     def _enqueue(self, values: dict[Labels, float]) -> None:
-        # Receivers refuse samples of one series with one time or out of order. A clock that was set far back is
-        # believed all the same: samples from what is now the future would block what follows.
+        # Receivers refuse samples of one series with one time or out of order. A clock that was set far back
+        # is believed all the same: samples from what is now the future would block what follows.
         now_ms = int(self._wall_clock() * 1000)
         barely_back = 0 <= self._latest_ms - now_ms < _BARELY_MS
         self._latest_ms = self._latest_ms + 1 if barely_back else now_ms

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 64 * 1024
 _TLS_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """The other side went away; the rest of TLS's errors are somebody's mistake."""
+_CLOSED = "the connection was closed before the whole answer was there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,9 @@ def _explained(error: Exception) -> OutputError:
     for cause in reversed(causes):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return OutputError(f"the certificate is not valid: {cause.verify_message}", final=True)
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _TLS_ENDED):
+        if isinstance(cause, _TLS_ENDED):
+            return OutputError(_CLOSED)
+        if isinstance(cause, ssl.SSLError):
             reason = (cause.reason or "handshake failed").replace("_", " ").lower()
             return OutputError(f"TLS: {reason}", final=True)
         if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
@@ -267,5 +270,5 @@ def _explained(error: Exception) -> OutputError:
     if isinstance(error, OutputError):
         return error
     if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
-        return OutputError("the connection was closed before the whole answer was there")
+        return OutputError(_CLOSED)
     return OutputError(f"{type(causes[-1]).__name__}: {causes[-1]}")

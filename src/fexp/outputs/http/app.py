@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 from fexp.errors import FexpError, SettingsError
@@ -14,6 +14,7 @@ from fexp.outputs.http.follow import Following
 from fexp.outputs.http.messages import EVENTS, HTML, JSON, Answer, Request, send_answer
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
+from fexp.outputs.http.sharing import Shared
 
 if TYPE_CHECKING:
     import logging
@@ -24,10 +25,35 @@ if TYPE_CHECKING:
     from fexp.outputs.http.guard import Rules
     from fexp.outputs.http.limits import Limits
     from fexp.outputs.http.messages import Message, Receive, Send
+    from fexp.outputs.http.negotiation import Format
     from fexp.outputs.http.server import Served
 
 _READ = ("GET", "HEAD")
 _MOST_PARAMETERS = 1000
+
+
+class TooMuchError(Exception):
+    """The client asks for more than anybody needs."""
+
+
+class Wish(NamedTuple):
+    """How a client wants the metrics."""
+
+    form: Format
+    names: frozenset[str]
+    gzip: bool
+
+
+def _wish(request: Request) -> Wish:
+    try:
+        query = parse_qs(request.query, errors="replace", max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise TooMuchError("too many parameters") from None
+    return Wish(
+        choose_format(request.headers.get("accept", "")),
+        frozenset(query.get("name[]", ())),
+        accepts_gzip(request.headers.get("accept-encoding", "")),
+    )
 
 
 class Executes(Protocol):
@@ -65,6 +91,7 @@ class App:
         self._log = log
         self._started_at = time.time()
         self._reloading = asyncio.Lock()
+        self._scrapes: Shared[Answer] = Shared()
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
             "/": (_READ, self._page),
             "/metrics": (_READ, self._metrics),
@@ -121,7 +148,11 @@ class App:
                 if request.path == "/-/reload":
                     async with self._reloading:
                         return await self._made(make, request)
+                if request.path == "/metrics":
+                    return await self._scrapes.get(_wish(request), lambda: self._made(make, request))
                 return await self._made(make, request)
+        except TooMuchError as error:
+            return Answer(f"{error}\n".encode(), status=400)
         except TimeoutError:
             self._log.error("no answer to %s within %g s", request.path, self._limits.answer_seconds)
             return Answer(b"Service Unavailable\n", status=503)
@@ -138,17 +169,13 @@ class App:
         return answer
 
     def _metrics(self, request: Request) -> Answer:
-        try:
-            query = parse_qs(request.query, errors="replace", max_num_fields=_MOST_PARAMETERS)
-        except ValueError:
-            return Answer(b"too many parameters\n", status=400)
-        form = choose_format(request.headers.get("accept", ""))
-        body = self._exposition.render(form, frozenset(query.get("name[]", ())))
+        wish = _wish(request)
+        body = self._exposition.render(wish.form, wish.names)
         headers = {"Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(request.headers.get("accept-encoding", "")):
+        if wish.gzip:
             body = gzip.compress(body, compresslevel=5, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        return Answer(body, form.content_type, headers=headers)
+        return Answer(body, wish.form.content_type, headers=headers)
 
     def _ready(self, _: Request) -> Answer:
         ready, document = documents.readiness(self._served.unready(), self._served.statuses())

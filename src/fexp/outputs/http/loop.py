@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -12,7 +13,6 @@ import uvicorn
 from fexp.outputs.http.connections import Connection
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable
 
     from fexp.outputs.http.guard import Rules
@@ -153,6 +153,10 @@ class Server(uvicorn.Server):
     async def _greet(self, connection: Connection, client: socket.socket) -> None:
         """Hand the socket to the protocol, after the handshake where there is one."""
         client.setblocking(False)
+        if client.family != socket.AF_UNIX:
+            # asyncio does it only for sockets whose protocol number was spelt out; without it a scrape takes 40 ms.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         rules = await self._rules()
         connection.allowed_sans = rules.config.tls.client_allowed_sans if rules.config.tls else ()
         bounds: dict[str, Any] = {}
