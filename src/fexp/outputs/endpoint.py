@@ -55,7 +55,7 @@ class Endpoint:
         if self.has_credentials and self.parts.scheme == "http" and not (self.loopback or self.insecure):
             raise SettingsError(
                 f"{self.option} {self.target}: credentials would cross the network in plain text;"
-                f" use https, or {self.option}-insecure if the way there is safe"
+                " use https, or --insecure if the way there is safe"
             )
 
     @property

@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Shared(Generic[T]):
     """Runs one piece of work at a time; those who ask for the same while it waits its turn share the result.
 
-    Nobody gets a result that was begun before they asked. One at a time, because threads that compute take the
-    interpreter from the event loop: several at once finish no sooner and delay everybody.
+    Nobody gets a result that was begun before they asked. One at a time, because threads that compute take
+    the interpreter from the event loop: several at once finish no sooner and delay everybody.
     """
 
     def __init__(self) -> None:

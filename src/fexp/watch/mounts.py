@@ -1,0 +1,84 @@
+"""What is mounted where: network file systems give no events of what other hosts do, and a mount gives none at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+
+_MOUNT_TABLE = "/proc/self/mountinfo"
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+NETWORK_TYPES = frozenset(
+    b"9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs prl_fs pvfs2"
+    b" smb2 smb3 smbfs vboxsf virtiofs vmhgfs".split()
+)
+NETWORK_FUSE = frozenset(
+    b"afp_fuse ceph-fuse cephfs curlftpfs davfs davfs2 ftpfs gcsfuse glusterfs goofys httpfs juicefs"
+    b" mfs mount-s3 nfs rclone s3fs smb-network smbnetfs sshfs vmhgfs-fuse wdfs".split()
+)
+
+
+def is_network(kind: bytes) -> bool:
+    """Say whether others can change such a file system without this kernel knowing."""
+    base, _, sub = kind.partition(b".")
+    return kind in NETWORK_TYPES or (base == b"fuse" and sub in NETWORK_FUSE)
+
+
+def parse_mounts(table: bytes) -> dict[bytes, bytes]:
+    """Read the kernel's mount table: mount point to type of file system; of several on one point the top one. proc(5)."""
+    mounts = {}
+    for line in table.splitlines():
+        fields = line.split(b" ")
+        if b"-" in fields[6:]:
+            point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
+            mounts[point] = fields[fields.index(b"-", 6) + 1]
+    return mounts
+
+
+class Mounts:
+    """The mount table, read again when the kernel says that it changed. Empty where there is none to read."""
+
+    def __init__(self) -> None:
+        self._mounts: dict[bytes, bytes] = {}
+        self._poll: select.poll | None = None
+        try:
+            self._descriptor = os.open(_MOUNT_TABLE, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLPRI)
+        self._poll.poll(0)
+        self._mounts = self._read()
+
+    def changed_points(self) -> set[bytes]:
+        """Give the mount points at which something was mounted or unmounted since the last call."""
+        if self._poll is None or not self._poll.poll(0):
+            return set()
+        before, self._mounts = self._mounts, self._read()
+        return {point for point, _ in before.items() ^ self._mounts.items()}
+
+    def kind(self, path: bytes) -> bytes:
+        """Give the type of the file system that a resolved path lies in; empty when it is not known."""
+        while path not in self._mounts:
+            if path in (b"/", b""):
+                return b""
+            path = os.path.dirname(path)
+        return self._mounts[path]
+
+    def network_points(self) -> set[bytes]:
+        """Give where network file systems are mounted."""
+        return {point for point, kind in self._mounts.items() if is_network(kind)}
+
+    def close(self) -> None:
+        """Free the descriptor."""
+        if self._poll is not None:
+            self._poll = None
+            os.close(self._descriptor)
+
+    def _read(self) -> dict[bytes, bytes]:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        parts = []
+        while part := os.read(self._descriptor, 1 << 16):
+            parts.append(part)
+        return parse_mounts(b"".join(parts))

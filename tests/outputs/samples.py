@@ -1,0 +1,84 @@
+"""Families to deliver, and a clock that a test turns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client.metrics_core import Metric
+
+from fexp.metrics import FexpCollector
+from fexp.model import (
+    Backend,
+    DwellSnapshot,
+    FlowSnapshot,
+    FolderSnapshot,
+    PatternSnapshot,
+    Snapshot,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FLOW = FlowSnapshot(5, 3, 1, 500, 300, 1.7e9, 1.7e9 + 1, DwellSnapshot((1.0, 10.0), (1, 1, 1), 42.5))
+
+
+def snapshot_of(**files: int) -> Snapshot:
+    """Give a snapshot with a folder of so many files for each name."""
+    return Snapshot(
+        tuple(
+            FolderSnapshot(
+                folder=f"/in/{name}",
+                labels={},
+                up=True,
+                recursive=False,
+                patterns=(PatternSnapshot("*", count, 10 * count, 1.0, 2.0, 10, FLOW),),
+                backend=Backend.INOTIFY,
+            )
+            for name, count in files.items()
+        )
+    )
+
+
+class Numbers:
+    """A source whose snapshot a test exchanges."""
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.snapshot = snapshot or snapshot_of(a=1)
+        self.collections = 0
+
+    def collect(self) -> Iterator[Metric]:
+        self.collections += 1
+        return FexpCollector(lambda: self.snapshot).collect()
+
+
+class Gauge:
+    """A source of one family, a gauge unless told otherwise."""
+
+    def __init__(
+        self, name: str, series: Mapping[tuple[tuple[str, str], ...], float], kind: str = "gauge"
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.series = series
+
+    def collect(self) -> Iterator[Metric]:
+        family = Metric(self.name, "A test.", self.kind)
+        for labels, value in self.series.items():
+            family.add_sample(self.name, dict(labels), value)
+        yield family
+
+
+class TurnedClock:
+    """A clock that stands still until somebody waits on it; then the waiting is over at once."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.now += seconds
+        return False

@@ -1,0 +1,476 @@
+"""Everything that the other side of a push can do wrong, and what fexp makes of it."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import threading
+import traceback
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fexp.errors import OutputError
+from fexp.outputs.endpoint import Endpoint
+from fexp.outputs.gateway import GatewayOutput, GatewaySettings
+from fexp.outputs.publisher import Publisher
+from fexp.outputs.sender import RefusedError, Sender
+from fexp.outputs.textfile import TextfileOutput
+from tests.outputs.samples import Numbers, TurnedClock, snapshot_of
+from tests.outputs.scripted import ScriptedServer, answer, close_at_once, deaf, drip, hang, raw
+from tests.servers import free_port, poll
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from tests.outputs.scripted import Connection, Step
+    from tests.servers import Server
+
+SECRET = "s3cr3t-of-the-gateway"
+
+
+def send(
+    url: str, clock: TurnedClock | None = None, *, deadline_seconds: float = 20.0, **settings: Any
+) -> Sender:
+    clock = clock or TurnedClock()
+    endpoint = Endpoint(url, deadline_seconds=deadline_seconds, **settings)
+    return Sender(endpoint, clock=clock, wall_clock=clock, wait=clock.wait, jitter=lambda: 0.5)
+
+
+def failure(sender: Sender, body: bytes = b"fexp_files 1\n") -> OutputError:
+    with pytest.raises(OutputError) as caught:
+        sender.send("PUT", body=body)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_every_2xx_is_a_success(status: int) -> None:
+    """Mistake 18: a Pushgateway says 200, one without consistency check 202, VictoriaMetrics 204."""
+    with ScriptedServer(answer(status)) as server:
+        assert send(server.url).send("PUT", body=b"x").status == status
+        assert server.attempts == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 418, 422])
+def test_a_4xx_is_not_tried_again_and_its_reason_is_told(status: int) -> None:
+    """Mistake 15: retrying 400, hiding the body."""
+    clock = TurnedClock()
+    with ScriptedServer(answer(status, b"\n  pushed metrics are \x1b[31minvalid\r\nsecond line")) as server:
+        error = failure(send(server.url, clock))
+    assert isinstance(error, RefusedError)
+    assert error.status == status
+    assert error.final
+    assert str(error) == f"{server.url}: answered {status}: pushed metrics are \\x1b[31minvalid"
+    assert server.attempts == 1
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_server_in_trouble_is_tried_again_with_growing_pauses(status: int) -> None:
+    """Mistake 15: no retry."""
+    clock = TurnedClock()
+    with ScriptedServer(answer(status, b"try later")) as server:
+        error = failure(send(server.url, clock))
+        assert server.attempts == 7
+    assert clock.waits == [0.375, 0.75, 1.5, 3.0, 6.0, 7.5]
+    assert not error.final
+    assert str(error) == f"{server.url}: answered {status}: try later (7 tries)"
+
+
+def test_it_comes_back_within_the_deadline() -> None:
+    with ScriptedServer(close_at_once, answer(500), raw(b"nonsense\r\n\r\n"), answer(200)) as server:
+        assert send(server.url).send("PUT", body=b"the same every time").status == 200
+        assert server.attempts == 4
+        assert server.bodies[-1] == b"the same every time"
+
+
+def test_retry_after_is_honoured() -> None:
+    clock = TurnedClock()
+    with ScriptedServer(answer(429, Retry_After="7"), answer(200)) as server:
+        send(server.url, clock).send("PUT", body=b"x")
+    assert clock.waits == [7.0]
+
+
+def test_retry_after_beyond_the_deadline_is_handed_up_at_once() -> None:
+    clock = TurnedClock()
+    with ScriptedServer(answer(503, Retry_After="3600")) as server:
+        error = failure(send(server.url, clock))
+    assert (error.retry_after_seconds, clock.waits) == (3600.0, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("Thu, 01 Jan 1970 00:17:00 GMT", 20.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("9" * 40, None),
+        ("", None),
+    ],
+)
+def test_retry_after_as_a_date_or_as_nonsense(value: str, seconds: float | None) -> None:
+    with ScriptedServer(answer(503, Retry_After=value)) as server:
+        error = failure(send(server.url, TurnedClock(1000.0), deadline_seconds=0.2))
+    assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_and_its_place_named(status: int) -> None:
+    """Mistake 14: a POST that follows becomes a GET and the data is lost."""
+    location = "https://sso:pw@login.example/start?token=abc#x"
+    with ScriptedServer(answer(status, Location=location)) as server:
+        error = failure(send(server.url))
+        assert server.attempts == 1
+    assert error.final
+    assert f"answered {status}: points to https://…@login.example/start?…;" in str(error)
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/login", "http://[", "//", "https://127.0.0.1:0x/", "ht tp://x", "\x7f"]
+)
+def test_a_redirect_to_nonsense_is_refused(location: str) -> None:
+    with ScriptedServer(answer(301, Location=location)) as server:
+        assert "answered 301: points to" in str(failure(send(server.url)))
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_an_upgrade_to_https_of_the_same_host_keeps_the_method(
+    status: int, server_tls: ssl.SSLContext, ca_file: Path
+) -> None:
+    """Mistake 14."""
+    with ScriptedServer(answer(200), tls=server_tls) as secure:
+        with ScriptedServer(answer(status, Location=f"{secure.url}/metrics/job/x")) as plain:
+            output = send(f"{plain.url}/metrics/job/x", ca_file=str(ca_file), user="u", password=SECRET)
+            assert output.send("PUT", body=b"data").status == 200
+        assert secure.heads[0].startswith("PUT /metrics/job/x HTTP/1.1")
+        assert secure.bodies == [b"data"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://localhost:{port}/metrics",
+        "https://127.0.0.1:{port}/login",
+        "https://u@127.0.0.1:{port}/metrics",
+    ],
+)
+def test_an_upgrade_to_another_host_or_path_is_refused(
+    location: str, server_tls: ssl.SSLContext, ca_file: Path
+) -> None:
+    """Mistake 14: a login page would say 200 to anything."""
+    with ScriptedServer(answer(200), tls=server_tls) as secure:
+        with ScriptedServer(answer(301, Location=location.format(port=secure.port))) as plain:
+            failure(send(f"{plain.url}/metrics", ca_file=str(ca_file)))
+        assert secure.attempts == 0
+
+
+def test_nobody_listens() -> None:
+    port = free_port()
+    clock = TurnedClock()
+    error = failure(send(f"http://127.0.0.1:{port}", clock))
+    assert str(error) == f"http://127.0.0.1:{port}: Connection refused (7 tries)"
+    assert not error.final
+
+
+def test_the_name_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_such_name(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+    error = failure(send("http://gateway.invalid:9091"))
+    assert str(error) == "http://gateway.invalid:9091: Name or service not known (7 tries)"
+
+
+def test_looking_up_the_name_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistake 15: no time-out of a socket covers the resolver."""
+    forever = threading.Event()
+
+    def hangs(*_: object, **__: object) -> None:
+        forever.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "Try again")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    try:
+        assert_ends_in_time("http://gateway.invalid:9091")
+    finally:
+        forever.set()
+
+
+def assert_ends_in_time(url: str, body: bytes = b"x") -> None:
+    began_at = monotonic()
+    sender = Sender(Endpoint(url, deadline_seconds=0.2))
+    error = failure(sender, body)
+    assert monotonic() - began_at < 2  # of the 10 that the server would take
+    assert "no whole answer in time" in str(error)
+    assert not error.final
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(hang, id="hangs"),
+        pytest.param(drip(b"", b"H"), id="drips from the start"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nX-Long: "), id="drips a header"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"), id="drips the body"),
+        pytest.param(
+            drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), id="drips chunks"
+        ),
+        pytest.param(
+            drip(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"), id="drips continues"
+        ),
+    ],
+)
+def test_the_deadline_is_total(step: Step) -> None:
+    """Mistake 15: a time-out per socket operation lets a dripping server hold a push for ever."""
+    with ScriptedServer(step) as server:
+        assert_ends_in_time(server.url)
+
+
+def test_the_deadline_covers_a_server_that_does_not_read() -> None:
+    """Mistake 15."""
+
+    with ScriptedServer(deaf) as server:
+        assert_ends_in_time(server.url, b"x" * 50_000_000)
+
+
+def test_the_deadline_covers_a_tls_handshake_that_hangs() -> None:
+    """Mistake 15."""
+    with ScriptedServer(hang) as server:
+        assert_ends_in_time(server.url.replace("http:", "https:"))
+
+
+def test_nothing_is_left_of_an_exchange_that_was_given_up() -> None:
+    """Memory and threads stay bounded however long the other side plays."""
+    with ScriptedServer(drip(b"HTTP/1.1 200 OK\r\nX-Long: ")) as server:
+        for _ in range(3):
+            assert_ends_in_time(server.url)
+        poll(lambda: not [one for one in threading.enumerate() if one.name == "fexp-exchange"], seconds=2)
+
+
+def test_an_endless_body_is_cut() -> None:
+    def flood(connection: Connection) -> None:
+        connection.read_request()
+        connection.stream.sendall(b"HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n")
+        while not connection.stopping.is_set():
+            connection.stream.sendall(b"x" * 65536)
+
+    with ScriptedServer(flood) as server:
+        error = failure(send(server.url, deadline_seconds=0.3))
+    assert str(error) == f"{server.url}: answered 500: {'x' * 200}…"
+
+
+def test_closing_ends_the_waiting() -> None:
+    with ScriptedServer(hang) as server:
+        sender = Sender(Endpoint(server.url, deadline_seconds=30))
+        closer = threading.Timer(0.1, sender.close)
+        closer.start()
+        began_at = monotonic()
+        failure(sender)
+        assert monotonic() - began_at < 2
+        closer.join()
+
+
+def test_closing_ends_the_pause_before_the_next_try() -> None:
+    with ScriptedServer(answer(503, Retry_After="20")) as server:
+        sender = Sender(Endpoint(server.url, deadline_seconds=30))
+        closer = threading.Timer(0.1, sender.close)
+        closer.start()
+        began_at = monotonic()
+        failure(sender)
+        assert monotonic() - began_at < 2
+        closer.join()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"HTTP/1.1 200", id="half a status line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Le", id="half a header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nServer: x\r\n", id="no end of the header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf a body", id="half a body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal", id="half a chunk"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="another protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 500 + b"\r\n", id="too many headers"),
+        pytest.param(b"HTTP/1.1 abc OK\r\n\r\n", id="no status"),
+    ],
+)
+def test_closed_in_the_middle_is_no_success(content: bytes) -> None:
+    """Mistake 15: a cut "HTTP/1.1 200" counted as success."""
+    with ScriptedServer(raw(content)) as server:
+        error = failure(send(server.url, deadline_seconds=1.0))
+        assert server.attempts == 2
+    assert not error.final
+    assert "\n" not in str(error)
+
+
+def test_a_huge_body_is_not_read() -> None:
+    body = b"x" * 10_000_000
+    with ScriptedServer(answer(400, body)) as server:
+        error = failure(send(server.url))
+    assert len(str(error)) < 300
+    with ScriptedServer(answer(200, body)) as server:
+        reply = send(server.url).send("GET")
+    assert (len(reply.body), reply.cut) == (64 * 1024, True)
+
+
+@pytest.mark.parametrize("how", ["token", "token_file", "password", "password_file"])
+def test_no_secret_in_any_message(how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also when the other side says back what it was told."""
+    caplog.set_level(logging.DEBUG)
+    path = tmp_path / "secret"
+    path.write_text(SECRET + "\n")
+    settings: dict[str, Any] = {how: str(path) if how.endswith("file") else SECRET}
+    if how.startswith("password"):
+        settings["user"] = "anna"
+
+    def echo(connection: Connection) -> None:
+        connection.read_request()
+        heard = b" ".join(line for line in connection.request.split(b"\r\n") if b"uthorization" in line)
+        connection.stream.sendall(
+            b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\nyou said " + heard + SECRET.encode()
+        )
+
+    with ScriptedServer(echo) as server:
+        sender = send(server.url, **settings)
+        error = failure(sender)
+    head = server.heads[0]
+    sent = head.partition("uthorization: ")[2].splitlines()[0].split()[1]
+    assert sent == (SECRET if "token" in how else "YW5uYTpzM2NyM3Qtb2YtdGhlLWdhdGV3YXk=")
+    with_traceback = "".join(traceback.format_exception(error))
+    for text in (str(error), repr(error), repr(sender._endpoint), caplog.text, with_traceback):
+        assert SECRET not in text
+        assert sent not in text
+    assert "***" in str(error)
+
+
+def test_a_rotated_token_is_taken_up(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+    with ScriptedServer(answer(200)) as server:
+        sender = send(server.url, token_file=str(path))
+        sender.send("PUT")
+        path.write_text("new\n")
+        sender.send("PUT")
+        assert ["Bearer old" in server.heads[0], "Bearer new" in server.heads[1]] == [True, True]
+        path.unlink()
+        assert f"--gateway-token-file {path}: No such file or directory" in str(failure(sender))
+        assert server.attempts == 2
+
+
+def test_who_sends_and_gzip() -> None:
+    with ScriptedServer(answer(200)) as server:
+        send(server.url, gzip=True).send("PUT", body=b"fexp_files 1\n" * 100)
+    assert "user-agent: fexp/" in server.heads[0].lower()
+    assert "content-encoding: gzip" in server.heads[0].lower()
+    assert gzip.decompress(server.bodies[0]) == b"fexp_files 1\n" * 100
+
+
+def test_an_unknown_certificate_is_refused_at_once(server_tls: ssl.SSLContext) -> None:
+    with ScriptedServer(answer(200), tls=server_tls) as server:
+        error = failure(send(server.url))
+        assert server.attempts == 1
+    assert error.final
+    assert "the certificate is not valid: " in str(error)
+
+
+def test_a_certificate_for_another_name_is_refused(server_tls: ssl.SSLContext, ca_file: Path) -> None:
+    with ScriptedServer(answer(200), tls=server_tls) as server:
+        error = failure(send(server.url.replace("127.0.0.1", "localhost"), ca_file=str(ca_file)))
+    assert "the certificate is not valid: Hostname mismatch" in str(error)
+
+
+def test_https_to_a_plain_port_is_a_mistake_of_the_settings() -> None:
+    with ScriptedServer(lambda connection: connection.stream.sendall(b"HTTP/1.1 400 Bad\r\n\r\n")) as server:
+        error = failure(send(server.url.replace("http:", "https:")))
+    assert error.final
+    assert "TLS: " in str(error)
+
+
+def test_a_proxy_from_the_environment_is_used_and_its_password_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(answer(502, b"bad gateway")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//anna:{SECRET}@"))
+        error = failure(send("http://gateway.example:9091/metrics", deadline_seconds=0.3))
+    assert proxy.heads[0].startswith("PUT http://gateway.example:9091/metrics HTTP/1.1")
+    assert "roxy-authorization: Basic" in proxy.heads[0]
+    assert str(error) == "http://gateway.example:9091/metrics: answered 502: bad gateway"
+
+
+def test_https_goes_through_the_proxy_as_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(raw(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        error = failure(send("https://gateway.example/x", deadline_seconds=0.3))
+    assert proxy.heads[0].startswith("CONNECT gateway.example:443 HTTP/1.")
+    assert "407" in str(error)
+
+
+@pytest.mark.parametrize("no_proxy", ["gateway.example", "*", ".example", "gateway.example:9091"])
+def test_no_proxy_is_honoured(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fexp.outputs.wire import proxy_for
+
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    assert proxy_for("http://gateway.example:9091", loopback=False) == "http://proxy.example:3128"
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert proxy_for("http://gateway.example:9091", loopback=False) is None
+
+
+def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    with ScriptedServer(answer(200)) as server:
+        assert send(server.url).send("PUT").status == 200
+
+
+def test_a_socks_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", f"socks5://anna:{SECRET}@proxy.example:1080")
+    error = failure(send("http://gateway.example:9091"))
+    assert error.final
+    assert "the proxy socks5://…@proxy.example:1080 from the environment" in str(error)
+
+
+def test_a_dead_gateway_slows_nobody_and_gets_the_truth_when_it_is_back(
+    tmp_path: Path, pushgateway: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes of refusals while the textfile goes on; then the present state and the true counters."""
+    clock = TurnedClock()
+    numbers = Numbers(snapshot_of(a=1))
+    away = free_port()
+    endpoint = Endpoint(f"http://127.0.0.1:{away}", deadline_seconds=0.05)
+    gateway = GatewayOutput(GatewaySettings.parse(endpoint, instance="back"))
+    publisher = Publisher(gateway, numbers, clock=clock)
+    textfile = Publisher(TextfileOutput(str(tmp_path / "x.prom")), numbers, min_interval_seconds=0.0)
+    publisher.start()
+    textfile.start()
+    poll((tmp_path / "x.prom").exists, every_seconds=0.005)
+    for failures, count in enumerate(range(2, 16), start=1):
+        poll(lambda failures=failures: publisher.snapshot().failures == failures, every_seconds=0.005)
+        numbers.snapshot = snapshot_of(a=count)
+        textfile.announce()
+        text = f'fexp_files{{folder="/in/a",pattern="*"}} {count}.0\n'
+        poll(lambda text=text: text in (tmp_path / "x.prom").read_text(), every_seconds=0.005)
+        clock.now += 60
+        with publisher._wake:
+            publisher._wake.notify()
+    gateway._settings = GatewaySettings.parse(Endpoint(pushgateway.url), instance="back")
+    gateway._sender = Sender(gateway._settings.endpoint)
+    clock.now += 60
+    with publisher._wake:
+        publisher._wake.notify()
+    poll(lambda: publisher.snapshot().deliveries == 1)
+    assert (
+        'fexp_files{folder="/in/a",instance="back",job="fexp",pattern="*"} 15'
+        in pushgateway.get("/metrics").text
+    )
+    assert textfile.stop(retract=False)
+    assert publisher.stop(retract=False)
+
+
+def test_a_tls_connection_closed_in_the_handshake_is_tried_again() -> None:
+    with ScriptedServer(close_at_once) as server:
+        error = failure(send(server.url.replace("http:", "https:"), deadline_seconds=1.0))
+        assert server.attempts == 2
+    assert not error.final
+    assert "closed before the whole answer was there" in str(error) or "reset by peer" in str(error)

@@ -1,0 +1,301 @@
+"""When an output is driven, and that its thread survives everything."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fexp.errors import OutputError
+from fexp.outputs.publisher import Pace, Publisher, next_publish_at
+from tests.outputs.samples import Numbers, TurnedClock
+from tests.servers import poll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fexp.outputs import Collects
+
+PACE = Pace(heartbeat_seconds=60.0, min_interval_seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "facts"),
+    [
+        pytest.param(100.0, {"attempted_at": None}, id="first at once"),
+        pytest.param(100.0, {"changed": True}, id="change at once"),
+        pytest.param(100.4, {"changed": True, "attempted_at": 99.4}, id="change waits for the interval (5)"),
+        pytest.param(150.0, {}, id="heartbeat (4)"),
+        pytest.param(100.0, {"succeeded_at": 30.0, "attempted_at": 30.0}, id="heartbeat overdue (4)"),
+        pytest.param(150.0, {"attempted_at": 99.5, "succeeded_at": 90.0}, id="heartbeat from the beginning"),
+        pytest.param(100.5, {"failures_in_a_row": 1, "attempted_at": 99.5}, id="first failure: 1 s"),
+        pytest.param(101.5, {"failures_in_a_row": 2, "attempted_at": 99.5}, id="second failure: 2 s"),
+        pytest.param(107.5, {"failures_in_a_row": 4, "attempted_at": 99.5}, id="fourth failure: 8 s"),
+        pytest.param(159.5, {"failures_in_a_row": 7, "attempted_at": 99.5}, id="seventh failure: the cap"),
+        pytest.param(159.5, {"failures_in_a_row": 10**6, "attempted_at": 99.5}, id="still the cap"),
+        pytest.param(
+            101.5, {"failures_in_a_row": 2, "attempted_at": 99.5, "changed": True}, id="changes wait too"
+        ),
+        pytest.param(
+            129.5,
+            {"failures_in_a_row": 1, "attempted_at": 99.5, "retry_after_seconds": 30.0},
+            id="told to wait",
+        ),
+        pytest.param(
+            699.5,
+            {"failures_in_a_row": 1, "attempted_at": 99.5, "retry_after_seconds": 1e9},
+            id="told nonsense",
+        ),
+        pytest.param(
+            101.5,
+            {"failures_in_a_row": 2, "attempted_at": 99.5, "retry_after_seconds": 0.0},
+            id="told not to wait",
+        ),
+    ],
+)
+def test_when_to_publish(expected: float, facts: dict[str, Any]) -> None:
+    """Mistakes 4 (no heartbeat) and 5 (publishing on every event)."""
+    usual: dict[str, Any] = {
+        "attempted_at": 90.0,
+        "succeeded_at": 90.0,
+        "changed": False,
+        "failures_in_a_row": 0,
+    }
+    assert next_publish_at(now=100.0, pace=PACE, **{**usual, **facts}) == expected
+
+
+seconds = st.floats(0, 1e6)
+
+
+@given(
+    now=seconds,
+    attempted_at=st.none() | seconds,
+    succeeded_at=st.none() | seconds,
+    changed=st.booleans(),
+    failures=st.integers(0, 10**9),
+    heartbeat=st.floats(0.01, 1e5),
+    interval=st.floats(0, 1e5),
+    retry_after=st.none() | st.floats(0, 1e12),
+)
+def test_the_bounds_of_when_to_publish(
+    now: float,
+    attempted_at: float | None,
+    succeeded_at: float | None,
+    changed: bool,
+    failures: int,
+    heartbeat: float,
+    interval: float,
+    retry_after: float | None,
+) -> None:
+    at = next_publish_at(
+        now=now,
+        attempted_at=attempted_at,
+        succeeded_at=succeeded_at,
+        changed=changed,
+        failures_in_a_row=failures,
+        pace=Pace(heartbeat, interval),
+        retry_after_seconds=retry_after,
+    )
+    assert at >= now
+    if attempted_at is None:
+        assert at == now
+        return
+    assert at >= attempted_at + interval
+    latest = max(now, attempted_at + interval)
+    if failures:
+        assert at <= max(latest, attempted_at + 600)
+        assert at >= attempted_at + 1
+    elif not changed and succeeded_at is not None:
+        assert at <= max(latest, succeeded_at + heartbeat)
+    else:
+        assert at == latest
+
+
+class Recorder:
+    """An output that does what a test says, and tells."""
+
+    name = "gateway"
+    target = "http://gateway.example"
+
+    def __init__(self, act: Callable[[int], None] = lambda _: None) -> None:
+        self._act = act
+        self.calls: list[str] = []
+        self.called = threading.Condition()
+
+    def _note(self, call: str) -> None:
+        with self.called:
+            self.calls.append(call)
+            self.called.notify_all()
+
+    def publish(self, source: Collects) -> None:
+        self._note("publish")
+        list(source.collect())
+        self._act(len(self.calls))
+
+    def retract(self) -> None:
+        self._note("retract")
+
+    def close(self) -> None:
+        self._note("close")
+
+    def wait_for_calls(self, count: int) -> None:
+        with self.called:
+            assert self.called.wait_for(lambda: len(self.calls) >= count, 5)
+
+
+def fails(error: Exception) -> Callable[[int], None]:
+    def act(_: int) -> None:
+        raise error
+
+    return act
+
+
+def turn(publisher: Publisher, clock: TurnedClock, by_seconds: float) -> None:
+    """Let time pass for a publisher that waits."""
+    clock.now += by_seconds
+    with publisher._wake:
+        publisher._wake.notify()
+
+
+def test_publishes_at_the_start_on_change_and_at_the_end() -> None:
+    clock, output, numbers = TurnedClock(), Recorder(), Numbers()
+    publisher = Publisher(output, numbers, clock=clock)
+    publisher.announce()
+    assert output.calls == []
+    publisher.start()
+    output.wait_for_calls(1)
+    poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
+    publisher.announce()
+    publisher.announce()
+    assert output.calls == ["publish"]
+    turn(publisher, clock, 1.0)
+    output.wait_for_calls(2)
+    poll(lambda: publisher.snapshot().deliveries == 2, every_seconds=0.001)
+    turn(publisher, clock, 60.0)
+    output.wait_for_calls(3)
+    assert publisher.stop(retract=False)
+    assert output.calls == ["publish"] * 4 + ["close"]
+
+
+def test_retracts_at_the_end() -> None:
+    output = Recorder()
+    publisher = Publisher(output, Numbers())
+    publisher.start()
+    output.wait_for_calls(1)
+    assert publisher.stop(retract=True)
+    assert output.calls[-2:] == ["retract", "close"]
+
+
+def test_a_publisher_that_never_started_delivers_nothing() -> None:
+    output = Recorder()
+    assert Publisher(output, Numbers()).stop(retract=True)
+    assert output.calls == ["close"]
+
+
+def test_a_storm_of_changes_is_few_deliveries_and_the_last_change_is_among_them() -> None:
+    """Mistake 5."""
+    output, numbers = Recorder(), Numbers()
+    publisher = Publisher(output, numbers, min_interval_seconds=0.05)
+    publisher.start()
+    began_at = monotonic()
+    for _ in range(100_000):
+        publisher.announce()
+    passed_seconds = monotonic() - began_at
+    assert passed_seconds < 5
+    output.wait_for_calls(2)
+    assert publisher.stop(retract=False)
+    assert len(output.calls) <= 5 + passed_seconds / 0.05
+
+
+def test_what_changes_during_a_delivery_is_delivered_after_it() -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def act(call: int) -> None:
+        if call == 1:
+            inside.set()
+            go_on.wait(5)
+
+    output = Recorder(act)
+    publisher = Publisher(output, Numbers(), min_interval_seconds=0.0)
+    publisher.start()
+    inside.wait(5)
+    publisher.announce()
+    go_on.set()
+    output.wait_for_calls(2)
+    assert publisher.stop(retract=False)
+
+
+def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    def act(call: int) -> None:
+        if call <= 5:
+            raise OutputError("http://gateway.example: Connection refused")
+
+    clock, output = TurnedClock(), Recorder(act)
+    publisher = Publisher(output, Numbers(), clock=clock, wall_clock=lambda: 1.7e9)
+    publisher.start()
+    for count in range(1, 6):
+        poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
+        turn(publisher, clock, 61.0)
+    poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
+    assert publisher.snapshot().last_delivery_at == 1.7e9
+    assert publisher.snapshot().duration_seconds == 0.0
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "gateway: http://gateway.example: Connection refused"),
+        ("INFO", "gateway: http://gateway.example works again, failures: 5"),
+    ]
+    assert publisher.stop(retract=False)
+
+
+def test_the_thread_survives_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
+    clock, output = TurnedClock(), Recorder(fails(ZeroDivisionError("surprise")))
+    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher.start()
+    for count in range(1, 4):
+        poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
+        turn(publisher, clock, 61.0)
+    assert publisher.stop(retract=True)
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.message == "gateway: unexpected error with http://gateway.example"
+
+
+def test_retry_after_is_handed_on() -> None:
+    error = OutputError("busy", retry_after_seconds=300.0)
+    clock, output = TurnedClock(), Recorder(fails(error))
+    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher.start()
+    poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
+    turn(publisher, clock, 299.0)
+    publisher.announce()
+    assert output.calls == ["publish"]
+    turn(publisher, clock, 1.0)
+    output.wait_for_calls(2)
+    assert publisher.stop(retract=True)
+
+
+def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    stuck = threading.Event()
+
+    class Stuck(Recorder):
+        def close(self) -> None:
+            super().close()
+            stuck.set()
+
+    def act(_: int) -> None:
+        stuck.wait(5)
+
+    output = Stuck(act)
+    publisher = Publisher(output, Numbers())
+    publisher.start()
+    output.wait_for_calls(1)
+    began_at = monotonic()
+    assert publisher.stop(retract=True, timeout_seconds=0.1)
+    assert monotonic() - began_at < 1
+    assert "did not finish in time" in caplog.text

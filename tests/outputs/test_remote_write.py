@@ -1,0 +1,338 @@
+"""Remote write 1.0: the bytes by an independent decoder, the behaviour by the real receivers."""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+import tracemalloc
+from dataclasses import replace
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import cramjam
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fexp.errors import OutputError, SettingsError
+from fexp.outputs.endpoint import Endpoint
+from fexp.outputs.remote_write import (
+    STALE,
+    RemoteWriteOutput,
+    RemoteWriteSettings,
+    encode_write_request,
+    series_of,
+)
+from fexp.outputs.sender import Sender
+from tests.outputs.samples import Gauge, Numbers, TurnedClock, snapshot_of
+from tests.outputs.scripted import ScriptedServer, answer
+from tests.servers import Server, free_port, poll
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Series = tuple[tuple[tuple[str, str], ...], int, bytes]
+
+WRITE = "/api/v1/write"
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int, Any]]:
+    """Take a protobuf message apart by the wire format's rules: number, wire type, content."""
+    position = 0
+
+    def varint() -> int:
+        nonlocal position
+        value = shift = 0
+        while True:
+            byte = message[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while position < len(message):
+        tag = varint()
+        if tag & 7 == 0:
+            yield tag >> 3, 0, varint()
+        elif tag & 7 == 1:
+            yield tag >> 3, 1, message[position : position + 8]
+            position += 8
+        else:
+            assert tag & 7 == 2
+            length = varint()
+            assert position + length <= len(message)
+            yield tag >> 3, 2, message[position : position + length]
+            position += length
+
+
+def decode(request: bytes) -> list[Series]:
+    """Read a WriteRequest of one sample per series: labels, milliseconds, the value's bytes."""
+    found = []
+    for number, _, series in fields(request):
+        assert number == 1
+        parts = list(fields(series))
+        labels = []
+        for part_number, _, label in parts:
+            if part_number == 1:
+                (_, _, name), (_, _, value) = fields(label)
+                labels.append((name.decode(), value.decode()))
+        (sample,) = [content for part_number, _, content in parts if part_number == 2]
+        values = {part_number: content for part_number, _, content in fields(sample)}
+        (at_ms,) = struct.unpack("<q", struct.pack("<Q", values[2]))
+        found.append((tuple(labels), at_ms, values[1]))
+    return found
+
+
+texts = st.text(st.characters(codec="utf-8"))
+labels = st.lists(st.tuples(texts, texts)).map(tuple)
+
+
+@given(st.lists(st.tuples(labels, st.floats())), st.integers(-(2**63), 2**63 - 1))
+def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
+    """Mistake 20."""
+    packed = [(one, struct.pack("<d", value)) for one, value in samples]
+    assert decode(encode_write_request(packed, at_ms)) == [(one, at_ms, value) for one, value in packed]
+
+
+@given(st.dictionaries(st.sampled_from(["folder", "pattern", "B", "a", "_x"]), texts))
+def test_labels_are_sorted_unique_and_not_empty(own: dict[str, str]) -> None:
+    """Mistake 20: a label name twice is answered with 500, and tried for ever."""
+    common = {"job": "fexp", "instance": "h", "zone": "x"}
+    ((series, value),) = series_of(Gauge("fexp_files", {tuple(own.items()): 5}), common)
+    names = [name for name, _ in series]
+    assert names == sorted(set(names))
+    assert all(text for _, text in series)
+    assert dict(series) == {k: v for k, v in own.items() if v} | common | {"__name__": "fexp_files"}
+    assert value == 5.0
+
+
+def settings_for(url: str, **settings: Any) -> RemoteWriteSettings:
+    endpoint = Endpoint(url, option="--remote-write", deadline_seconds=settings.pop("deadline_seconds", 5.0))
+    return RemoteWriteSettings.parse(endpoint, instance="host-1", **settings)
+
+
+class Rig:
+    """A remote write output with a clock of its own, into a scripted server."""
+
+    def __init__(self, url: str, **settings: Any) -> None:
+        self.clock = TurnedClock(1_700_000_000.5)
+        made = settings_for(url, **settings)
+        sender = Sender(made.endpoint, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait)
+        self.output = RemoteWriteOutput(made, sender=sender, clock=self.clock, wall_clock=self.clock)
+        self.numbers = Gauge("x", {})
+
+    def publish(self, *names: str, at: float | None = None) -> None:
+        if at is not None:
+            self.clock.now = at
+        self.numbers.series = {(("folder", name),): 1.0 for name in names}
+        self.output.publish(self.numbers)
+
+
+def told(body: bytes) -> tuple[int, dict[str, bool]]:
+    """Shorten a request to its time and to whether each folder is alive."""
+    series = decode(bytes(cramjam.snappy.decompress_raw(body)))
+    (at_ms,) = {at for _, at, _ in series}
+    return at_ms, {dict(names)["folder"]: value != STALE for names, _, value in series}
+
+
+def test_the_request_is_what_the_protocol_says() -> None:
+    """Mistake 19: block snappy, version 1."""
+    with ScriptedServer(answer(204)) as server:
+        rig = Rig(server.url + WRITE, external_labels=["zone=a b"])
+        rig.publish("in")
+        (head,) = server.heads
+        (body,) = server.bodies
+    assert head.startswith(f"POST {WRITE} HTTP/1.1")
+    for header in (
+        "content-encoding: snappy",
+        "content-type: application/x-protobuf",
+        "x-prometheus-remote-write-version: 0.1.0",
+        "user-agent: fexp/",
+    ):
+        assert header in head.lower()
+    expected = (("__name__", "x"), ("folder", "in"), ("instance", "host-1"), ("job", "fexp"), ("zone", "a b"))
+    assert decode(bytes(cramjam.snappy.decompress_raw(body))) == [
+        (expected, 1_700_000_000_500, struct.pack("<d", 1.0))
+    ]
+
+
+def test_what_ended_is_marked_stale_once_and_all_of_it_at_the_end() -> None:
+    """Mistake 20: no stale marker."""
+    with ScriptedServer(answer(204)) as server:
+        rig = Rig(server.url)
+        rig.publish("a", "b", at=1.0)
+        rig.publish("b", at=2.0)
+        rig.publish("b", at=3.0)
+        rig.clock.now = 4.0
+        rig.output.retract()
+        rig.output.retract()
+        assert [told(body) for body in server.bodies] == [
+            (1000, {"a": True, "b": True}),
+            (2000, {"b": True, "a": False}),
+            (3000, {"b": True}),
+            (4000, {"b": False}),
+        ]
+
+
+def test_a_sample_keeps_its_time_however_often_it_is_sent() -> None:
+    """Mistake 20: a new timestamp on retry."""
+    with ScriptedServer(answer(500), answer(429), answer(503), answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=60.0)
+        rig.publish("a")
+        assert len(set(server.bodies)) == 1
+        assert server.attempts == 4
+
+
+def test_two_samples_never_have_the_same_time() -> None:
+    with ScriptedServer(answer(204)) as server:
+        rig = Rig(server.url)
+        for at in (905.0, 905.0, 905.0, 906.0, 903.0, 3.0):
+            rig.publish("a", at=at)
+        assert [told(body)[0] for body in server.bodies] == [
+            905_000,
+            905_001,
+            905_002,
+            906_000,
+            906_001,
+            3000,
+        ]
+
+
+def test_what_was_missed_is_delivered_in_order_when_the_receiver_is_back() -> None:
+    with ScriptedServer(*[answer(503)] * 3, answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        for at in (1.0, 2.0, 3.0):
+            with pytest.raises(OutputError):
+                rig.publish("a", at=at)
+        rig.publish("a", at=600.0)
+        assert [told(body)[0] for body in server.bodies[3:]] == [1000, 2000, 3000, 600_000]
+        assert rig.output.dropped_snapshots == 0
+
+
+def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() -> None:
+    with ScriptedServer(*[answer(503)] * 4, answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1, max_snapshots=2)
+        for at, names in ((1.0, "ab"), (2.0, "b"), (3.0, "c"), (4.0, "d")):
+            with pytest.raises(OutputError):
+                rig.publish(*names, at=at)
+        rig.publish("b", at=5.0)
+        assert rig.output.dropped_snapshots == 3
+        assert [told(body) for body in server.bodies[4:]] == [
+            (4000, {"d": True, "a": False, "b": False, "c": False}),
+            (5000, {"b": True, "d": False}),
+        ]
+
+
+def test_the_memory_of_the_queue_is_bounded() -> None:
+    output = RemoteWriteOutput(replace(settings_for(f"http://127.0.0.1:{free_port()}"), max_samples=5000))
+    output.close()  # nothing is sent
+    folders = [f"/srv/a-name-of-usual-length/{number}" for number in range(1000)]
+    numbers = Gauge("x", {(("folder", folder), ("pattern", "*")): 1.0 for folder in folders})
+    tracemalloc.start()
+    for _ in range(30):
+        with pytest.raises(OutputError):
+            output.publish(numbers)
+    used_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert output.dropped_snapshots == 25
+    assert used_bytes < 3_000_000
+
+
+def test_what_was_refused_is_not_sent_again_and_does_not_block_the_rest() -> None:
+    """Mistake 20: one bad sample sinking the batch."""
+    with ScriptedServer(answer(503), answer(400, b"out of order"), answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        with pytest.raises(OutputError, match="503"):
+            rig.publish("a", at=1.0)
+        with pytest.raises(OutputError, match="answered 400: out of order"):
+            rig.publish("b", at=2.0)
+        assert [told(body)[0] for body in server.bodies] == [1000, 1000, 2000]
+        assert rig.output.dropped_snapshots == 1
+        assert told(server.bodies[2])[1] == {"b": True, "a": False}
+
+
+def test_what_ended_in_the_only_snapshot_that_was_refused_ends_later() -> None:
+    with ScriptedServer(answer(204), answer(400), answer(204)) as server:
+        rig = Rig(server.url)
+        rig.publish("a", at=1.0)
+        with pytest.raises(OutputError):
+            rig.publish(at=2.0)
+        rig.publish("b", at=3.0)
+        assert told(server.bodies[2]) == (3000, {"b": True, "a": False})
+
+
+def test_a_real_prometheus_stores_it_and_lets_it_end(prometheus: Server) -> None:
+    output = RemoteWriteOutput(settings_for(prometheus.url + WRITE, external_labels=["zone=z1"]))
+    output.check()
+    numbers = Numbers(snapshot_of(a=4, b=5))
+    output.publish(numbers)
+    query = 'fexp_files{job="fexp",instance="host-1",zone="z1"}'
+    found = {one["metric"]["folder"]: one["value"][1] for one in poll(lambda: prometheus.query(query))}
+    assert found == {"/in/a": "4", "/in/b": "5"}
+    assert prometheus.query("histogram_quantile(0.5, fexp_dwell_seconds_bucket)")
+    numbers.snapshot = snapshot_of(b=6)
+    output.publish(numbers)
+    poll(lambda: [one["value"][1] for one in prometheus.query(query)] == ["6"])
+    output.retract()
+    poll(lambda: prometheus.query(query) == [])
+    output.close()
+
+
+def test_a_real_victoria_metrics_stores_it_and_lets_it_end(victoria_metrics: Server) -> None:
+    output = RemoteWriteOutput(settings_for(victoria_metrics.url + WRITE, job="rw"))
+    output.publish(Numbers(snapshot_of(a=4)))
+    victoria_metrics.get("/internal/force_flush")
+    assert poll(lambda: victoria_metrics.query('fexp_files{job="rw"}'))[0]["value"][1] == "4"
+    output.retract()
+    victoria_metrics.get("/internal/force_flush")
+    poll(lambda: victoria_metrics.query('fexp_files{job="rw"}') == [])
+
+
+def test_the_stale_marker_has_exactly_the_right_bits() -> None:
+    assert bytes.fromhex("020000000000f07f") == STALE
+    (value,) = struct.unpack("<d", STALE)
+    assert math.isnan(value)
+
+
+def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
+    wrong = settings_for(prometheus.url + WRITE, job="refused")
+    output = RemoteWriteOutput(wrong, wall_clock=time)
+    output.publish(Numbers())
+    late = RemoteWriteOutput(wrong, wall_clock=lambda: time() - 60)
+    with pytest.raises(OutputError, match="answered 400: out of order sample"):
+        late.publish(Numbers())
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"job": ""}, "needs a --job"),
+        ({"external_labels": ["x"]}, "--remote-write-label x: write NAME=VALUE"),
+        ({"external_labels": ["__x=1"]}, "not a label name"),
+        ({"external_labels": ["a.b=1"]}, "not a label name"),
+        ({"external_labels": ["job=1"]}, "there already"),
+        ({"external_labels": ["a=1", "a=2"]}, "there already"),
+        ({"external_labels": ["a=\udcff"]}, "not UTF-8"),
+        ({"external_labels": ["folder=x"], "metric_labels": ["folder"]}, "label folder: on the series"),
+        ({"max_snapshots": 0}, "one snapshot at least"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_for("http://127.0.0.1:9090/api/v1/write", **settings)
+    assert complaint in str(caught.value)
+
+
+def test_without_the_extra_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cramjam", None)
+    with pytest.raises(SettingsError, match=r"pip install 'fexp\[remote-write\]'"):
+        RemoteWriteOutput(settings_for("http://h"))
+
+
+def test_a_surrogate_is_an_error_of_the_output() -> None:
+    """Mistake 11."""
+    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}"))
+    with pytest.raises(OutputError, match="not valid text"):
+        output.publish(Gauge("x", {(("folder", "\udcff"),): 1.0}))
