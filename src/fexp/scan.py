@@ -70,6 +70,11 @@ def identity(path: bytes) -> Identity:
     return Identity(found.st_dev, found.st_ino)
 
 
+def try_to_open(path: bytes) -> None:
+    """Raise OSError when a directory cannot be read."""
+    os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
 def is_directory(path: bytes) -> bool:
     """Say whether a real directory, not a link to one, is there."""
     try:
@@ -86,40 +91,32 @@ def list_directory(path: bytes, below: bytes, selection: Selection) -> Listing:
     files: list[tuple[bytes, FileInfo]] = []
     subdirectories: list[bytes] = []
     faults: Counter[Fault] = Counter()
+    for name, found in entries(path, below, selection, subdirectories, faults):
+        files.append((name, FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)))
+    return Listing(files, subdirectories, faults)
+
+
+def entries(
+    path: bytes, below: bytes, selection: Selection, subdirectories: list[bytes], faults: Counter[Fault]
+) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Give the files that count in one directory; note its subdirectories and what could not be read.
+
+    Raises OSError when the directory itself cannot be read.
+    """
     follow = selection.follow_symlinks
-    with os.scandir(path) as entries:
-        for entry in entries:
+    patterns_of, regular, file_type = selection.patterns_of, stat.S_IFREG, stat.S_IFMT
+    with os.scandir(path) as listed:
+        for entry in listed:
             name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
                     if selection.enters(name, below):
                         subdirectories.append(name)
-                elif (follow or not entry.is_symlink()) and selection.patterns_of(name, below):
-                    info = _info(entry.stat(follow_symlinks=follow))
-                    if info is not None:
-                        files.append((name, info))
+                elif patterns_of(name, below) and (follow or not entry.is_symlink()):
+                    found = entry.stat(follow_symlinks=follow)
+                    if file_type(found.st_mode) == regular:
+                        yield name, found
             except OSError as error:
                 fault = fault_of(error)
                 if fault is not None:
                     faults[fault] += 1
-    return Listing(files, subdirectories, faults)
-
-
-def walk(path: bytes, selection: Selection) -> Iterator[tuple[bytes, Listing]]:
-    """List a folder and everything below it that is entered, each with its path below the folder.
-
-    Raises OSError only for the folder itself; a subdirectory that cannot be read gives a listing with the fault alone.
-    """
-    prefix = path if path.endswith(b"/") else path + b"/"
-    first = list_directory(path, b"", selection)
-    yield b"", first
-    stack = [name + b"/" for name in first.subdirectories]
-    while stack:
-        below = stack.pop()
-        try:
-            listing = list_directory(prefix + below, below, selection)
-        except OSError as error:
-            fault = fault_of(error)
-            listing = Listing([], [], Counter([fault] if fault else ()))
-        yield below, listing
-        stack.extend(below + name + b"/" for name in listing.subdirectories)
