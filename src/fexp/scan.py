@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.model import Fault, FileInfo
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from fexp.selection import Selection
 
+_PATH_MAX = 4096
+"""What the kernel takes for a path, with its NUL: limits.h."""
+_PLACE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 
 
@@ -50,6 +54,27 @@ def _info(found: os.stat_result) -> FileInfo | None:
     return FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)
 
 
+@contextmanager
+def in_reach(path: bytes) -> Iterator[bytes]:
+    """Give a path that the kernel takes for a directory whose own path may be too long. Raises OSError."""
+    if len(path) < _PATH_MAX:
+        yield path
+        return
+    descriptor = os.open(b"/", _PLACE)
+    try:
+        names = path.split(b"/")
+        while names:
+            step = b""
+            while names and len(step) + len(names[0]) < _PATH_MAX - 2:
+                step += names.pop(0) + b"/"
+            deeper = os.open(step.lstrip(b"/") or b".", _PLACE, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = deeper
+        yield b"/proc/self/fd/%d/." % descriptor
+    finally:
+        os.close(descriptor)
+
+
 def look(path: bytes, *, follow_symlinks: bool) -> FileInfo | None:
     """Look at one file. None: no regular file is there. Raises OSError when that cannot be told."""
     try:
@@ -57,6 +82,10 @@ def look(path: bytes, *, follow_symlinks: bool) -> FileInfo | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG and len(path) >= _PATH_MAX:
+            directory, name = os.path.split(path)
+            with in_reach(directory) as shorter:
+                return look(os.path.join(shorter, name), follow_symlinks=follow_symlinks)
         if fault_of(error) is None:
             return None
         raise
@@ -77,8 +106,10 @@ def try_to_open(path: bytes) -> None:
 
 def is_directory(path: bytes) -> bool:
     """Say whether a real directory, not a link to one, is there."""
+    directory, name = os.path.split(path)
     try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
+        with in_reach(directory) as shorter:
+            return stat.S_ISDIR(os.lstat(os.path.join(shorter, name)).st_mode)
     except OSError:
         return False
 
@@ -105,7 +136,7 @@ def entries(
     """
     follow = selection.follow_symlinks
     patterns_of, regular, file_type = selection.patterns_of, stat.S_IFREG, stat.S_IFMT
-    with os.scandir(path) as listed:
+    with in_reach(path) as shorter, os.scandir(shorter) as listed:
         for entry in listed:
             name = entry.name
             try:

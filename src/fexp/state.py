@@ -175,8 +175,8 @@ class FolderState:
 
     def drop(self, directory: Directory, now: Instant) -> bool:
         """Let a directory and all below it depart; it is no longer part of the tree."""
-        if directory.parent is not None:
-            directory.parent.children.pop(directory.name, None)
+        if directory.parent is not None and directory.parent.children.get(directory.name) is directory:
+            del directory.parent.children[directory.name]
         changed = False
         for part in directory.subtree():
             part.alive = False

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from fexp.watch import Deliver, Hint, Histories
 
 _READ_BYTES = 1 << 20
+_BACKLOG_BYTES = 64 << 20
+"""With so much unread, the tap stops reading: the kernel's queue fills and says by itself that events were lost."""
 _GATHER_SECONDS = 0.002
 """While the reader of the events is behind, the kernel gathers them: larger batches, and less fighting for the GIL."""
 _HEADER = struct.Struct("iIII")
@@ -52,11 +54,13 @@ _SELF_EVENTS = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNOR
 class _Tap(InotifyFD):
     """watchdog's reader thread with its parsing left out."""
 
-    def __init__(self, deliver: Callable[[bytes], None], is_behind: Callable[[], bool]) -> None:
+    def __init__(self, deliver: Callable[[bytes], None]) -> None:
         super().__init__()
         os.set_inheritable(self._inotify_fd, False)
         self._deliver = deliver
-        self._is_behind = is_behind
+        self._delivered_bytes = 0
+        self.read_bytes = 0
+        """Counted by who reads what was delivered; each side has a number of its own, so no lock is needed."""
         self.holding = False
         """True from before events are read until after they are delivered."""
 
@@ -64,10 +68,16 @@ class _Tap(InotifyFD):
         while self.should_keep_running():
             events = self._read_event_buffer(_READ_BYTES)
             if events:
+                self._delivered_bytes += len(events)
                 self._deliver(events)
             self.holding = False
-            if self._is_behind():
-                self.stopped_event.wait(_GATHER_SECONDS)
+            if self._delivered_bytes > self.read_bytes:
+                self._let_reader_catch_up()
+
+    def _let_reader_catch_up(self) -> None:
+        self.stopped_event.wait(_GATHER_SECONDS)
+        while self._delivered_bytes - self.read_bytes > _BACKLOG_BYTES and self.should_keep_running():
+            self.stopped_event.wait(_GATHER_SECONDS)
 
     def _check_inotify_fd(self) -> bool:
         self.holding = readable = super()._check_inotify_fd()
@@ -88,23 +98,23 @@ class InotifySource:
     per_directory = True
     departures_are_facts = True
 
-    def __init__(self, deliver: Deliver, is_behind: Callable[[], bool] = lambda: False) -> None:
-        self._tap = _Tap(lambda events: deliver(self, events), is_behind)
+    def __init__(self, deliver: Deliver) -> None:
+        self._tap = _Tap(lambda events: deliver(self, events))
         self._watched: dict[int, list[Directory]] = {}
         """Several where folders overlap: an inode has one descriptor."""
         self._letters: dict[int, str] = {}
         """The hints' letters by event mask."""
         self._tap.start()
 
-    def arm(self, directory: Directory) -> bool:
+    def arm(self, directory: Directory, path: bytes) -> bool:
         """See ``Source.arm``. A subdirectory that is a symlink is not followed; the folder itself may be one."""
         mask = _EVENTS if directory.parent is None else _EVENTS | In.IN_DONT_FOLLOW
-        descriptor = inotify_add_watch(self._tap.descriptor, directory.path, Mask(mask))
+        descriptor = inotify_add_watch(self._tap.descriptor, path, Mask(mask))
         if descriptor == -1:
             number = ctypes.get_errno()
             if directory.watch is not None:
                 self.disarm(directory)
-            raise OSError(number, os.strerror(number), directory.path)
+            raise OSError(number, os.strerror(number), path)
         if directory.watch == descriptor:
             return False
         if directory.watch is not None:
@@ -160,6 +170,7 @@ class InotifySource:
             for directory in tuple(directories):
                 for letter in told if name else DIRECTORY_CHANGED:
                     yield directory, name, letter
+        self._tap.read_bytes += end
 
     def drained(self) -> bool:
         """See ``Source.drained``."""

@@ -41,6 +41,7 @@ class Mounts:
 
     def __init__(self) -> None:
         self._mounts: dict[bytes, bytes] = {}
+        self._has_network = False
         self._poll: select.poll | None = None
         try:
             self._descriptor = os.open(_MOUNT_TABLE, os.O_RDONLY | os.O_CLOEXEC)
@@ -49,26 +50,25 @@ class Mounts:
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLPRI)
         self._poll.poll(0)
-        self._mounts = self._read()
+        self._read()
 
     def changed_points(self) -> set[bytes]:
         """Give the mount points at which something was mounted or unmounted since the last call."""
         if self._poll is None or not self._poll.poll(0):
             return set()
-        before, self._mounts = self._mounts, self._read()
+        before = self._mounts
+        self._read()
         return {point for point, _ in before.items() ^ self._mounts.items()}
 
-    def kind(self, path: bytes) -> bytes:
-        """Give the type of the file system that a resolved path lies in; empty when it is not known."""
+    def network_kind(self, path: bytes) -> bytes | None:
+        """Give the type of the network file system that a resolved path lies in; None when it lies in none."""
+        if not self._has_network:
+            return None
         while path not in self._mounts:
             if path in (b"/", b""):
-                return b""
+                return None
             path = os.path.dirname(path)
-        return self._mounts[path]
-
-    def network_points(self) -> set[bytes]:
-        """Give where network file systems are mounted."""
-        return {point for point, kind in self._mounts.items() if is_network(kind)}
+        return self._mounts[path] if is_network(self._mounts[path]) else None
 
     def close(self) -> None:
         """Free the descriptor."""
@@ -76,9 +76,10 @@ class Mounts:
             self._poll = None
             os.close(self._descriptor)
 
-    def _read(self) -> dict[bytes, bytes]:
+    def _read(self) -> None:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         parts = []
         while part := os.read(self._descriptor, 1 << 16):
             parts.append(part)
-        return parse_mounts(b"".join(parts))
+        self._mounts = parse_mounts(b"".join(parts))
+        self._has_network = any(map(is_network, self._mounts.values()))

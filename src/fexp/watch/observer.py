@@ -82,7 +82,7 @@ class ObserverSource:
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")  # kilobytes each mkdir -p
         self._begin()
 
-    def arm(self, directory: Directory) -> bool:
+    def arm(self, directory: Directory, path: bytes) -> bool:  # noqa: ARG002  # a root's own path is short enough
         """See ``Source.arm``. Arming a root again watches what has its path now."""
         if directory.parent is not None:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 from fexp.errors import FexpError, SettingsError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fexp.outputs.http.server import Served
 
 _READ = ("GET", "HEAD")
+_OWN_SITE = {"none", "same-origin"}  # values of Sec-Fetch-Site, which only browsers send
 _MOST_PARAMETERS = 1000
 
 
@@ -56,14 +57,6 @@ def _wish(request: Request) -> Wish:
     )
 
 
-class Executes(Protocol):
-    """Runs a function elsewhere than on the event loop."""
-
-    def __call__(self, work: Callable[[], Any], /) -> Awaitable[Any]:
-        """Give its result."""
-        ...
-
-
 class App:
     """All routes over what the daemon serves."""
 
@@ -74,8 +67,8 @@ class App:
         stream: EventStream,
         *,
         rules: Callable[[], Awaitable[Rules]],
-        work_off_loop: Executes,
-        check_off_loop: Executes,
+        work_off_loop: Callable[[Callable[[], Answer]], Awaitable[Answer]],
+        check_off_loop: Callable[[Callable[[], bool]], Awaitable[bool]],
         addresses: Sequence[str],
         limits: Limits,
         log: logging.Logger,
@@ -90,8 +83,8 @@ class App:
         self._limits = limits
         self._log = log
         self._started_at = time.time()
-        self._reloading = asyncio.Lock()
         self._scrapes: Shared[Answer] = Shared()
+        self._reloads: Shared[Answer] = Shared()
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
             "/": (_READ, self._page),
             "/metrics": (_READ, self._metrics),
@@ -135,19 +128,27 @@ class App:
             return Answer(b"Unauthorized\n", status=401, headers={"WWW-Authenticate": 'Basic realm="fexp"'})
         return None
 
-    async def _answer(self, request: Request) -> Answer:
+    def _astray(self, request: Request) -> Answer | None:
+        """Answer what no route takes."""
         if request.path not in self._routes:
             return Answer(b"Not Found\n", status=404)
-        methods, make = self._routes[request.path]
+        methods, _ = self._routes[request.path]
         if request.method not in methods:
             return Answer(b"Method Not Allowed\n", status=405, headers={"Allow": ", ".join(methods)})
+        if request.method == "POST" and request.headers.get("sec-fetch-site", "none") not in _OWN_SITE:
+            return Answer(b"not from a page of another site\n", status=403)
+        return None
+
+    async def _answer(self, request: Request) -> Answer:
+        if astray := self._astray(request):
+            return astray
+        _, make = self._routes[request.path]
         if request.path == "/-/healthy":
             return make(request)
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
                 if request.path == "/-/reload":
-                    async with self._reloading:
-                        return await self._made(make, request)
+                    return await self._reloads.get(None, lambda: self._made(make, request))
                 if request.path == "/metrics":
                     return await self._scrapes.get(_wish(request), lambda: self._made(make, request))
                 return await self._made(make, request)
@@ -165,8 +166,7 @@ class App:
                 self._log.exception("cannot answer %s", request.path)
                 return Answer(b"Internal Server Error\n", status=500)
 
-        answer: Answer = await self._work_off_loop(work)
-        return answer
+        return await self._work_off_loop(work)
 
     def _metrics(self, request: Request) -> Answer:
         wish = _wish(request)
@@ -181,9 +181,7 @@ class App:
         ready, document = documents.readiness(self._served.unready(), self._served.statuses())
         return Answer(documents.to_json(document), JSON, 200 if ready else 503)
 
-    def _reload(self, request: Request) -> Answer:
-        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            return Answer(b"not from another site\n", status=403)
+    def _reload(self, _: Request) -> Answer:
         try:
             self._served.reload()
         except SettingsError as error:

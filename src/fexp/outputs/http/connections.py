@@ -44,6 +44,11 @@ class Connection(H11Protocol):
         """Tell whether something still waits to be sent."""
         return self.is_connected and self.transport.get_write_buffer_size() > 0
 
+    @property
+    def is_stalled(self) -> bool:
+        """Tell whether the client leaves what was sent unread."""
+        return self._send_timer.is_running
+
     def drop(self) -> None:
         """End it at once, whatever state it is in."""
         if self.is_connected:
@@ -129,6 +134,10 @@ class _Timer:
         self._seconds = seconds
         self._action = action
         self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._handle is not None
 
     def start(self) -> None:
         if self._handle is None:

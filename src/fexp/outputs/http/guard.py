@@ -186,7 +186,7 @@ class Guard:
         self._seen = found
         try:
             rules = self._read(self._path, found[0], self.rules.config)
-        except SettingsError as error:
+        except (SettingsError, OSError, ValueError) as error:
             self._log.error("the web config changed and the old one stays in force: %s", error)
             return None
         self._log.info("the web config changed and is in force: %s", self._path)

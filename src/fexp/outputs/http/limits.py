@@ -9,7 +9,7 @@ class Limits(NamedTuple):
     """Bounds of one server. The defaults suit a handful of Prometheus servers."""
 
     connections: int = 256
-    """When all are taken, the one that has waited longest without a request makes room."""
+    """When all are taken, one that waits without a request, or leaves its answer unread, makes room."""
     event_clients: int = 32
     events_per_client: int = 4096
     """Events that may wait for one client; a client that falls further behind is dropped."""

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -133,13 +134,15 @@ class Server(uvicorn.Server):
             self._welcome(client)
 
     def _make_room(self) -> bool:
-        """End the connection that has waited longest, if any waits."""
-        for connection in self._connections:
-            if connection.is_waiting and not connection.has_unread:
-                del self._connections[connection]
-                connection.drop()
-                return True
-        return False
+        """End the connection that has waited longest; if none waits, one that does not read its answer."""
+        waiting = (one for one in self._connections if one.is_waiting and not one.has_unread)
+        stalled = (one for one in self._connections if one.is_stalled)
+        connection = next(chain(waiting, stalled), None)
+        if connection is None:
+            return False
+        del self._connections[connection]
+        connection.drop()
+        return True
 
     def _welcome(self, client: socket.socket) -> None:
         connection = Connection(self)

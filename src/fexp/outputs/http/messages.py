@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -98,4 +99,5 @@ async def send_answer(send: Send, answer: Answer, request: Request, rules: Rules
     chunks = [body[at : at + _CHUNK_BYTES] for at in range(0, len(body), _CHUNK_BYTES)] or [b""]
     for chunk in chunks[:-1]:
         await write(send, chunk)
+        await asyncio.sleep(0)  # others' turn; and a client that has just gone is noticed
     await send({"type": "http.response.body", "body": chunks[-1]})

@@ -40,8 +40,8 @@ def make_context(tls: TlsSettings) -> ssl.SSLContext:
         if suites:
             context.set_ciphers(":".join(suites))
         _set_curves(context, tls)
-    except ssl.SSLError as error:
-        raise SettingsError(f"web config: OpenSSL refuses the suites or curves: {error.reason}") from error
+    except (ssl.SSLError, ValueError) as error:
+        raise SettingsError(f"web config: OpenSSL refuses the cipher suites or curves: {error}") from error
     _load_pair(context, tls)
     _load_authorities(context, tls)
     return context

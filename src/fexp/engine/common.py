@@ -1,0 +1,41 @@
+"""What the parts of the engine share."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fexp.state import DEFAULT_DWELL_BOUNDS_SECONDS
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from fexp.clock import Clock
+    from fexp.model import Backend
+    from fexp.watch.mounts import Mounts
+
+log = logging.getLogger("fexp")
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How to watch. ``backend`` None: inotify where it works, else the next best."""
+
+    backend: Backend | None = None
+    rescan_seconds: float = 300.0
+    poll_interval_seconds: float = 5.0
+    dwell_bounds_seconds: tuple[float, ...] = DEFAULT_DWELL_BOUNDS_SECONDS
+
+
+@dataclass(frozen=True, eq=False)
+class Common:
+    """Handed to every part. ``lock`` is held for a fold or a copy, never across I/O."""
+
+    settings: EngineSettings
+    clock: Clock
+    lock: threading.Lock
+    mounts: Mounts
+    touched: Callable[[], None]
+    """To be called when a number changed."""

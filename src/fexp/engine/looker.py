@@ -1,0 +1,282 @@
+"""Looks at what hints point to in one folder's tree, and folds what is there. Only the engine's thread calls it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fexp import scan
+from fexp.engine.common import log
+from fexp.model import DIRECTORY_ARRIVED, LEFT, Backend, Fault, Reason
+from fexp.names import printable
+from fexp.state import FolderState
+
+if TYPE_CHECKING:
+    from fexp.engine.common import Common
+    from fexp.model import FileInfo, Instant
+    from fexp.selection import Folder
+    from fexp.state import Directory
+    from fexp.watch import Source
+
+_FOLD_AT_ONCE = 256
+"""Files folded under one hold of the lock: a scrape waits for at most so many."""
+
+
+@dataclass(eq=False)
+class Look:
+    """A whole look at a folder, under way."""
+
+    reason: Reason
+    began: Instant
+    listings_left: int = 0
+    files_seen: int = 0
+    cancelled: bool = False
+
+
+@dataclass(eq=False)
+class _Job:
+    """A directory to be listed. ``deep``: and all below. ``absent_since``: what is new was not there then (steady clock)."""
+
+    directory: Directory
+    deep: bool
+    look: Look | None
+    absent_since: float
+
+
+class Looker:
+    """One folder's tree, and the work that is left to do in it."""
+
+    def __init__(self, folder: Folder, source: Source | None, common: Common) -> None:
+        self.folder = folder
+        self.source = source
+        """None: nothing tells of changes, everything is polled."""
+        self.state = FolderState(folder.path, folder.selection, common.settings.dwell_bounds_seconds)
+        self.real_path = folder.path
+        """The folder's path through all symlinks, as the mount table knows it."""
+        self.unwatched: set[Directory] = set()
+        """Directories that the source cannot watch: they are polled."""
+        self.suspects: set[tuple[Directory, bytes]] = set()
+        """Files that a whole look found different and no event has told of yet."""
+        self.faults: Counter[Fault] = Counter()
+        self._jobs: deque[_Job] = deque()
+        self._common = common
+
+    @property
+    def root(self) -> Directory:
+        """The folder itself."""
+        return self.state.root
+
+    @property
+    def backend(self) -> Backend:
+        """What the folder is watched by; polling if any part of it is polled."""
+        return Backend.POLLING if self.source is None or self.unwatched else self.source.backend
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether directories wait to be listed."""
+        return bool(self._jobs)
+
+    # Files ---------------------------------------------------------------------------------------------------------
+
+    def look_at_files(self, directory: Directory, histories: dict[bytes, str]) -> None:
+        """Look at the names that hints told of, and fold."""
+        selection = self.folder.selection
+        facts = self.source is not None and self.source.departures_are_facts
+        prefix = directory.path if directory.path.endswith(b"/") else directory.path + b"/"
+        if self.suspects:
+            self.suspects.difference_update((directory, name) for name in histories)
+        seen: list[tuple[bytes, str, FileInfo | None]] = []
+        for name, history in histories.items():
+            info = None
+            if not facts or history[-1] != LEFT:
+                if not selection.patterns_of(name, directory.below):
+                    continue
+                try:
+                    info = scan.look(prefix + name, follow_symlinks=selection.follow_symlinks)
+                except OSError as error:
+                    self._count_fault(error)
+            seen.append((name, history, info))
+            if len(seen) == _FOLD_AT_ONCE:
+                self._fold(directory, seen)
+                seen = []
+        self._fold(directory, seen)
+
+    def _fold(self, directory: Directory, seen: list[tuple[bytes, str, FileInfo | None]]) -> None:
+        now = self._common.clock()
+        fold = self.state.fold
+        changed = False
+        with self._common.lock:
+            for name, history, info in seen:
+                changed |= fold(directory, name, history, info, now, now.steady)
+        self._touch(changed)
+
+    # Directories ---------------------------------------------------------------------------------------------------
+
+    def detach(self, parent: Directory, name: bytes) -> Directory | None:
+        """A subdirectory left: what its watches still tell is about another place. Give it, to be dropped."""
+        child = parent.children.pop(name, None)
+        if child is not None:
+            self.disarm_below(child)
+        return child
+
+    def drop(self, directory: Directory) -> None:
+        """Let a directory and all below it depart."""
+        self.disarm_below(directory)
+        now = self._common.clock()
+        with self._common.lock:
+            changed = self.state.drop(directory, now)
+        self._touch(changed)
+
+    def examine(self, parent: Directory, name: bytes, letter: str) -> None:
+        """Look whether a subdirectory is there, and have listed what is not known of it."""
+        if not self.folder.selection.enters(name, parent.below):
+            return
+        child = parent.children.get(name)
+        if not scan.is_directory(child.path if child else os.path.join(parent.path, name)):
+            if child is not None:
+                self.drop(child)
+            return
+        is_new = child is None
+        child = child or parent.child(name)
+        replaced = self.arm(child)
+        deep = is_new or replaced or (self.source is not None and not self.source.per_directory)
+        if deep or letter != DIRECTORY_ARRIVED:
+            self.want_listing(child, deep=deep)
+
+    def want_listing(
+        self, directory: Directory, *, deep: bool, look: Look | None = None, absent_since: float | None = None
+    ) -> None:
+        """Have a directory listed soon. ``absent_since`` None: what is new in it has come just now."""
+        if look is not None:
+            look.listings_left += 1
+        since = self._common.clock().steady if absent_since is None else absent_since
+        self._jobs.append(_Job(directory, deep, look, since))
+
+    def arm(self, directory: Directory) -> bool:
+        """Watch a directory as well as can be; say whether what was known of it is doubtful."""
+        if self.source is None:
+            return False
+        kind = self._common.mounts.network_kind(os.path.join(self.real_path, directory.below.rstrip(b"/")))
+        if kind is not None:
+            self.source.disarm(directory)
+            self._poll(directory, f"{printable(kind)} is a network file system")
+            return True
+        try:
+            with scan.in_reach(directory.path) as path:
+                replaced = self.source.arm(directory, path)
+        except OSError as error:
+            if scan.fault_of(error) is not None:
+                self._poll(directory, error.strerror or str(error))
+            return True
+        self.unwatched.discard(directory)
+        return replaced
+
+    def _poll(self, directory: Directory, reason: str) -> None:
+        if not self.unwatched:
+            log.warning(
+                "%s: cannot watch %s (%s); what cannot be watched is polled every %gs",
+                self.folder.label, printable(directory.path), reason, self._common.settings.poll_interval_seconds,
+            )  # fmt: skip
+        self.unwatched.add(directory)
+
+    def disarm_below(self, directory: Directory) -> None:
+        """Stop watching a directory and all below it."""
+        for part in directory.subtree():
+            self.unwatched.discard(part)
+            if self.source is not None:
+                self.source.disarm(part)
+
+    # Listings ------------------------------------------------------------------------------------------------------
+
+    def list_next(self) -> Look | None:
+        """List one directory that waits; give the whole look that this completed. Raises OSError: the folder is gone."""
+        job = self._jobs.pop()
+        look = job.look
+        if look is not None and look.cancelled:
+            return None
+        if job.directory.alive:
+            self._list(job)
+        if look is not None:
+            look.listings_left -= 1
+            if look.listings_left == 0 and not look.cancelled:
+                return look
+        return None
+
+    def _list(self, job: _Job) -> None:
+        directory = job.directory
+        began = self._common.clock()
+        try:
+            listing = scan.list_directory(directory.path, directory.below, self.folder.selection)
+        except OSError as error:
+            if directory is self.root:
+                raise
+            self._give_up(directory, error)
+            return
+        self.faults.update(listing.faults)
+        if job.look is not None:
+            job.look.files_seen += len(listing.files)
+        self._fold_listing(job, listing)
+        self._follow_listing(job, listing)
+        directory.seen_at = began.steady
+
+    def _fold_listing(self, job: _Job, listing: scan.Listing) -> None:
+        directory, state, now = job.directory, self.state, self._common.clock()
+        is_start = job.look is not None and job.look.reason is Reason.START
+        different: list[bytes] = []
+        vanished = directory.names()
+        for first in range(0, len(listing.files), _FOLD_AT_ONCE):
+            with self._common.lock:
+                for name, info in listing.files[first : first + _FOLD_AT_ONCE]:
+                    vanished.discard(name)
+                    since_change = max(0.0, now.wall - info.changed_at)
+                    arrived_at = min(now.steady, max(job.absent_since, now.steady - since_change))
+                    if is_start:
+                        state.baseline(directory, name, info, arrived_at, now)
+                    elif state.fold(directory, name, "", info, now, arrived_at):
+                        different.append(name)
+        with self._common.lock:
+            for name in vanished:
+                if state.fold(directory, name, "", None, now, now.steady):
+                    different.append(name)
+        self._touch(is_start or bool(different))
+        if job.look is not None and job.look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self._is_told_of(directory):
+            self.suspects.update((directory, name) for name in different)
+
+    def _is_told_of(self, directory: Directory) -> bool:
+        return self.source is not None and directory not in self.unwatched and self.root not in self.unwatched
+
+    def _follow_listing(self, job: _Job, listing: scan.Listing) -> None:
+        directory = job.directory
+        for name in directory.children.keys() - set(listing.subdirectories):
+            self.drop(directory.children[name])
+        for name in listing.subdirectories:
+            child = directory.children.get(name)
+            if child is not None and not job.deep:
+                continue
+            child = child or directory.child(name)
+            self.arm(child)
+            self.want_listing(child, deep=True, look=job.look, absent_since=job.absent_since)
+
+    def _give_up(self, directory: Directory, error: OSError) -> None:
+        """A subdirectory cannot be read: nothing in it counts until it can."""
+        self._count_fault(error)
+        if not scan.is_directory(directory.path):
+            self.drop(directory)
+            return
+        for child in tuple(directory.children.values()):
+            self.drop(child)
+        now = self._common.clock()
+        with self._common.lock:
+            changed = self.state.clear(directory, now)
+        self._touch(changed)
+
+    def _count_fault(self, error: OSError) -> None:
+        fault = scan.fault_of(error)
+        if fault is not None:
+            self.faults[fault] += 1
+
+    def _touch(self, changed: bool) -> None:  # noqa: FBT001  # the one thing it is told
+        if changed:
+            self._common.touched()

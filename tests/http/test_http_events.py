@@ -1,0 +1,149 @@
+"""The event stream: what is told, to whom, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fexp.outputs.http import EventStream, HttpServer, Limits
+from fexp.outputs.http.events import Follower, encode
+from tests.http.serving import ask, connect, make_event, running
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+REQUEST = b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@contextmanager
+def following(server: HttpServer) -> Iterator[tuple[socket.socket, BinaryIO]]:
+    """Give a client that has been let in: what is published from now on reaches it."""
+    with connect(server) as client, client.makefile("rb") as stream:
+        client.sendall(REQUEST)
+        read_until(stream, b": still here\n")
+        yield client, stream
+
+
+def read_until(stream: BinaryIO, wanted: bytes) -> list[bytes]:
+    lines = []
+    while line := stream.readline():
+        lines.append(line)
+        if line.startswith(wanted):
+            return lines
+    raise AssertionError(f"the stream ended without {wanted!r}: {lines}")
+
+
+def test_events_reach_a_client_as_they_happen() -> None:
+    with running() as server, following(server) as (_, stream):
+        assert server.events.wanted
+        server.events.publish([make_event("new\nname.txt")])
+        read_until(stream, b"event: arrival\n")
+        data = stream.readline()
+    assert json.loads(data.removeprefix(b"data: ")) == {
+        "folder": "/data/in",
+        "pattern": "*.txt",
+        "path": "new\nname.txt",
+        "size_bytes": 10,
+        "at": 1_700_000_000.0,
+    }
+
+
+def test_headers_are_those_of_an_event_stream() -> None:
+    with running() as server:
+        head = ask(server, "/api/v1/events", "HEAD")
+        assert head.headers["content-type"] == "text/event-stream"
+        assert head.headers["cache-control"] == "no-store"
+        assert ask(server, "/api/v1/events", "POST").status == 405
+        assert not server.events.wanted
+
+
+@given(st.text())
+def test_a_name_cannot_forge_an_event(name: str) -> None:
+    told = encode(make_event(name))
+    assert told.count(b"\n") == 3
+    assert told.startswith(b"event: arrival\ndata: {")
+    assert json.loads(told.split(b"data: ")[1])["path"] == name
+
+
+def test_nobody_listens_nobody_waits() -> None:
+    stream = EventStream()
+    assert not stream.wanted
+    stream.publish([make_event()])
+
+
+def test_silence_is_filled_with_heartbeats() -> None:
+    with running(limits=Limits(heartbeat_seconds=0.05)) as server, following(server) as (_, stream):
+        for _heartbeat in range(3):
+            read_until(stream, b": still here\n")
+
+
+def watch_for_leaving(server: HttpServer) -> threading.Event:
+    """Give an event that is set when the next client is forgotten."""
+    left = threading.Event()
+    forget = server.events.leave
+
+    def leave(follower: Follower) -> None:
+        forget(follower)
+        left.set()
+
+    server.events.leave = leave  # type: ignore[method-assign]
+    return left
+
+
+def test_a_client_that_leaves_is_forgotten() -> None:
+    with running(limits=Limits(heartbeat_seconds=0.05)) as server:
+        left = watch_for_leaving(server)
+        with following(server):
+            assert server.events.wanted
+        assert left.wait(20)
+        assert not server.events.wanted
+
+
+def test_a_slow_client_is_told_and_dropped_and_others_go_on() -> None:
+    limits = Limits(events_per_client=10, heartbeat_seconds=5)
+    with running(limits=limits) as server, following(server) as (_, slow):
+        server.events.publish([make_event(str(number)) for number in range(11)])
+        read_until(slow, b"event: dropped\n")
+        assert json.loads(slow.readline().removeprefix(b"data: ")) == {
+            "reason": "too slow",
+            "missed_events": 11,
+        }
+        with following(server) as (_, quick):
+            server.events.publish([make_event()])
+            read_until(quick, b"event: arrival\n")
+
+
+def test_a_client_that_never_reads_is_cut_and_publishing_never_waits() -> None:
+    limits = Limits(events_per_client=100_000, send_seconds=0.2, heartbeat_seconds=0.05)
+    with running(limits=limits) as server, connect(server) as client:
+        client.sendall(REQUEST)
+        client.recv(1)
+        cut = watch_for_leaving(server)
+        events = [make_event("x" * 1000) for _ in range(1000)]
+        for _ in range(50):
+            server.events.publish(events)
+        assert cut.wait(20)
+        assert not server.events.wanted
+
+
+def test_only_so_many_may_follow() -> None:
+    with running(limits=Limits(event_clients=1)) as server, following(server):
+        reply = ask(server, "/api/v1/events")
+    assert reply.status == 503
+    assert "retry-after" in reply.headers
+
+
+def test_a_stop_is_told() -> None:
+    with running() as server, following(server) as (_, stream):
+        server.stop()
+        read_until(stream, b"event: dropped\n")
+        assert b"the server stops" in stream.readline()
+        assert not server.events.wanted
+        server.events.publish([make_event()])  # harmless

@@ -1,0 +1,99 @@
+"""One bad value costs itself, never the scrape; no label value can forge a line."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from fexp.model import FolderSnapshot, Snapshot
+from fexp.outputs.http.exposition import Exposition
+from fexp.outputs.http.negotiation import Format
+from tests.http.serving import MemoryServed, ask, make_folder, running
+
+LOG = logging.getLogger("fexp.test.exposition")
+
+
+def render(*folders: FolderSnapshot, form: Format = Format.TEXT) -> str:
+    return Exposition(lambda: Snapshot(folders), LOG).render(form).decode()
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_label_that_is_not_text_costs_its_own_series(
+    form: Format, caplog: pytest.LogCaptureFixture
+) -> None:
+    exposition = Exposition(lambda: Snapshot((make_folder("/\udcff"), make_folder("/good"))), LOG)
+    first, second = exposition.render(form).decode(), exposition.render(form).decode()
+    assert 'fexp_files{folder="/good"' in first
+    assert 'fexp_dwell_seconds_bucket{folder="/good"' in first
+    assert "process_open_fds" in first
+    counts = [
+        float(text.split("\nfexp_unrendered_samples_total ")[1].split("\n")[0]) for text in (first, second)
+    ]
+    assert 0 < counts[0] < counts[1]
+    named = [record.getMessage() for record in caplog.records if "of fexp_files does" in record.getMessage()]
+    assert len(named) == 1  # once, not with every scrape
+
+
+def test_a_value_that_is_no_number_costs_its_own_series() -> None:
+    bad = make_folder("/bad")._replace(last_scan_at="yesterday")  # type: ignore[arg-type]
+    text = render(bad, make_folder("/good"))
+    assert 'fexp_last_scan_timestamp_seconds{folder="/good"' in text
+    assert 'fexp_last_scan_timestamp_seconds{folder="/bad"' not in text
+    assert 'fexp_files{folder="/bad"' in text
+
+
+def test_a_row_that_cannot_be_read_costs_that_row() -> None:
+    folder = make_folder()
+    flow = folder.patterns[0].flow
+    assert flow is not None
+    broken = flow._replace(dwell=flow.dwell._replace(counts=(1,)))
+    pattern = folder.patterns[0]._replace(flow=broken)
+    text = render(folder._replace(patterns=(pattern,)))
+    assert "fexp_dwell_seconds_bucket" not in text
+    assert "fexp_folder_up{" in text
+    assert "fexp_build_info{" in text
+
+
+def test_process_numbers_stay_out_of_the_collector_of_other_outputs() -> None:
+    from prometheus_client import CollectorRegistry
+
+    from fexp.metrics import FexpCollector
+
+    registry = CollectorRegistry()
+    registry.register(FexpCollector(lambda: Snapshot((make_folder(),))))
+    names = {family.name for family in registry.collect()}
+    assert not any(name.startswith(("process_", "python_")) for name in names)
+
+
+FORGED = '/x"} 1\nfexp_files{folder="/forged",pattern="*"} 99\n# EOF\n# HELP fexp_files forged'
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_label_cannot_forge_lines(form: Format) -> None:
+    parse = parse_openmetrics if form is Format.OPENMETRICS else parse_text
+    text = render(make_folder(FORGED, '"\\\n'), form=form)
+    (family,) = (family for family in parse(text) if family.name == "fexp_files")
+    (sample,) = family.samples
+    assert sample.labels["folder"] == FORGED
+    assert sample.labels["pattern"] == '"\\\n'
+    assert sample.value == 3
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_every_name_comes_back_as_it_was(name: str) -> None:
+    text = render(make_folder("/" + name))
+    (family,) = (family for family in parse_text(text) if family.name == "fexp_files")
+    assert family.samples[0].labels["folder"] == "/" + name
+
+
+def test_the_scrape_goes_on_over_http() -> None:
+    with running(MemoryServed(folders=(make_folder("/\udcff"), make_folder("/good")))) as server:
+        reply = ask(server, "/metrics")
+    assert reply.status == 200
+    assert 'fexp_files{folder="/good"' in reply.text

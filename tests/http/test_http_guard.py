@@ -1,0 +1,408 @@
+"""TLS, passwords and limits on a running server, and their change while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import bcrypt
+import pytest
+
+from fexp.outputs.http import HttpServer, Limits
+from fexp.outputs.http.guard import Bucket, Guard, Users
+from fexp.outputs.http.webconfig import RateLimit
+from tests.http.certificates import Pair, make_pair
+from tests.http.serving import (
+    PATIENCE_SECONDS,
+    MemoryServed,
+    ask,
+    connect,
+    make_folder,
+    port_of,
+    read_to_end,
+    running,
+    watch_for_end,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
+
+
+def hashed(password: bytes) -> bytes:
+    return bcrypt.hashpw(password, bcrypt.gensalt(4)).replace(b"$2b$", b"$2y$")
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def write_users(path: Path, **passwords: str) -> str:
+    lines = [f"  {user}: {hashed(password.encode()).decode()}\n" for user, password in passwords.items()]
+    path.write_text("basic_auth_users:\n" + "".join(lines))
+    return str(path)
+
+
+class Site:
+    """Certificates and a web config in a directory."""
+
+    def __init__(self, directory: Path, extra: str = "") -> None:
+        self.directory = directory
+        self.authority = make_pair("ca", is_authority=True)
+        self.authority.write(directory, "ca")
+        make_pair("server", self.authority).write(directory, "server")
+        self.path = directory / "web.yml"
+        self.path.write_text(TLS + extra)
+
+    def client(self, pair: Pair | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
+        if pair is not None:
+            pair.write(self.directory, "client")
+            context.load_cert_chain(self.directory / "client.crt", self.directory / "client.key")
+        return context
+
+
+def fails(server: HttpServer, tls: ssl.SSLContext) -> bool:
+    try:
+        ask(server, "/-/healthy", tls=tls)
+    except (ssl.SSLError, ConnectionError, OSError):
+        return True
+    return False
+
+
+def test_right_credentials_enter_others_do_not(tmp_path: Path) -> None:
+    with running(web_config=write_users(tmp_path / "web.yml", alice="right", bob="x" * 72)) as server:
+
+        def status(headers: dict[str, str]) -> int:
+            return ask(server, "/metrics", headers=headers).status
+
+        assert status(basic("alice", "right")) == 200
+        assert status(basic("alice", "right")) == 200
+        assert status(basic("bob", "x" * 72)) == 200
+        for headers in (
+            {},
+            basic("alice", "wrong"),
+            basic("alice", "wrong"),
+            basic("carol", "right"),
+            basic("bob", "x" * 73),
+            basic("alice", "right\0"),
+            basic("alice", ""),
+            {"Authorization": "Basic !!!"},
+            {"Authorization": "Basic"},
+            {"Authorization": "Bearer right"},
+            {"Authorization": "Basic " + b64encode(b"alice").decode()},
+        ):
+            reply = ask(server, "/metrics", headers=headers)
+            assert (reply.status, reply.headers["www-authenticate"]) == (401, 'Basic realm="fexp"'), headers
+
+
+def test_every_path_asks_for_credentials(tmp_path: Path) -> None:
+    with running(web_config=write_users(tmp_path / "web.yml", alice="right")) as server:
+        for path in ("/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/events", "/nothing"):
+            assert ask(server, path).status == 401, path
+        assert ask(server, "/-/reload", "POST").status == 401
+
+
+def count_hashes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    compared: list[bytes] = []
+    checkpw = bcrypt.checkpw
+
+    def counting(password: bytes, against: bytes) -> bool:
+        compared.append(against)
+        return checkpw(password, against)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counting)
+    return compared
+
+
+async def here(work: Callable[[], bool]) -> bool:
+    return work()
+
+
+def test_an_unknown_user_costs_the_same_hash_and_repeats_cost_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = count_hashes(monkeypatch)
+    users = Users({"alice": hashed(b"right")})
+
+    async def verdicts() -> list[bool]:
+        tried = [("alice", "right"), ("alice", "wrong"), ("mallory", "right")] * 3
+        return [await users.admits(basic(*pair)["Authorization"], here) for pair in tried]
+
+    assert asyncio.run(verdicts()) == [True, False, False] * 3
+    assert len(compared) == 3
+    assert len({against[:7] for against in compared}) == 1  # the same cost
+
+
+def test_wrong_passwords_do_not_push_right_ones_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    users = Users({"alice": hashed(b"right")})
+    right = basic("alice", "right")["Authorization"]
+
+    async def flood() -> bool:
+        await users.admits(right, here)
+        for number in range(200):
+            await users.admits(basic("alice", str(number))["Authorization"], here)
+        compared = count_hashes(monkeypatch)
+        admitted = await users.admits(right, here)
+        return admitted and not compared
+
+    assert asyncio.run(flood())
+
+
+def test_hashing_is_done_one_at_a_time() -> None:
+    users = Users({"alice": hashed(b"right")})
+    under_way = 0
+    most = 0
+
+    async def off_loop(work: Callable[[], bool]) -> bool:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return work()
+
+    async def together() -> None:
+        await asyncio.gather(
+            *(users.admits(basic("alice", str(number))["Authorization"], off_loop) for number in range(5))
+        )
+
+    asyncio.run(together())
+    assert most == 1
+
+
+def test_bucket_refills_with_time() -> None:
+    now = 0.0
+    bucket = Bucket(RateLimit(2.0, 3), lambda: now)
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    now = 2.0
+    assert [bucket.take() for _ in range(2)] == [True, False]
+    now = 1000.0
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_rate_limit_answers_429(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("rate_limit: {interval: 1h, burst: 2}\n")
+    with running(web_config=str(path)) as server:
+        assert [ask(server, "/-/healthy").status for _ in range(3)] == [200, 200, 429]
+
+
+def test_headers_of_the_file_are_sent(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(
+        "http_server_config: {headers: {Strict-Transport-Security: max-age=9, X-Frame-Options: sameorigin}}\n"
+    )
+    with running(web_config=str(path)) as server:
+        headers = ask(server, "/").headers
+    assert headers["strict-transport-security"] == "max-age=9"
+    assert headers["x-frame-options"] == "sameorigin"
+
+
+def test_tls_serves_and_plain_http_does_not(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    with running(web_config=str(site.path)) as server:
+        assert server.addresses[0].startswith("https://")
+        assert ask(server, "/-/healthy", tls=site.client()).status == 200
+        with connect(server) as plain:
+            plain.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200" not in read_to_end(plain)
+
+
+def test_versions_below_the_minimum_are_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path, "  min_version: TLS13\n")
+    old = site.client()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with running(web_config=str(site.path)) as server:
+        assert fails(server, old)
+        assert not fails(server, site.client())
+
+
+def test_client_certificates_are_verified(tmp_path: Path) -> None:
+    site = Site(tmp_path, "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n")
+    with running(web_config=str(site.path)) as server:
+        assert not fails(server, site.client(make_pair("prometheus", site.authority)))
+        assert fails(server, site.client())
+        assert fails(server, site.client(make_pair("prometheus")))
+
+
+def test_names_in_client_certificates_are_held_to_the_list(tmp_path: Path) -> None:
+    site = Site(
+        tmp_path,
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"
+        "  client_allowed_sans: [prometheus.example]\n",
+    )
+    with running(web_config=str(site.path)) as server:
+        assert not fails(server, site.client(make_pair("prometheus", site.authority)))
+        assert fails(server, site.client(make_pair("mallory", site.authority)))
+
+
+def test_a_half_open_handshake_is_cut_and_delays_nobody(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    limits = Limits(handshake_seconds=0.3, connections=30)
+    with running(web_config=str(site.path), limits=limits) as server:
+        silent = [connect(server) for _ in range(20)]
+        silent[0].sendall(b"\x16\x03\x01\x02")
+        assert ask(server, "/-/healthy", tls=site.client()).status == 200
+        for client in silent:
+            assert read_to_end(client) == b""
+            client.close()
+
+
+def test_half_open_handshakes_make_room(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    limits = Limits(connections=2)
+    with (
+        running(web_config=str(site.path), limits=limits) as server,
+        connect(server) as first,
+        connect(server),
+    ):
+        assert ask(server, "/-/healthy", tls=site.client()).status == 200
+        assert read_to_end(first) == b""
+
+
+def test_a_tls_client_that_sends_nothing_after_the_handshake_is_cut(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    with running(web_config=str(site.path), limits=Limits(request_seconds=0.2)) as server:
+        raw = socket.create_connection(("127.0.0.1", port_of(server)), timeout=PATIENCE_SECONDS)
+        with site.client().wrap_socket(raw, server_hostname="127.0.0.1", suppress_ragged_eofs=True) as client:
+            assert client.recv(1) == b""
+
+
+def test_a_tls_client_that_never_reads_is_cut(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    folders = tuple(make_folder(f"/data/{number:05}/{'x' * 200}") for number in range(3000))
+    limits = Limits(send_seconds=0.3)
+    with (
+        running(MemoryServed(folders=folders), web_config=str(site.path), limits=limits) as server,
+        site.client().wrap_socket(connect(server), server_hostname="127.0.0.1") as client,
+    ):
+        ended = watch_for_end(server)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert ended.wait(PATIENCE_SECONDS)
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def touch(path: Path, text: str) -> None:
+    """Replace the file as careful programs do: at once, with another inode."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+
+
+def certificate_of(server: HttpServer) -> bytes:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with connect(server) as raw, context.wrap_socket(raw) as client:
+        return client.getpeercert(binary_form=True) or b""
+
+
+def running_with_clock(server: HttpServer, clock: Clock) -> None:
+    assert server._guard is not None
+    server._guard._now = clock
+    server._guard._looked_at = clock()
+
+
+def test_a_new_certificate_is_picked_up_without_a_restart(tmp_path: Path) -> None:
+    site, clock = Site(tmp_path), Clock()
+    with running(web_config=str(site.path)) as server:
+        running_with_clock(server, clock)
+        before = certificate_of(server)
+        make_pair("renewed", site.authority).write(tmp_path, "server")
+        assert certificate_of(server) == before  # looked at once a second at most
+        clock.seconds += 1
+        assert certificate_of(server) != before
+
+
+def test_a_broken_certificate_keeps_the_old_one_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site, clock = Site(tmp_path), Clock()
+    with running(web_config=str(site.path)) as server:
+        running_with_clock(server, clock)
+        before = certificate_of(server)
+        touch(tmp_path / "server.key", "half a k")
+        for _ in range(3):
+            clock.seconds += 1
+            assert certificate_of(server) == before
+        told = [record for record in caplog.records if "stays in force" in record.getMessage()]
+        assert len(told) == 1
+        renewed = make_pair("renewed", site.authority)
+        renewed.write(tmp_path, "server")
+        clock.seconds += 1
+        assert certificate_of(server) != before
+
+
+def test_users_follow_the_file(tmp_path: Path) -> None:
+    path, clock = tmp_path / "web.yml", Clock()
+    with running(web_config=write_users(path, alice="old")) as server:
+        running_with_clock(server, clock)
+
+        def enters(password: str) -> bool:
+            return ask(server, "/-/healthy", headers=basic("alice", password)).status == 200
+
+        assert enters("old")
+        write_users(path, alice="new")
+        clock.seconds += 1
+        assert enters("new")
+        assert not enters("old")
+
+
+@pytest.mark.parametrize("text", ["", "basic_auth_users:\n", "nonsense: 1\n", "\0"])
+def test_a_file_caught_half_written_does_not_open_the_door(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, clock = tmp_path / "web.yml", Clock()
+    with running(web_config=write_users(path, alice="right")) as server:
+        running_with_clock(server, clock)
+        touch(path, text)
+        for _ in range(2):
+            clock.seconds += 1
+            assert ask(server, "/-/healthy").status == 401
+        assert ask(server, "/-/healthy", headers=basic("alice", "right")).status == 200
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+    assert "right" not in caplog.text
+
+
+def test_a_file_that_vanishes_keeps_the_old_rules(tmp_path: Path) -> None:
+    path, clock = tmp_path / "web.yml", Clock()
+    with running(web_config=write_users(path, alice="right")) as server:
+        running_with_clock(server, clock)
+        path.unlink()
+        clock.seconds += 1
+        assert ask(server, "/-/healthy").status == 401
+
+
+def test_new_rules_that_point_to_a_bad_file_are_taken_when_that_file_is_mended(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    guard = Guard(str(site.path), logging.getLogger("fexp.test.guard"))
+    touch(site.path, TLS.replace("server.crt", "next.crt").replace("server.key", "next.key"))
+    assert guard.changed() is None
+    make_pair("next", site.authority).write(tmp_path, "next")
+    assert guard.changed() is not None
+    assert guard.changed() is None
+
+
+def test_an_inline_pair_serves(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    pair = make_pair("inline", site.authority)
+    text = f"tls_server_config:\n  cert: {pair.cert_pem!r}\n  key: {pair.key_pem!r}\n".replace("'", '"')
+    site.path.write_text(text)
+    with running(web_config=str(site.path)) as server:
+        assert ask(server, "/-/healthy", tls=site.client()).status == 200

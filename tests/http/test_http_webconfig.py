@@ -1,0 +1,246 @@
+"""The web config file: what is read, what is refused, and that promtool agrees."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fexp.errors import SettingsError
+from fexp.outputs.http import HttpServer, parse_listen
+from fexp.outputs.http.tls import make_context, may_enter
+from fexp.outputs.http.webconfig import (
+    CIPHER_SUITES,
+    CLIENT_AUTH_TYPES,
+    RateLimit,
+    TlsSettings,
+    WebConfig,
+    parse_web_config,
+    read_web_config,
+)
+from tests.http.certificates import make_pair
+from tests.http.serving import MemoryServed, need_promtool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HASH = "$2y$04$abcdefghijklmnopqrstuuBxA6WDZq5RFyhUU3rwvVxzVmXNMYmJm"
+FULL = f"""
+tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: ca.crt
+  client_allowed_sans: [prometheus.example]
+  min_version: TLS12
+  max_version: TLS13
+  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256]
+  prefer_server_cipher_suites: true
+  curve_preferences: [CurveP256]
+http_server_config:
+  http2: false
+  headers:
+    Strict-Transport-Security: max-age=31536000
+    X-Frame-Options: deny
+    X-Content-Type-Options: nosniff
+basic_auth_users:
+  alice: {HASH}
+"""
+
+
+def write_files(directory: Path, text: str = FULL) -> str:
+    authority = make_pair("ca", is_authority=True)
+    authority.write(directory, "ca")
+    make_pair("server", authority).write(directory, "server")
+    path = directory / "web.yml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_reads_all_of_it(tmp_path: Path) -> None:
+    config = read_web_config(write_files(tmp_path))
+    assert config.tls == TlsSettings(
+        cert_file=f"{tmp_path}/server.crt",
+        key_file=f"{tmp_path}/server.key",
+        client_ca_file=f"{tmp_path}/ca.crt",
+        client_auth_type="RequireAndVerifyClientCert",
+        client_allowed_sans=("prometheus.example",),
+        cipher_suites=("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        curve_preferences=("CurveP256",),
+    )
+    assert config.users == {"alice": HASH.encode()}
+    assert config.headers["X-Frame-Options"] == "deny"
+
+
+def test_promtool_accepts_what_we_accept(tmp_path: Path) -> None:
+    promtool = need_promtool()
+    known_to_all = FULL.replace(
+        "  client_allowed_sans: [prometheus.example]\n", ""
+    )  # promtool 2.42 is too old for it
+    checked = subprocess.run(
+        [promtool, "check", "web-config", write_files(tmp_path, known_to_all)],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "basic_auth_users:\n", "tls_server_config: {}\n"])
+def test_nothing_asked_is_nothing_done(text: str) -> None:
+    assert parse_web_config(text, "web.yml") == WebConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("{interval: 1s, burst: 5}", RateLimit(1.0, 5)),
+        ("{interval: 1m30s, burst: 1}", RateLimit(90.0, 1)),
+        ("{interval: 250ms, burst: 1}", RateLimit(0.25, 1)),
+        ("{interval: 0, burst: 1}", None),
+    ],
+)
+def test_rate_limit_is_a_go_duration(text: str, limit: RateLimit | None) -> None:
+    assert parse_web_config(f"rate_limit: {text}", "web.yml").rate_limit == limit
+
+
+TLS = "tls_server_config: {cert_file: a, key_file: b, "
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("basic_auth_user: {}", ":1: unknown key 'basic_auth_user'; did you mean basic_auth_users?"),
+        ("\n\ntls_server_config:\n  cert_fle: x", ":4: unknown key 'cert_fle'; did you mean cert_file?"),
+        ("basic_auth_users: {a: x, a: y}", "given twice"),
+        ("basic_auth_users: {alice: secret-password}", "no bcrypt hash"),
+        ("basic_auth_users: [alice]", "mapping"),
+        ("tls_server_config: {cert_file: a}", "key_file (or key) is missing"),
+        ("tls_server_config: {key_file: a}", "cert_file (or cert) is missing"),
+        ("tls_server_config: {cert_file: a, cert: b, key: c}", "both given"),
+        ("tls_server_config: {min_version: TLS12}", "is missing"),
+        (TLS + "min_version: TLS14}", "'TLS14' is not one of"),
+        (TLS + "min_version: TLS13, max_version: TLS12}", "above max_version"),
+        (TLS + "client_auth_type: RequireAndVerifyClientCert}", "needs a client_ca_file"),
+        (TLS + "client_auth_type: RequireAnyClientCert}", "needs a client_ca_file"),
+        (TLS + "client_auth_type: Sometimes}", "not one of"),
+        (TLS + "client_ca_file: c}", "client_auth_type"),
+        (TLS + "client_allowed_sans: [x]}", "client_allowed_sans without"),
+        (TLS + "cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]}", "not one of"),
+        (TLS + "cipher_suites: TLS_AES_128_GCM_SHA256}", "a list"),
+        (TLS + "prefer_server_cipher_suites: maybe}", "true or false"),
+        (TLS + "curve_preferences: [P256]}", "not one of"),
+        ("http_server_config: {headers: {X-Other: y}}", "unknown key 'X-Other'"),
+        ("http_server_config: {headers: {X-Frame-Options: allow}}", "not one of deny"),
+        ('http_server_config: {headers: {X-XSS-Protection: "1\\r\\nX: y"}}', "cannot hold"),
+        ("rate_limit: {interval: 1, burst: 1}", "not a duration"),
+        ("rate_limit: {interval: 1s, burst: -1}", "whole number"),
+        ("rate_limit: {interval: 1s}", "burst"),
+        ("a: [", "web.yml"),
+        ("[" * 5000, "web.yml"),
+        ("- a", "mapping"),
+        ("!!python/object:os.system {}", "unknown key"),
+        ('"\\UFFFFFFFF": x', "web.yml"),
+        ("a: *b", "web.yml"),
+        ("\0", "web.yml"),
+    ],
+)
+def test_mistakes_are_one_line_with_the_place(text: str, said: str) -> None:
+    if "python/object" in text:
+        assert parse_web_config(text, "web.yml") == WebConfig()  # a tag has no effect
+        return
+    with pytest.raises(SettingsError) as refused:
+        parse_web_config(text, "web.yml")
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "secret-password" not in str(refused.value)
+
+
+@given(st.one_of(st.text(), st.text("{}[]:,-&*!|>'\"%@# \nabtls_server_config", max_size=60)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    said = ""
+    try:
+        parse_web_config(text, "web.yml")
+    except SettingsError as refused:
+        said = str(refused)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("missing", ["web.yml", "server.crt", "server.key", "ca.crt"])
+def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
+    path = write_files(tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(SettingsError, match=missing):
+        HttpServer([parse_listen("127.0.0.1:0")], MemoryServed(), web_config=path).open()
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    path = write_files(tmp_path)
+    (tmp_path / "server.key").write_text(make_pair("other").key_pem)
+    with pytest.raises(SettingsError, match="not a certificate and its key") as refused:
+        HttpServer([parse_listen("127.0.0.1:0")], MemoryServed(), web_config=path).open()
+    assert "PRIVATE" not in str(refused.value)
+
+
+def test_a_half_given_pair_never_becomes_plain_http(tmp_path: Path) -> None:
+    path = write_files(tmp_path, "tls_server_config:\n  cert_file: server.crt\n")
+    server = HttpServer([parse_listen("127.0.0.1:0")], MemoryServed(), web_config=path)
+    with pytest.raises(SettingsError, match="key_file"):
+        server.open()
+    assert server.addresses == []
+
+
+@pytest.mark.parametrize("kind", CLIENT_AUTH_TYPES)
+def test_every_client_auth_type_is_known(tmp_path: Path, kind: str) -> None:
+    write_files(tmp_path)
+    authority = "" if kind == "NoClientCert" else f"{tmp_path}/ca.crt"
+    context = make_context(
+        TlsSettings(
+            cert_file=f"{tmp_path}/server.crt",
+            key_file=f"{tmp_path}/server.key",
+            client_ca_file=authority or None,
+            client_auth_type=kind,
+        )
+    )
+    wanted = {
+        "NoClientCert": ssl.CERT_NONE,
+        "RequestClientCert": ssl.CERT_OPTIONAL,
+        "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    }
+    assert context.verify_mode == wanted.get(kind, ssl.CERT_REQUIRED)
+
+
+@pytest.mark.parametrize("suite", CIPHER_SUITES)
+def test_openssl_knows_every_suite(suite: str) -> None:
+    pair = make_pair("server")
+    context = make_context(TlsSettings(cert=pair.cert_pem, key=pair.key_pem, cipher_suites=(suite,)))
+    names = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+    assert names == [CIPHER_SUITES[suite]]
+
+
+def test_versions_and_curves_are_set() -> None:
+    pair = make_pair("server")
+    for curve in ("X25519", "CurveP521"):
+        make_context(TlsSettings(cert=pair.cert_pem, key=pair.key_pem, curve_preferences=(curve,)))
+    old = make_context(TlsSettings(cert=pair.cert_pem, key=pair.key_pem, min_version="TLS10"))
+    assert old.minimum_version == ssl.TLSVersion.TLSv1
+    only_13 = TlsSettings(cert=pair.cert_pem, key=pair.key_pem, cipher_suites=("TLS_AES_128_GCM_SHA256",))
+    assert make_context(only_13).minimum_version == ssl.TLSVersion.TLSv1_3
+
+
+def test_secrets_are_not_in_a_representation() -> None:
+    config = WebConfig(tls=TlsSettings(cert="C", key="TOPSECRET"), users={"alice": b"$2y$TOPSECRET"})
+    assert "TOPSECRET" not in repr(config)
+
+
+def test_names_of_certificates() -> None:
+    certificate = {"subjectAltName": (("DNS", "a.example"), ("IP Address", "2001:DB8:0:0:0:0:0:1"))}
+    assert may_enter(certificate, ("a.example",))
+    assert may_enter(certificate, ("2001:db8::1",))
+    assert not may_enter(certificate, ("b.example",))
+    assert may_enter(certificate, ())
+    assert may_enter(None, ("a.example",))  # only where a certificate is optional

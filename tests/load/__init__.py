@@ -1,0 +1,1 @@
+"""Loads that are run by hand."""
