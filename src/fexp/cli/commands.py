@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fexp.cli.help import GroupedCommand
 from fexp.cli.options import (
     GATEWAY_ENDPOINT,
     REMOTE_WRITE_ENDPOINT,
@@ -38,10 +39,11 @@ _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual
 app = typer.Typer(
     name="fexp",
     help="Watch folders and tell Prometheus what waits in them, at once.",
-    epilog="Example: [bold]fexp watch /data --ext txt[/bold], then look at http://127.0.0.1:9877",
+    epilog="Example: fexp watch /data --ext txt, then look at http://127.0.0.1:9877",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
 )
 
 
@@ -62,7 +64,7 @@ def _fexp(
     """Watch folders and tell Prometheus what waits in them, at once."""
 
 
-@app.command(epilog=_EPILOG)
+@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(SelectionOptions, WatchOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, REMOTE_WRITE_ENDPOINT)
 def watch(
     folders: list[str],
@@ -109,7 +111,7 @@ def watch(
     ).run()
 
 
-@app.command(epilog=_EPILOG)
+@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(
     SelectionOptions, PushOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, CronOptions,
     folders_required=False,
@@ -146,7 +148,7 @@ def push(
     return status
 
 
-@app.command(epilog=_EPILOG)
+@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(SelectionOptions, WriteOptions, CronOptions)
 def write(folders: list[str], selection: SelectionOptions, options: WriteOptions, cron: CronOptions) -> int:
     """Look once, write a file for node_exporter's textfile collector, exit: for cron.
@@ -165,7 +167,7 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
     return status
 
 
-@app.command(epilog=_EPILOG)
+@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(SelectionOptions, ScanOptions)
 def scan(folders: list[str], selection: SelectionOptions, options: ScanOptions) -> int:
     """Look once and print what is there: for people."""
