@@ -17,9 +17,11 @@ def run(arguments: list[str] | None = None) -> int:
     import typer
     from typer.main import get_command
 
-    from fexp.cli.commands import app
+    from fexp.cli.commands import COMMANDS, build_app
 
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        app = build_app(arguments[0] if arguments and arguments[0] in COMMANDS else None)
         result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False)
     except typer.TyperException as error:
         return _mistake(error)

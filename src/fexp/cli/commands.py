@@ -20,6 +20,7 @@ from fexp.cli.options import (
     PushOptions,
     ScanOptions,
     SelectionOptions,
+    Taking,
     WatchOptions,
     WriteOptions,
     takes,
@@ -36,35 +37,6 @@ if TYPE_CHECKING:
 
 _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
 
-app = typer.Typer(
-    name="fexp",
-    help="Watch folders and tell Prometheus what waits in them, at once.",
-    epilog="Example: fexp watch /data --ext txt, then look at http://127.0.0.1:9877",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer gives the flag's value so
-    if wanted:
-        from fexp import __version__
-
-        print(f"fexp {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _fexp(
-    version: Annotated[
-        bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Watch folders and tell Prometheus what waits in them, at once."""
-
-
-@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(SelectionOptions, WatchOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, REMOTE_WRITE_ENDPOINT)
 def watch(
     folders: list[str],
@@ -111,7 +83,6 @@ def watch(
     ).run()
 
 
-@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(
     SelectionOptions, PushOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, CronOptions,
     folders_required=False,
@@ -148,7 +119,6 @@ def push(
     return status
 
 
-@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(SelectionOptions, WriteOptions, CronOptions)
 def write(folders: list[str], selection: SelectionOptions, options: WriteOptions, cron: CronOptions) -> int:
     """Look once, write a file for node_exporter's textfile collector, exit: for cron.
@@ -167,7 +137,6 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
     return status
 
 
-@app.command(cls=GroupedCommand, epilog=_EPILOG)
 @takes(SelectionOptions, ScanOptions)
 def scan(folders: list[str], selection: SelectionOptions, options: ScanOptions) -> int:
     """Look once and print what is there: for people."""
@@ -320,3 +289,40 @@ def _endpoint(
         gzip=gzip,
         deadline_seconds=parse_duration(f"{option}-deadline", options.deadline),
     )
+
+
+COMMANDS: dict[str, Taking] = {"watch": watch, "push": push, "write": write, "scan": scan}
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer gives the flag's value so
+    if wanted:
+        from fexp import __version__
+
+        print(f"fexp {__version__}")
+        raise typer.Exit
+
+
+def _fexp(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Watch folders and tell Prometheus what waits in them, at once."""
+
+
+def build_app(only: str | None = None) -> typer.Typer:
+    """Build the command line, or the part of it that one command needs: a one-shot does not pay for the others."""
+    app = typer.Typer(
+        name="fexp",
+        help=_fexp.__doc__,
+        epilog="Example: fexp watch /data --ext txt, then look at http://127.0.0.1:9877",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_fexp)
+    for name, taking in COMMANDS.items():
+        if only in (None, name):
+            app.command(name, cls=GroupedCommand, epilog=_EPILOG)(taking.for_typer())
+    return app

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import inspect
 from copy import copy
-from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_Result = TypeVar("_Result")
 
 _COUNTS = "What counts"
 _WHERE = "Where the numbers go"
@@ -28,20 +25,19 @@ def _option(help_text: str, panel: str, *names: str, metavar: str | None = None)
     return typer.Option(*names, help=help_text, rich_help_panel=panel, metavar=metavar, show_envvar=False)
 
 
-@dataclass
-class SelectionOptions:
+class SelectionOptions(NamedTuple):
     """Which files count."""
 
     ext: Annotated[
         list[str], _option("Count files with this extension, with or without the dot; repeatable.", _COUNTS, metavar="EXT")
-    ] = field(default_factory=list)
+    ] = []
     match: Annotated[
         list[str], _option("Count files whose name matches this glob; repeatable.", _COUNTS, metavar="GLOB")
-    ] = field(default_factory=list)
+    ] = []
     exclude: Annotated[
         list[str],
         _option("Leave out a name, or with a / a path below the folder; repeatable.", _COUNTS, metavar="GLOB"),
-    ] = field(default_factory=list)
+    ] = []
     recursive: Annotated[bool, _option("Look into subfolders too.", _COUNTS, "--recursive", "-r")] = False
     max_depth: Annotated[
         int | None, _option("How deep -r goes; 1 is the folder itself.", _COUNTS, metavar="N")
@@ -55,11 +51,10 @@ class SelectionOptions:
     ] = False
     label: Annotated[
         list[str], _option("Add a label to every folder series; repeatable.", _COUNTS, metavar="NAME=VALUE")
-    ] = field(default_factory=list)
+    ] = []
 
 
-@dataclass
-class GroupOptions:
+class GroupOptions(NamedTuple):
     """Whose the numbers are: the key of a Pushgateway's group, the labels of remote write."""
 
     job: Annotated[str, _option("The job in the group's key.", _GATEWAY, metavar="NAME")] = "fexp"
@@ -68,7 +63,7 @@ class GroupOptions:
     ] = None
     grouping: Annotated[
         list[str], _option("Add a label to the group's key; repeatable.", _GATEWAY, metavar="NAME=VALUE")
-    ] = field(default_factory=list)
+    ] = []
     gateway_mode: Annotated[
         str, _option("pushgateway, or import to POST to exactly the URL given.", _GATEWAY, metavar="MODE")
     ] = "pushgateway"
@@ -77,8 +72,7 @@ class GroupOptions:
     ] = False
 
 
-@dataclass
-class EndpointOptions:
+class EndpointOptions(NamedTuple):
     """How one receiver is reached; each field's option begins with the receiver's."""
 
     user: Annotated[str | None, _option("User for basic authentication.", "", metavar="NAME")] = None
@@ -94,8 +88,7 @@ class EndpointOptions:
     deadline: Annotated[str, _option("All of one delivery, with its retries.", "", metavar="DURATION")] = "10s"
 
 
-@dataclass
-class CompressionOptions:
+class CompressionOptions(NamedTuple):
     """What only a Pushgateway can be asked to take."""
 
     gateway_gzip: Annotated[bool, _option("Compress what is pushed.", _GATEWAY, "--gateway-gzip")] = False
@@ -113,8 +106,7 @@ GATEWAY_ENDPOINT = Prefixed(EndpointOptions, "gateway_", _GATEWAY)
 REMOTE_WRITE_ENDPOINT = Prefixed(EndpointOptions, "remote_write_", _REMOTE_WRITE)
 
 
-@dataclass
-class WatchOptions:
+class WatchOptions(NamedTuple):
     """Outputs and engine of ``watch``."""
 
     listen: Annotated[
@@ -123,7 +115,7 @@ class WatchOptions:
             "Serve /metrics on :9877, 127.0.0.1:9877, [::1]:9877, unix:PATH or systemd; repeatable.",
             _WHERE, "--listen", "--web.listen-address", metavar="ADDR",
         ),
-    ] = field(default_factory=list)  # fmt: skip
+    ] = []  # fmt: skip
     web_config: Annotated[
         str | None,
         _option("TLS and users of the server, as exporter-toolkit reads it.", _WHERE, "--web-config", "--web.config.file", metavar="FILE"),
@@ -138,7 +130,7 @@ class WatchOptions:
     ] = None
     remote_write_label: Annotated[
         list[str], _option("Add a label to all that is written; repeatable.", _REMOTE_WRITE, metavar="NAME=VALUE")
-    ] = field(default_factory=list)
+    ] = []
     heartbeat: Annotated[
         str, _option("Deliver this often even when nothing changed.", _WHERE, metavar="DURATION")
     ] = "60s"
@@ -159,8 +151,7 @@ class WatchOptions:
     log_level: Annotated[str, _option("debug, info, warning or error.", _HOW, metavar="LEVEL")] = "info"
 
 
-@dataclass
-class PushOptions:
+class PushOptions(NamedTuple):
     """What only ``push`` takes."""
 
     gateway: Annotated[str, _option("The Pushgateway.", _GATEWAY, metavar="URL")] = "http://127.0.0.1:9091"
@@ -171,8 +162,7 @@ class PushOptions:
     ] = None
 
 
-@dataclass
-class WriteOptions:
+class WriteOptions(NamedTuple):
     """What only ``write`` takes."""
 
     textfile: Annotated[
@@ -181,8 +171,7 @@ class WriteOptions:
     textfile_mode: Annotated[str, _option("The file's mode.", _WHERE, metavar="MODE")] = "0644"
 
 
-@dataclass
-class CronOptions:
+class CronOptions(NamedTuple):
     """What one-shots from cron take."""
 
     splay: Annotated[
@@ -190,8 +179,7 @@ class CronOptions:
     ] = "0"
 
 
-@dataclass
-class ScanOptions:
+class ScanOptions(NamedTuple):
     """What only ``scan`` takes."""
 
     format: Annotated[
@@ -199,28 +187,36 @@ class ScanOptions:
     ] = None
 
 
-def takes(*groups: Any, folders_required: bool = True) -> Callable[[Callable[..., _Result]], Callable[..., _Result]]:
-    """Give a command FOLDER arguments and the options of the groups; it is called with the folders and one of each."""
-    prefixed = [group if isinstance(group, Prefixed) else Prefixed(group, "", "") for group in groups]
+class Taking(NamedTuple):
+    """A command and the groups of options that it is called with, after its folders."""
 
-    def decorate(command: Callable[..., _Result]) -> Callable[..., _Result]:
-        def run(folders: list[str] | None = None, **values: Any) -> _Result:
+    command: Callable[..., object]
+    groups: tuple[Prefixed, ...]
+    folders_required: bool
+
+    def for_typer(self) -> Callable[..., object]:
+        """Give a function whose signature is the FOLDER arguments and all the options."""
+
+        def run(folders: list[str] | None = None, **values: Any) -> object:
             filled = [
-                group(**{option.name: values[prefix + option.name] for option in fields(group)})
-                for group, prefix, _ in prefixed
+                group(**{name: values[prefix + name] for name in group._fields}) for group, prefix, _ in self.groups
             ]
-            return command(list(folders or ()), *filled)
+            return self.command(list(folders or ()), *filled)
 
-        parameters = [_folder_parameter(required=folders_required)]
-        for group in prefixed:
+        parameters = [_folder_parameter(required=self.folders_required)]
+        for group in self.groups:
             parameters.extend(_parameters(group))
-        run.__name__ = command.__name__
-        run.__doc__ = command.__doc__
+        run.__name__ = self.command.__name__
+        run.__doc__ = self.command.__doc__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads the signature
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 
-    return decorate
+
+def takes(*groups: Any, folders_required: bool = True) -> Callable[[Callable[..., object]], Taking]:
+    """Say which options a command takes. It is called with the folders and one of each group."""
+    prefixed = tuple(group if isinstance(group, Prefixed) else Prefixed(group, "", "") for group in groups)
+    return lambda command: Taking(command, prefixed, folders_required)
 
 
 def _folder_parameter(*, required: bool) -> inspect.Parameter:
@@ -234,16 +230,18 @@ def _folder_parameter(*, required: bool) -> inspect.Parameter:
 
 
 def _parameters(prefixed: Prefixed) -> list[inspect.Parameter]:
-    hints = get_type_hints(prefixed.group, include_extras=True)
+    group = prefixed.group
+    hints = get_type_hints(group, include_extras=True)
     parameters = []
-    for option in fields(prefixed.group):
-        kind, declared = get_args(hints[option.name])
-        name = prefixed.prefix + option.name
+    for field in group._fields:
+        kind, declared = get_args(hints[field])
+        name = prefixed.prefix + field
         shown = copy(declared)
         shown.envvar = f"FEXP_{name.upper()}"
         shown.rich_help_panel = prefixed.panel or declared.rich_help_panel
-        default = option.default_factory() if option.default_factory is not MISSING else option.default
+        annotation = Annotated[kind, shown]  # type: ignore[valid-type]  # typer reads it at run time
+        default = group._field_defaults[field]
         parameters.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[kind, shown], default=default)
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
         )
     return parameters

@@ -239,8 +239,8 @@ class Engine:
 
     def _announce(self) -> None:
         if self._told and self._listener is not None:
-            self._listener(self._told)
-            self._told = []
+            self._listener(tuple(self._told))
+            self._told.clear()
         if self._dirty:
             self._dirty = False
             self._changed()

@@ -150,7 +150,8 @@ class WatchedFolder:
         problem = f"{self.folder.label}: {error.strerror or error}"
         if self._identity is None and self._looked and problem == self._problem:
             return
-        log.warning("%s; its numbers are gone until it can be read", problem)
+        if problem != self._problem:
+            log.warning("%s; its numbers are gone until it can be read", problem)
         self._forget_root()
         self._problem = problem
         self._looked = True
