@@ -211,3 +211,30 @@ def test_watch_names_that_bite(tmp_path: Path) -> None:
         assert f"{tmp_path}/new\nline" in found
         assert f"{tmp_path}/\\xff" in found
         assert sum(label.startswith(f"{tmp_path}/\\xff") for label in found) == 2
+
+
+def test_one_shots_do_not_overlap(data: Path, tmp_path: Path) -> None:
+    """While one run is at a target, another leaves it alone and says so; another target is free."""
+    from fexp.cli.cron import alone
+
+    target = tmp_path / "fexp.prom"
+    extra = {"XDG_RUNTIME_DIR": str(tmp_path), "RUNTIME_DIRECTORY": str(tmp_path)}
+    os.environ["RUNTIME_DIRECTORY"] = str(tmp_path)
+    try:
+        with alone("write", str(target)):
+            ended = run("write", str(data), "--textfile", str(target), **extra)
+            assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+            assert "still at work" in ended.stderr
+            assert run("write", str(data), "--textfile", str(tmp_path / "other.prom"), **extra).returncode == 0
+    finally:
+        del os.environ["RUNTIME_DIRECTORY"]
+    assert run("write", str(data), "--textfile", str(target), **extra).returncode == 0
+
+
+def test_a_one_shot_ends(data: Path) -> None:
+    """Against a gateway that accepts and never answers, the deadline ends it with one line."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        ended = run("push", str(data), "--gateway", url, "--deadline", "0.3s")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "--deadline" in ended.stderr

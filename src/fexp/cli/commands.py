@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +27,10 @@ from fexp.cli.options import (
 from fexp.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from fexp.engine import EngineSettings
+    from fexp.metrics import Scope
     from fexp.model import Snapshot
     from fexp.outputs import Output
     from fexp.outputs.endpoint import Endpoint
@@ -100,7 +102,7 @@ def push(
 
     Prints nothing when all went well; else one line, and the exit status is 1.
     """
-    from fexp.metrics import FexpCollector
+    from fexp.metrics import EVERYWHERE
     from fexp.settings import parse_duration
 
     output = _gateway(options.gateway, group, gateway, compression, selection)
@@ -112,11 +114,7 @@ def push(
         if options.expire is not None:
             output.expire(parse_duration("--expire", options.expire))
         return 0
-    chosen = _folders(folders, selection)
-    _splay(cron)
-    snapshot, status = _look(chosen)
-    output.publish(FexpCollector(lambda: snapshot))
-    return status
+    return _deliver(f"push of {output.group}", output, _folders(folders, selection), cron, EVERYWHERE)
 
 
 @takes(SelectionOptions, WriteOptions, CronOptions)
@@ -125,16 +123,12 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
 
     Prints nothing when all went well; else one line, and the exit status is 1.
     """
-    from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
+    from fexp.metrics import TEXTFILE_SCOPES
 
     if options.textfile is None:
         raise SettingsError("--textfile FILE.prom is missing: name a file in node_exporter's textfile directory")
     output = _textfile(options.textfile, options.textfile_mode)
-    chosen = _folders(folders, selection)
-    _splay(cron)
-    snapshot, status = _look(chosen)
-    output.publish(FexpCollector(lambda: snapshot, TEXTFILE_SCOPES))
-    return status
+    return _deliver("write", output, _folders(folders, selection), cron, TEXTFILE_SCOPES)
 
 
 @takes(SelectionOptions, ScanOptions)
@@ -179,14 +173,22 @@ def _look(folders: tuple[Folder, ...]) -> tuple[Snapshot, int]:
     return snapshot, 1 if problems else 0
 
 
-def _splay(options: CronOptions) -> None:
-    from threading import Event
-
+def _deliver(
+    what: str, output: Output, folders: tuple[Folder, ...], cron: CronOptions, scopes: Collection[Scope]
+) -> int:
+    """Look and deliver, alone and in time. Give the exit status."""
+    from fexp.cli.cron import alone, deadline, splay
+    from fexp.metrics import FexpCollector
     from fexp.settings import parse_duration
 
-    longest_seconds = parse_duration("--splay", options.splay, zero=True)
-    if longest_seconds:
-        Event().wait(random.uniform(0, longest_seconds))  # noqa: S311  # spreads load, keeps no secret
+    splay_seconds = parse_duration("--splay", cron.splay, zero=True)
+    deadline_seconds = parse_duration("--deadline", cron.deadline)
+    with alone(what, output.target):
+        splay(splay_seconds)
+        with deadline(deadline_seconds):
+            snapshot, status = _look(folders)
+            output.publish(FexpCollector(lambda: snapshot, scopes))
+    return status
 
 
 def _engine_settings(options: WatchOptions) -> EngineSettings:

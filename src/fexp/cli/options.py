@@ -19,6 +19,7 @@ _WHERE = "Where the numbers go"
 _GATEWAY = "Pushgateway"
 _REMOTE_WRITE = "Remote write"
 _HOW = "How it watches"
+_CRON = "When and how long"
 
 
 def _option(help_text: str, panel: str, *names: str, metavar: str | None = None) -> Any:  # typer's own type
@@ -175,8 +176,11 @@ class CronOptions(NamedTuple):
     """What one-shots from cron take."""
 
     splay: Annotated[
-        str, _option("Wait a random while up to this long first, so that a fleet does not push at once.", _HOW, metavar="DURATION")
+        str, _option("Wait a random while up to this long first, so that a fleet does not push at once.", _CRON, metavar="DURATION")
     ] = "0"
+    deadline: Annotated[
+        str, _option("Give up after this long, all in all.", _CRON, metavar="DURATION")
+    ] = "5m"
 
 
 class ScanOptions(NamedTuple):

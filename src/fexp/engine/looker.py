@@ -57,6 +57,7 @@ class Looker:
         """The folder's path through all symlinks, as the mount table knows it."""
         self.unwatched: set[Directory] = set()
         """Directories that the source cannot watch: they are polled."""
+        self._said_polled = False
         self.suspects: set[tuple[Directory, bytes]] = set()
         """Files that a whole look found different and no event has told of yet."""
         self.faults: Counter[Fault] = Counter()
@@ -174,7 +175,8 @@ class Looker:
         return replaced
 
     def _poll(self, directory: Directory, reason: str) -> None:
-        if not self.unwatched:
+        if not self._said_polled:
+            self._said_polled = True
             log.warning(
                 "%s: cannot watch %s (%s); what cannot be watched is polled every %gs",
                 self.folder.label, printable(directory.path), reason, self._common.settings.poll_interval_seconds,
@@ -207,6 +209,8 @@ class Looker:
     def _list(self, job: _Job) -> None:
         directory = job.directory
         began = self._common.clock()
+        if directory in self.unwatched:
+            self.arm(directory)  # there may be a watch left by now
         try:
             listing = scan.list_directory(directory.path, directory.below, self.folder.selection)
         except OSError as error:
@@ -260,8 +264,10 @@ class Looker:
             self.want_listing(child, deep=True, look=job.look, absent_since=job.absent_since)
 
     def _give_up(self, directory: Directory, error: OSError) -> None:
-        """A subdirectory cannot be read: nothing in it counts until it can."""
+        """A subdirectory cannot be read: nothing in it counts until it can. When no event will say so, it is polled."""
         self._count_fault(error)
+        if self.source is not None and scan.fault_of(error) is Fault.IO:
+            self._poll(directory, error.strerror or str(error))
         if not scan.is_directory(directory.path):
             self.drop(directory)
             return

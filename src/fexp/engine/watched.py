@@ -75,8 +75,6 @@ class WatchedFolder:
     def _begin(self, reason: Reason, absent_since: float) -> None:
         self._next_reason = None
         self._look = Look(reason, self._common.clock())
-        if self.looker.root in self.looker.unwatched:
-            self.looker.arm(self.looker.root)  # there may be a watch left by now
         self.looker.want_listing(self.looker.root, deep=True, look=self._look, absent_since=absent_since)
 
     def work(self) -> None:
@@ -147,11 +145,11 @@ class WatchedFolder:
 
     def _mark_down(self, error: OSError) -> None:
         self._missing_since = self._common.clock().steady
-        problem = f"{self.folder.label}: {error.strerror or error}"
+        problem = error.strerror or str(error)
         if self._identity is None and self._looked and problem == self._problem:
             return
         if problem != self._problem:
-            log.warning("%s; its numbers are gone until it can be read", problem)
+            log.warning("%s: %s; its numbers are gone until it can be read", self.folder.label, problem)
         self._forget_root()
         self._problem = problem
         self._looked = True

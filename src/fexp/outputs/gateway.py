@@ -137,6 +137,8 @@ class GatewayOutput:
         self._sender = sender or Sender(settings.endpoint)
         self._wall_clock = wall_clock
         self.target = settings.endpoint.target
+        self.group = grouping_path(settings.key)
+        """The group's own path below the gateway's."""
 
     def check(self) -> None:
         """Say with a SettingsError which of the named files cannot be used."""

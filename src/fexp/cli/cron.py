@@ -1,0 +1,66 @@
+"""What a one-shot from cron needs: to be alone, to spread the load of a fleet, and to end."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import random
+import signal
+import tempfile
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING
+
+from fexp.errors import FexpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+def splay(longest_seconds: float) -> None:
+    """Wait a random while, so that a fleet does not push at once."""
+    if longest_seconds > 0:
+        Event().wait(random.uniform(0, longest_seconds))  # noqa: S311  # spreads load, keeps no secret
+
+
+@contextmanager
+def alone(what: str, target: str) -> Iterator[None]:
+    """Run the block unless another run of this user's is at the same target. Raises FexpError then.
+
+    The lock is the kernel's: it goes with its process, however that ends. The empty file stays.
+    """
+    directory = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    name = hashlib.sha256(f"{what}\0{target}".encode(errors="surrogateescape")).hexdigest()[:16]
+    path = os.path.join(directory, f"fexp-{os.geteuid()}-{name}.lock")
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield  # no place for a lock: delivering matters more than being alone
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise FexpError(f"another fexp {what} to {target} is still at work; this one leaves it alone") from None
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """End the block with a FexpError when it takes longer. Only for the main thread."""
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise FexpError(f"not done after {seconds:g} s: the folder or the other side hangs; --deadline allows more")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
