@@ -7,11 +7,12 @@ define.
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import compress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Backend(StrEnum):
@@ -58,6 +59,37 @@ class FileInfo(NamedTuple):
     changed_at: float
     """Inode change time: the best the disk knows about when the name appeared here."""
     inode: int
+
+
+class FileColumns(NamedTuple):
+    """What one look at a directory gave, a list for each field of its files: a tuple for each file would cost more."""
+
+    names: list[bytes]
+    sizes: list[int]
+    modified_at: list[float]
+    changed_at: list[float]
+    inodes: list[int]
+
+    def part(self, span: slice) -> FileColumns:
+        """Give some of the files."""
+        return FileColumns(
+            self.names[span], self.sizes[span], self.modified_at[span], self.changed_at[span], self.inodes[span]
+        )
+
+    def where(self, chosen: Iterable[bool]) -> FileColumns:
+        """Give the files for which ``chosen`` is true."""
+        mask = list(chosen)
+        return FileColumns(
+            list(compress(self.names, mask)),
+            list(compress(self.sizes, mask)),
+            list(compress(self.modified_at, mask)),
+            list(compress(self.changed_at, mask)),
+            list(compress(self.inodes, mask)),
+        )
+
+    def info(self, index: int) -> FileInfo:
+        """Give one file."""
+        return FileInfo(self.sizes[index], self.modified_at[index], self.changed_at[index], self.inodes[index])
 
 
 class Instant(NamedTuple):

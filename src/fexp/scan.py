@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.model import Fault, FileInfo
+from fexp.model import Fault, FileColumns, FileInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PATH_MAX = 4096
 """What the kernel takes for a path, with its NUL: limits.h."""
 _PLACE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+_TYPE_BITS = 0o170000
+"""S_IFMT of stat(2)."""
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 
 
@@ -32,7 +34,7 @@ class Identity(NamedTuple):
 class Listing(NamedTuple):
     """What one directory holds, of what counts."""
 
-    files: list[tuple[bytes, FileInfo]]
+    files: FileColumns
     subdirectories: list[bytes]
     faults: Counter[Fault]
 
@@ -49,7 +51,7 @@ def fault_of(error: OSError) -> Fault | None:
 
 
 def _info(found: os.stat_result) -> FileInfo | None:
-    if stat.S_IFMT(found.st_mode) != stat.S_IFREG:
+    if found.st_mode & _TYPE_BITS != stat.S_IFREG:
         return None
     return FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)
 
@@ -119,25 +121,14 @@ def list_directory(path: bytes, below: bytes, selection: Selection) -> Listing:
 
     A name that vanishes between its listing and its look is not there; one that cannot be looked at is a fault.
     """
-    files: list[tuple[bytes, FileInfo]] = []
+    files = FileColumns([], [], [], [], [])
+    add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
+    add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
     subdirectories: list[bytes] = []
     faults: Counter[Fault] = Counter()
-    for name, found in entries(path, below, selection, subdirectories, faults):
-        files.append((name, FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)))
-    return Listing(files, subdirectories, faults)
-
-
-def entries(
-    path: bytes, below: bytes, selection: Selection, subdirectories: list[bytes], faults: Counter[Fault]
-) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Give the files that count in one directory; note its subdirectories and what could not be read.
-
-    Raises OSError when the directory itself cannot be read.
-    """
-    follow = selection.follow_symlinks
-    patterns_of, regular, file_type = selection.patterns_of, stat.S_IFREG, stat.S_IFMT
-    with in_reach(path) as shorter, os.scandir(shorter) as listed:
-        for entry in listed:
+    follow, patterns_of = selection.follow_symlinks, selection.patterns_of
+    with in_reach(path) as shorter, os.scandir(shorter) as entries:
+        for entry in entries:
             name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -145,9 +136,14 @@ def entries(
                         subdirectories.append(name)
                 elif patterns_of(name, below) and (follow or not entry.is_symlink()):
                     found = entry.stat(follow_symlinks=follow)
-                    if file_type(found.st_mode) == regular:
-                        yield name, found
+                    if found.st_mode & _TYPE_BITS == stat.S_IFREG:
+                        add_name(name)
+                        add_size(found.st_size)
+                        add_modified_at(found.st_mtime)
+                        add_changed_at(found.st_ctime)
+                        add_inode(found.st_ino)
             except OSError as error:
                 fault = fault_of(error)
                 if fault is not None:
                     faults[fault] += 1
+    return Listing(files, subdirectories, faults)

@@ -7,15 +7,16 @@ one does not fold. The price of a fold depends on what changed, never on how man
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from fexp.model import ARRIVED, LEFT, DwellSnapshot, FlowSnapshot, Happening, PatternSnapshot
 from fexp.table import Extremes, Record, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from fexp.model import FileInfo, Instant
+    from fexp.model import FileColumns, FileInfo, Instant
     from fexp.selection import Selection
 
     Tell = Callable[[Happening, "Directory", bytes, int, int], None]
@@ -161,17 +162,59 @@ class FolderState:
                 here, unseen, changed = False, False, True
         return changed
 
-    def baseline(self, directory: Directory, name: bytes, info: FileInfo, arrived_at: float, now: Instant) -> bool:
-        """Take in a file that was there at the start: it is no arrival. A known one is folded as ever."""
-        changed = False
-        for index in self.selection.patterns_of(name, directory.below):
+    def take_in(
+        self, directory: Directory, files: FileColumns, now: Instant, absent_since: float, *, is_start: bool
+    ) -> list[bytes]:
+        """Take in files that a listing found. Give the names that were not as known.
+
+        A new file arrived when its inode last changed, though not before ``absent_since`` (on the steady clock).
+        ``is_start``: it was there before fexp looked, so it is no arrival.
+        """
+        different: list[bytes] = []
+        for index, matching in self._by_pattern(directory, files):
             table = directory.tables.get(index)
-            if table is not None and name in table:
-                changed |= self.fold(directory, name, "", info, now, arrived_at)
-            else:
-                self._add(directory, index, name, info, arrived_at)
-                changed = True
-        return changed
+            new = matching
+            if table is not None:
+                is_new, changed = table.sift(matching)
+                for position in changed:
+                    name = matching.names[position]
+                    self._modify(directory, table, name, index, matching.info(position))
+                    different.append(name)
+                new = matching.where(is_new)
+            if new.names:
+                self._fill(directory, index, new, now, absent_since, is_start=is_start)
+                different.extend(new.names)
+        return different
+
+    def _by_pattern(self, directory: Directory, files: FileColumns) -> Iterator[tuple[int, FileColumns]]:
+        if len(self._totals) == 1:
+            yield 0, files  # a listing holds only files that count
+            return
+        indexes = [self.selection.patterns_of(name, directory.below) for name in files.names]
+        for index in range(len(self._totals)):
+            yield index, files.where(index in own for own in indexes)
+
+    def _fill(
+        self, directory: Directory, index: int, files: FileColumns, now: Instant, absent_since: float, *, is_start: bool
+    ) -> None:
+        totals = self._totals[index]
+        table = directory.tables.get(index)
+        if table is None:
+            table = directory.tables[index] = Table()
+            totals.tables.add(table)
+        shift, latest = now.steady - now.wall, now.steady
+        table.fill(files, [min(latest, max(absent_since, changed_at + shift)) for changed_at in files.changed_at])
+        size_bytes = sum(files.sizes)
+        totals.files += len(files.names)
+        totals.size_bytes += size_bytes
+        self._extremes.pop(index, None)
+        if not is_start:
+            totals.arrivals += len(files.names)
+            totals.arrived_bytes += size_bytes
+            totals.last_arrival_at = now.wall
+            if self.tell is not None:
+                for name, size in zip(files.names, files.sizes, strict=True):
+                    self.tell(Happening.ARRIVAL, directory, name, index, size)
 
     def drop(self, directory: Directory, now: Instant) -> bool:
         """Let a directory and all below it depart; it is no longer part of the tree."""
@@ -192,7 +235,7 @@ class FolderState:
             totals.departures += len(table)
             totals.departed_bytes += table.size_bytes
             totals.last_departure_at = now.wall
-            self._observe_dwell(totals, [max(0.0, now.steady - arrived_at) for arrived_at in table.arrived_at()])
+            self._observe_dwells(totals, table.arrived_at(), now)
             totals.tables.discard(table)
             self._extremes.pop(index, None)
             if self.tell is not None:
@@ -280,16 +323,17 @@ class FolderState:
             del self._extremes[index]
         return record
 
-    def _observe_dwell(self, totals: Totals, dwells_seconds: Iterable[float]) -> None:
-        """Count dwell times into buckets; many at once cost little more than their sum."""
-        ordered = sorted(dwells_seconds)
-        totals.dwell_sum_seconds += sum(ordered)
-        below = 0
+    def _observe_dwells(self, totals: Totals, arrived_at: Sequence[float], now: Instant) -> None:
+        """Count many dwell times into buckets at once, by sorting the arrivals rather than the times one by one."""
+        ordered = sorted(arrived_at)
+        ordered[bisect_right(ordered, now.steady) :] = repeat(now.steady, len(ordered) - bisect_right(ordered, now.steady))
+        totals.dwell_sum_seconds += now.steady * len(ordered) - sum(ordered)
+        above = len(ordered)
         for bucket, bound in enumerate(self._dwell_bounds_seconds):
-            up_to = bisect_right(ordered, bound)
-            totals.dwell_counts[bucket] += up_to - below
-            below = up_to
-        totals.dwell_counts[-1] += len(ordered) - below
+            longer = bisect_left(ordered, now.steady - bound)
+            totals.dwell_counts[bucket] += above - longer
+            above = longer
+        totals.dwell_counts[-1] += above
 
     # What readers see ----------------------------------------------------------------------------------------------
 

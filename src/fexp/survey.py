@@ -72,18 +72,14 @@ class Survey:
 
     def _measure(self, path: bytes, below: bytes) -> list[bytes]:
         """Add up one directory; give its subdirectories, as paths below the folder ending in ``/``."""
-        subdirectories: list[bytes] = []
-        found = scan.entries(path, below, self._selection, subdirectories, self.faults)
+        files, subdirectories, faults = scan.list_directory(path, below, self._selection)
+        self.faults.update(faults)
         if len(self.sums) == 1:
-            sizes, times = [], []
-            for _, entry in found:
-                sizes.append(entry.st_size)
-                times.append(entry.st_mtime)
-            self.sums[0].add(sizes, times)
+            self.sums[0].add(files.sizes, files.modified_at)
         else:
-            for name, entry in found:
+            for name, size, modified_at in zip(files.names, files.sizes, files.modified_at, strict=True):
                 for index in self._selection.patterns_of(name, below):
-                    self.sums[index].add([entry.st_size], [entry.st_mtime])
+                    self.sums[index].add([size], [modified_at])
         return [below + name + b"/" for name in subdirectories]
 
     def _enter(self, below: bytes) -> list[bytes]:

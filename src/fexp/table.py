@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from fexp.model import FileInfo
+    from fexp.model import FileColumns, FileInfo
 
 _BLOCK_BITS = 8
 _BLOCK = 1 << _BLOCK_BITS
@@ -105,6 +105,36 @@ class Table:
         if self._blocks is not None:
             self._blocks.changed.add(slot >> _BLOCK_BITS)
         self._extend(size_bytes, modified_at)
+
+    def fill(self, files: FileColumns, arrived_at: list[float]) -> None:
+        """Add many files that are not there yet."""
+        first, count = len(self._names), len(files.names)
+        if first + count > len(_shared_slots):
+            _shared_slots.extend(range(len(_shared_slots), first + count))
+        self._slots.update(zip(files.names, _shared_slots[first : first + count], strict=True))
+        self._names.extend(files.names)
+        self._sizes.extend(files.sizes)
+        self._modified_at.extend(files.modified_at)
+        self._inodes.extend(files.inodes)
+        self._arrived_at.extend(arrived_at)
+        self.size_bytes += sum(files.sizes)
+        if self._blocks is not None:
+            self._blocks.changed.update(range(first >> _BLOCK_BITS, (first + count >> _BLOCK_BITS) + 1))
+        for size_bytes, modified_at in ((max(files.sizes), max(files.modified_at)), (0, min(files.modified_at))):
+            self._extend(size_bytes, modified_at)
+
+    def sift(self, files: FileColumns) -> tuple[list[bool], list[int]]:
+        """Compare with what a look found: say of each file whether it is new, and give the indexes of changed ones."""
+        slot_of, sizes, modified_at, inodes = self._slots.get, self._sizes, self._modified_at, self._inodes
+        is_new, changed = [], []
+        for index, (name, size, modified, _, inode) in enumerate(zip(*files, strict=True)):
+            slot = slot_of(name)
+            is_new.append(slot is None)
+            if slot is not None and (
+                modified_at[slot] != modified or sizes[slot] != size or inodes[slot] != inode
+            ):
+                changed.append(index)
+        return is_new, changed
 
     def change(self, name: bytes, info: FileInfo) -> int | None:
         """Take over what a look found. Give by how many bytes the file grew, or None when nothing is different."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _FOLD_AT_ONCE = 256
 """Files folded under one hold of the lock: a scrape waits for at most so many."""
+_TAKE_AT_ONCE = 4096
+"""The same for files of a listing, of which each costs less."""
 
 
 @dataclass(eq=False)
@@ -220,31 +222,25 @@ class Looker:
             return
         self.faults.update(listing.faults)
         if job.look is not None:
-            job.look.files_seen += len(listing.files)
+            job.look.files_seen += len(listing.files.names)
         self._fold_listing(job, listing)
         self._follow_listing(job, listing)
         directory.seen_at = began.steady
 
     def _fold_listing(self, job: _Job, listing: scan.Listing) -> None:
-        directory, state, now = job.directory, self.state, self._common.clock()
+        directory, files, now = job.directory, listing.files, self._common.clock()
         is_start = job.look is not None and job.look.reason is Reason.START
+        vanished = directory.names().difference(files.names)
         different: list[bytes] = []
-        vanished = directory.names()
-        for first in range(0, len(listing.files), _FOLD_AT_ONCE):
+        for first in range(0, len(files.names), _TAKE_AT_ONCE):
+            part = files.part(slice(first, first + _TAKE_AT_ONCE))
             with self._common.lock:
-                for name, info in listing.files[first : first + _FOLD_AT_ONCE]:
-                    vanished.discard(name)
-                    since_change = max(0.0, now.wall - info.changed_at)
-                    arrived_at = min(now.steady, max(job.absent_since, now.steady - since_change))
-                    if is_start:
-                        state.baseline(directory, name, info, arrived_at, now)
-                    elif state.fold(directory, name, "", info, now, arrived_at):
-                        different.append(name)
+                different += self.state.take_in(directory, part, now, job.absent_since, is_start=is_start)
         with self._common.lock:
             for name in vanished:
-                if state.fold(directory, name, "", None, now, now.steady):
-                    different.append(name)
-        self._touch(is_start or bool(different))
+                self.state.fold(directory, name, "", None, now, now.steady)
+        different.extend(vanished)
+        self._touch(bool(different))
         if job.look is not None and job.look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self._is_told_of(directory):
             self.suspects.update((directory, name) for name in different)
 

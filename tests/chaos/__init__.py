@@ -1,0 +1,1 @@
+"""Random storms on a real disk, a running engine, and a second opinion on every number."""

@@ -1,0 +1,43 @@
+"""Chaos by hand, for as long as it takes: ``python -m tests.chaos --hours 1 --backend inotify``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shutil
+import tempfile
+import time
+
+from fexp.model import Backend
+from tests.chaos.driver import run
+
+
+def main() -> None:
+    """Run seed after seed until the time is over; the first difference ends it with the seed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--hours", type=float, default=0.1)
+    parser.add_argument("--backend", type=Backend, choices=list(Backend), default=Backend.INOTIFY)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=None, help="how many, instead of --hours")
+    parser.add_argument("--storms", type=int, default=20)
+    parser.add_argument("--accomplices", type=int, default=0, help="processes that storm at the same time")
+    parser.add_argument("--directory", default="/dev/shm", help="a directory on the disk to do it on")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    until = time.monotonic() + options.hours * 3600
+    seed = options.seed
+    while seed < options.seed + options.seeds if options.seeds else time.monotonic() < until:
+        base = tempfile.mkdtemp(prefix="fexp-chaos-", dir=options.directory)
+        try:
+            run(os.fsencode(base), options.backend, seed, options.storms, options.accomplices)
+        finally:
+            shutil.rmtree(base, ignore_errors=True)
+        seed += 1
+        if seed % 10 == 0:
+            print(f"{options.backend}: seeds {options.seed} to {seed - 1} agree with the disk", flush=True)
+    print(f"{options.backend}: {seed - options.seed} seeds agree with the disk")
+
+
+if __name__ == "__main__":
+    main()

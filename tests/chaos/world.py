@@ -1,0 +1,289 @@
+"""A small world of directories, and everything that people and programs do to them."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import random
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE_NAMES = (
+    *(b"f%d.txt" % number for number in range(12)),
+    *(b"g%d.csv" % number for number in range(4)),
+    b"upload.part", b"UP.TXT", b".hidden.txt", b"skip.txt", b"new\nline.txt", b'quo"te\\.txt',
+    b"bad\xff.txt", b"\xc3\xa9.txt",
+    b"n" * 251 + b".txt", b"*.txt", b"[a].txt",
+)  # fmt: skip
+DIRECTORY_NAMES = (b"d0", b"d1", b"d2", b"inner", b".dark", b"skipped", b"sub.txt", b"\xfe\nd", b"f1.txt")
+_DEEPEST = 6
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def exchange(one: bytes, other: bytes) -> None:
+    """Swap two names in one step, as RENAME_EXCHANGE does."""
+    if _libc.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), one)
+
+
+def remove_tree(path: bytes) -> None:
+    """rm -rf, of whatever it is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+class World:
+    """``base/p/a`` with ``inner`` in it, ``base/b``, ``base/link`` to the first; nobody watches ``base/out``.
+
+    ``silent`` says that something happened since it was last cleared that the kernel tells no watcher of.
+    """
+
+    def __init__(self, base: bytes, random_seed: int) -> None:
+        self.base = base
+        self.random = random.Random(random_seed)
+        self.silent = False
+        self.log: list[str] = []
+        self.a = os.path.join(base, b"p", b"a")
+        self.inner = os.path.join(self.a, b"inner")
+        self.b = os.path.join(base, b"b")
+        self.link = os.path.join(base, b"link")
+        self.out = os.path.join(base, b"out")
+        self.absent = os.path.join(base, b"late")
+        if not os.path.lexists(self.out):  # else it is there already, in whatever state
+            for directory in (self.inner, self.b, self.out):
+                os.makedirs(directory)
+            os.symlink(self.a, self.link)
+        self._actions = self._weighted()
+
+    def storm(self, actions: int) -> None:
+        """Do so many things at random, as fast as can be."""
+        for _ in range(actions):
+            action = self.random.choice(self._actions)
+            self.log.append(action.__name__)
+            try:
+                action()
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EMFILE):
+                    raise
+
+    def _weighted(self) -> list[Callable[[], None]]:
+        weights: dict[Callable[[], None], int] = {
+            self.write: 30, self.append: 8, self.truncate: 5, self.touch: 6, self.chmod: 4, self.huge: 2,
+            self.unlink: 16, self.come_and_go: 4, self.hard_link: 5, self.symbolic_link: 4, self.special: 3,
+            self.rename_file: 14, self.rename_over: 8, self.exchange_files: 4,
+            self.file_out: 6, self.file_in: 6,
+            self.make_deep: 8, self.rename_directory: 8, self.directory_out: 5, self.directory_in: 6,
+            self.exchange_directories: 4, self.remove_directory: 4, self.file_for_directory: 3,
+            self.there_and_back: 3,
+            self.replace_root: 1, self.recreate_root: 1, self.switch_link: 1,
+            self.replace_parent: 1, self.late_root: 1,
+        }  # fmt: skip
+        return [action for action, weight in weights.items() for _ in range(weight)]
+
+    # Choosing -----------------------------------------------------------------------------------------
+
+    def _tops(self) -> list[bytes]:
+        return [top for top in (self.a, self.b, self.absent) if os.path.isdir(top)]
+
+    def _directories(self) -> list[bytes]:
+        return [directory for top in self._tops() for directory, _, _ in os.walk(top)]
+
+    def _directory(self) -> bytes:
+        found = self._directories()
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "no directory left")
+        return self.random.choice(found)
+
+    def _subdirectory(self) -> bytes:
+        tops = self._tops()
+        found = [directory for directory in self._directories() if directory not in tops]
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "no subdirectory left")
+        return self.random.choice(found)
+
+    def _entry(self) -> bytes:
+        found = [
+            os.path.join(top, name)
+            for top in self._tops()
+            for top, _, names in os.walk(top)
+            for name in names
+        ]
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "no file left")
+        return self.random.choice(found)
+
+    def _file(self) -> bytes:
+        path = self._entry()
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file")
+        if status.st_nlink > 1:
+            self.silent = True  # written through this name, it changes under its other names unseen
+        return path
+
+    def _new_name(self) -> bytes:
+        return os.path.join(self._directory(), self.random.choice(FILE_NAMES))
+
+    def _new_directory(self) -> bytes:
+        parent = self._directory()
+        if parent.count(b"/") - self.base.count(b"/") > _DEEPEST:
+            parent = self.b
+        return os.path.join(parent, self.random.choice(DIRECTORY_NAMES))
+
+    def _spare(self) -> bytes:
+        return os.path.join(self.out, b"%d" % self.random.randrange(1 << 40))
+
+    def _fill(self, directory: bytes) -> None:
+        os.makedirs(directory, exist_ok=True)
+        for name in self.random.sample(FILE_NAMES, 3):
+            self._write(os.path.join(directory, name))
+
+    def _write(self, path: bytes, mode: str = "wb") -> None:
+        if os.path.lexists(path):
+            status = os.lstat(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "a FIFO would block, a link leads elsewhere")
+            self.silent |= status.st_nlink > 1
+        with open(path, mode) as file:
+            file.write(b"x" * self.random.randrange(300))
+
+    # Files --------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        self._write(self._new_name())
+
+    def append(self) -> None:
+        self._write(self._file(), "ab")
+
+    def truncate(self) -> None:
+        os.truncate(self._file(), self.random.randrange(400))
+
+    def huge(self) -> None:
+        os.truncate(self._file(), self.random.choice((1 << 31, 1 << 32, (1 << 43) - 1)))
+
+    def touch(self) -> None:
+        when = self.random.choice((0.0, -86400.5, 1e9, 1.7e9 + self.random.random(), 4e9))
+        os.utime(self._file(), (when, when))
+
+    def chmod(self) -> None:
+        os.chmod(
+            self.random.choice((self._file, self._directory))(), self.random.choice((0o700, 0o755, 0o777))
+        )
+
+    def unlink(self) -> None:
+        os.unlink(self._entry())
+
+    def come_and_go(self) -> None:
+        path = os.path.join(self._directory(), b"f-brief.txt")
+        self._write(path)
+        os.unlink(path)
+
+    def hard_link(self) -> None:
+        os.link(self._entry(), self.random.choice((self._new_name, self._spare))(), follow_symlinks=False)
+
+    def symbolic_link(self) -> None:
+        target = self.random.choice((self._entry, self._directory, self._spare))()
+        os.symlink(target, self._new_name())
+
+    def special(self) -> None:
+        os.mknod(self._new_name(), 0o600 | self.random.choice((stat.S_IFIFO, stat.S_IFSOCK)))
+
+    def rename_file(self) -> None:
+        os.rename(self._entry(), self._new_name())
+
+    def rename_over(self) -> None:
+        os.replace(self._entry(), self._entry())
+
+    def exchange_files(self) -> None:
+        exchange(self._entry(), self._entry())
+
+    def file_out(self) -> None:
+        os.rename(self._entry(), self._spare())
+
+    def file_in(self) -> None:
+        os.rename(
+            os.path.join(self.out, self.random.choice(os.listdir(self.out) or [b"none"])), self._new_name()
+        )
+
+    # Directories --------------------------------------------------------------------------------------
+
+    def make_deep(self) -> None:
+        deep = os.path.join(self._new_directory(), *self.random.sample(DIRECTORY_NAMES, 2))
+        self._fill(deep)
+        self._fill(os.path.dirname(deep))
+
+    def rename_directory(self) -> None:
+        os.rename(self._subdirectory(), self._new_directory())
+
+    def directory_out(self) -> None:
+        os.rename(self._subdirectory(), self._spare())
+
+    def directory_in(self) -> None:
+        spares = [
+            path for name in os.listdir(self.out) if os.path.isdir(path := os.path.join(self.out, name))
+        ]
+        os.rename(self.random.choice(spares or [self._spare()]), self._new_directory())
+
+    def there_and_back(self) -> None:
+        directory, spare = self._subdirectory(), self._spare()
+        os.rename(directory, spare)
+        self._fill(spare)
+        os.rename(spare, directory)
+
+    def exchange_directories(self) -> None:
+        exchange(self._subdirectory(), self.random.choice((self._subdirectory, self._entry))())
+
+    def remove_directory(self) -> None:
+        shutil.rmtree(self._subdirectory())
+
+    def file_for_directory(self) -> None:
+        directory = self._subdirectory()
+        shutil.rmtree(directory)
+        self._write(directory)
+        if self.random.random() < 0.5:
+            os.unlink(directory)
+            self._fill(directory)
+
+    # The folders themselves ---------------------------------------------------------------------------
+
+    def replace_root(self) -> None:
+        root, other = self.random.choice((self.a, self.b, self.inner)), self._spare()
+        self._fill(other)
+        if self.random.random() < 0.5:
+            exchange(root, other)
+        else:
+            os.rename(root, self._spare())
+            os.rename(other, root)
+
+    def recreate_root(self) -> None:
+        root = self.random.choice((self.a, self.b, self.inner))
+        remove_tree(root)
+        if self.random.random() < 0.8:
+            self._fill(root)
+
+    def switch_link(self) -> None:
+        self.silent |= self.log.count("switch_link") > 1  # there and back before a pulse: it looks the same
+        fresh = self._spare()
+        os.symlink(self.random.choice((self.a, self.b, self.absent)), fresh)
+        os.rename(fresh, self.link)
+
+    def replace_parent(self) -> None:
+        parent = os.path.dirname(self.a)
+        os.rename(parent, self._spare())
+        self._fill(self.a)
+
+    def late_root(self) -> None:
+        if os.path.isdir(self.absent):
+            os.rename(self.absent, self._spare())
+        else:
+            self._fill(os.path.join(self.absent, b"d0"))

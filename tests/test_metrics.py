@@ -1,0 +1,223 @@
+"""The catalogue: fixed names, types and help; numbers that survive both formats; names that bite."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from fexp.metrics import CATALOGUE, EVERYWHERE, TEXTFILE_SCOPES, FexpCollector, Kind, Row, Scope
+from fexp.model import (
+    Backend,
+    DeliverySnapshot,
+    DwellSnapshot,
+    Fault,
+    FlowSnapshot,
+    FolderSnapshot,
+    PatternSnapshot,
+    Reason,
+    Snapshot,
+)
+from fexp.names import printable
+from tests.servers import promtool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.metrics_core import Metric
+
+DWELL = DwellSnapshot((1.0, 2.5, 10.0), (1, 0, 1, 1), 42.5)
+FLOW = FlowSnapshot(5, 3, 1, 2**53, 300, 1.7e9, 1.7e9 + 0.25, DWELL)
+FULL = FolderSnapshot(
+    folder="/in/full",
+    labels={"team": "billing"},
+    up=True,
+    recursive=True,
+    patterns=(
+        PatternSnapshot("*.txt", 3, 2**63 + 1, -1.5, 1.7e9, 2**62, FLOW),
+        PatternSnapshot("*", 0, 0, None, None, None, FLOW),
+    ),
+    backend=Backend.INOTIFY,
+    scans={reason: number for number, reason in enumerate(Reason)},
+    scan_duration_seconds=0.25,
+    last_scan_at=1.7e9,
+    overflows=2,
+    drift_files=4,
+    faults=dict.fromkeys(Fault, 1),
+)
+DELIVERY = DeliverySnapshot("textfile", 7, 1, 1.7e9, 0.01)
+NAMES_THAT_BITE = [
+    "/in/new\nline",
+    '/in/quo"te',
+    "/in/back\\slash\\n",
+    "/in/tab\there\r",
+    printable(b"/in/\xff\xfe"),
+    "/in/" + "n" * 255,
+    "/in/ümläut ☃ 🎄",
+    '/in/{a="b"} 1 # x,',
+    "/in/\u2028\x7f\x01",
+]
+
+# The contract's tables, by hand: dashboards are written against them.
+EXPECTED = {
+    "fexp_files": ("gauge", "folder pattern"),
+    "fexp_size_bytes": ("gauge", "folder pattern"),
+    "fexp_oldest_file_timestamp_seconds": ("gauge", "folder pattern"),
+    "fexp_newest_file_timestamp_seconds": ("gauge", "folder pattern"),
+    "fexp_largest_file_bytes": ("gauge", "folder pattern"),
+    "fexp_arrivals_total": ("counter", "folder pattern"),
+    "fexp_departures_total": ("counter", "folder pattern"),
+    "fexp_modifications_total": ("counter", "folder pattern"),
+    "fexp_arrived_bytes_total": ("counter", "folder pattern"),
+    "fexp_departed_bytes_total": ("counter", "folder pattern"),
+    "fexp_last_arrival_timestamp_seconds": ("gauge", "folder pattern"),
+    "fexp_last_departure_timestamp_seconds": ("gauge", "folder pattern"),
+    "fexp_dwell_seconds": ("histogram", "folder pattern"),
+    "fexp_folder_up": ("gauge", "folder"),
+    "fexp_folder_info": ("gauge", "folder backend recursive"),
+    "fexp_scans_total": ("counter", "folder reason"),
+    "fexp_scan_duration_seconds": ("gauge", "folder"),
+    "fexp_last_scan_timestamp_seconds": ("gauge", "folder"),
+    "fexp_overflows_total": ("counter", "folder"),
+    "fexp_drift_files_total": ("counter", "folder"),
+    "fexp_errors_total": ("counter", "folder reason"),
+    "fexp_deliveries_total": ("counter", "output"),
+    "fexp_delivery_failures_total": ("counter", "output"),
+    "fexp_last_delivery_timestamp_seconds": ("gauge", "output"),
+    "fexp_delivery_duration_seconds": ("gauge", "output"),
+    "fexp_build_info": ("gauge", "version python watchdog"),
+}
+
+Numbers = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def numbers_of(families: Iterable[Metric]) -> Numbers:
+    found: Numbers = {}
+    for family in families:
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found, f"the series {key} is there twice"
+            found[key] = float(sample.value)
+    return found
+
+
+def snapshot_of(*folders: FolderSnapshot) -> Snapshot:
+    return Snapshot(folders, (DELIVERY,))
+
+
+def text_of(snapshot: Snapshot) -> str:
+    return generate_latest(FexpCollector(lambda: snapshot), escaping="underscores").decode()
+
+
+def openmetrics_of(snapshot: Snapshot) -> str:
+    text: bytes = generate_openmetrics(FexpCollector(lambda: snapshot))  # type: ignore[no-untyped-call]
+    return text.decode()
+
+
+def read_openmetrics(text: str) -> Iterable[Metric]:
+    return list(parse_openmetrics(text))  # type: ignore[no-untyped-call]
+
+
+def test_names_types_and_labels_are_those_of_the_contract() -> None:
+    here = {row.name: (row.kind.value, " ".join(row.labels)) for row in CATALOGUE}
+    assert {name: here.get(name) for name in EXPECTED} == EXPECTED
+
+
+def test_the_catalogue_is_well_formed() -> None:
+    names = [row.name for row in CATALOGUE]
+    assert len(set(names)) == len(names)
+    for row in CATALOGUE:
+        assert re.fullmatch(r"fexp_[a-z_]+", row.name)
+        assert row.name.endswith("_total") is (row.kind is Kind.COUNTER)
+        assert row.help.endswith(".")
+        assert "\n" not in row.help
+        assert not set(row.own_labels) & {"folder", "pattern", "le", "job", "instance"}
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+def test_help_type_and_labels_do_not_depend_on_the_numbers(row: Row) -> None:
+    bare = FULL._replace(labels={}, backend=None, up=False, scans={}, faults={}, patterns=FULL.patterns[:1])
+    snapshots = (None, Snapshot(()), snapshot_of(FULL), snapshot_of(bare, FULL))
+    families = [row.family(snapshot) for snapshot in snapshots]
+    assert len({(family.name, family.type, family.documentation) for family in families}) == 1
+    for sample in families[2].samples:
+        assert set(sample.labels) - {"le", "team"} == set(row.labels)
+
+
+def test_promtool_has_nothing_to_say() -> None:
+    for snapshot in (snapshot_of(FULL), snapshot_of(*_folders_that_bite())):
+        checked = promtool("check", "metrics", input_text=text_of(snapshot))
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_both_formats_tell_the_same_numbers() -> None:
+    snapshot = snapshot_of(FULL, FULL._replace(folder="/in/down", up=False))
+    told = numbers_of(FexpCollector(lambda: snapshot).collect())
+    assert numbers_of(parse_text(text_of(snapshot))) == told
+    assert numbers_of(read_openmetrics(openmetrics_of(snapshot))) == told
+    labels = frozenset({("folder", "/in/full"), ("pattern", "*.txt"), ("team", "billing")})
+    assert told["fexp_size_bytes", labels] == 2.0**63
+
+
+def _folders_that_bite() -> list[FolderSnapshot]:
+    bitten = FULL.patterns[0]._replace(pattern='*."\\\n')
+    return [FULL._replace(folder=name, labels={"team": name}, patterns=(bitten,)) for name in NAMES_THAT_BITE]
+
+
+def test_names_that_bite_come_back_as_they_were() -> None:
+    snapshot = snapshot_of(*_folders_that_bite())
+    told = numbers_of(FexpCollector(lambda: snapshot).collect())
+    assert numbers_of(parse_text(text_of(snapshot))) == told
+    assert numbers_of(read_openmetrics(openmetrics_of(snapshot))) == told
+    assert {dict(labels)["folder"] for name, labels in told if name == "fexp_files"} == set(NAMES_THAT_BITE)
+
+
+def test_of_a_folder_that_is_down_the_gauges_are_gone_and_the_counters_stay() -> None:
+    down = numbers_of(FexpCollector(lambda: snapshot_of(FULL._replace(up=False))).collect())
+    names = {name for name, _ in down}
+    gauges = {
+        name for name, kind_and_labels in EXPECTED.items() if kind_and_labels == ("gauge", "folder pattern")
+    }
+    last = {"fexp_last_arrival_timestamp_seconds", "fexp_last_departure_timestamp_seconds"}
+    assert names & gauges == last
+    assert {"fexp_arrivals_total", "fexp_dwell_seconds_count", "fexp_overflows_total"} <= names
+    assert down["fexp_folder_up", frozenset({("folder", "/in/full"), ("team", "billing")})] == 0
+
+
+def test_extremes_of_no_files_are_no_series() -> None:
+    empty = FULL._replace(patterns=FULL.patterns[1:])
+    names = {name for name, _ in numbers_of(FexpCollector(lambda: snapshot_of(empty)).collect())}
+    assert "fexp_files" in names
+    assert not names & {
+        "fexp_oldest_file_timestamp_seconds", "fexp_newest_file_timestamp_seconds", "fexp_largest_file_bytes"
+    }  # fmt: skip
+
+
+def test_a_histogram_is_cumulative() -> None:
+    numbers = numbers_of(FexpCollector(lambda: snapshot_of(FULL)).collect())
+    buckets = {
+        dict(labels)["le"]: value
+        for (name, labels), value in numbers.items()
+        if name == "fexp_dwell_seconds_bucket" and ("pattern", "*.txt") in labels
+    }
+    assert buckets == {"1.0": 1, "2.5": 1, "10.0": 2, "+Inf": 3}
+
+
+def test_a_one_shot_shows_no_flow_and_no_watcher() -> None:
+    patterns = tuple(pattern._replace(flow=None) for pattern in FULL.patterns)
+    one_shot = FULL._replace(backend=None, patterns=patterns)
+    names = {name for name, _ in numbers_of(FexpCollector(lambda: snapshot_of(one_shot)).collect())}
+    assert not names & {"fexp_arrivals_total", "fexp_dwell_seconds_count", "fexp_folder_info"}
+    assert not names & {"fexp_overflows_total", "fexp_drift_files_total"}
+    assert {"fexp_files", "fexp_folder_up"} <= names
+
+
+def test_a_textfile_holds_only_series_with_a_folder() -> None:
+    for family in FexpCollector(lambda: snapshot_of(FULL), TEXTFILE_SCOPES).collect():
+        assert all("folder" in sample.labels for sample in family.samples)
+    assert Scope.SELF in EVERYWHERE - TEXTFILE_SCOPES

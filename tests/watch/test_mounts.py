@@ -1,0 +1,99 @@
+"""The mount table, and what follows for a folder on a network file system."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fexp.model import Backend
+from fexp.selection import Selection
+from fexp.watch.mounts import Mounts, is_network, parse_mounts
+from tests.engine.live import watching
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLE = rb"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+23 22 0:5 / /dev rw shared:2 master:3 - devtmpfs dev rw
+24 22 0:40 / /mnt/with\040space\134and\012more rw - nfs4 host:/export rw
+25 22 0:41 / /mnt/share rw - tmpfs none rw
+26 25 0:42 / /mnt/share rw,noatime shared:9 - cifs //host/share rw
+a line that is none
+27 22 0:43 / /mnt/ssh rw - fuse.sshfs host: rw
+28 22 0:44 / /mnt/images rw - fuse.squashfuse image rw
+"""
+
+
+def test_the_table_is_read_as_the_kernel_writes_it() -> None:
+    mounts = parse_mounts(TABLE)
+    assert mounts[b"/"] == b"ext4"
+    assert mounts[b"/mnt/with space\\and\nmore"] == b"nfs4"
+    assert mounts[b"/mnt/share"] == b"cifs", "of two on one point the upper one counts"
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [
+        (b"nfs4", True),
+        (b"fuse.sshfs", True),
+        (b"ext4", False),
+        (b"fuse.squashfuse", False),
+        (b"fuseblk", False),
+    ],
+)
+def test_network_file_systems_are_known_by_their_type(kind: bytes, *, network: bool) -> None:
+    assert is_network(kind) is network
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (b"/mnt/share", b"cifs"),
+        (b"/mnt/share/deep/er", b"cifs"),
+        (b"/mnt/share/", b"cifs"),
+        (b"/mnt/shared", None),
+        (b"/mnt", None),
+        (b"/", None),
+        (b"", None),
+        (b"/mnt/ssh/home", b"fuse.sshfs"),
+        (b"/mnt/images/one", None),
+    ],
+)
+def test_a_path_is_on_the_file_system_of_its_nearest_mount(path: bytes, kind: bytes | None) -> None:
+    mounts = Mounts()
+    try:
+        mounts._mounts, mounts._has_network = parse_mounts(TABLE), True
+        assert mounts.network_kind(path) == kind
+    finally:
+        mounts.close()
+
+
+def test_the_real_table_has_a_root_and_no_news() -> None:
+    mounts = Mounts()
+    try:
+        assert b"/" in mounts._mounts
+        assert isinstance(mounts.changed_points(), set)
+    finally:
+        mounts.close()
+        mounts.close()
+
+
+def test_what_lies_on_a_network_file_system_is_polled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    share = os.fsencode(tmp_path / "root" / "share")
+    os.makedirs(os.path.join(share, b"deep"))
+
+    def network_kind(_: Mounts, path: bytes) -> bytes | None:
+        return b"nfs4" if path.startswith(share) else None
+
+    monkeypatch.setattr(Mounts, "network_kind", network_kind)
+    with watching(tmp_path / "root", Selection(recursive=True), poll_interval_seconds=0.05) as live:
+        assert live.quiet().backend is Backend.POLLING
+        (tmp_path / "root" / "share" / "deep" / "a").touch()
+        live.until(lambda folder: folder.patterns[0].files == 1)
+        (tmp_path / "root" / "told").touch()
+        assert live.pattern().files == 2
+    assert [record.getMessage().count("network file system") for record in caplog.records] == [1]
