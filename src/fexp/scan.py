@@ -50,12 +50,6 @@ def fault_of(error: OSError) -> Fault | None:
     return Fault.IO
 
 
-def _info(found: os.stat_result) -> FileInfo | None:
-    if found.st_mode & _TYPE_BITS != stat.S_IFREG:
-        return None
-    return FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)
-
-
 @contextmanager
 def in_reach(path: bytes) -> Iterator[bytes]:
     """Give a path that the kernel takes for a directory whose own path may be too long. Raises OSError."""
@@ -80,7 +74,7 @@ def in_reach(path: bytes) -> Iterator[bytes]:
 def look(path: bytes, *, follow_symlinks: bool) -> FileInfo | None:
     """Look at one file. None: no regular file is there. Raises OSError when that cannot be told."""
     try:
-        return _info(os.stat(path) if follow_symlinks else os.lstat(path))
+        found = os.stat(path) if follow_symlinks else os.lstat(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -91,6 +85,9 @@ def look(path: bytes, *, follow_symlinks: bool) -> FileInfo | None:
         if fault_of(error) is None:
             return None
         raise
+    if found.st_mode & _TYPE_BITS != stat.S_IFREG:
+        return None
+    return FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)
 
 
 def identity(path: bytes) -> Identity:

@@ -73,7 +73,7 @@ class Totals:
     """The numbers of one pattern over the whole folder."""
 
     __slots__ = (
-        "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts", "dwell_sum_seconds", "files",
+        "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts", "dwell_sum_seconds", "extremes", "files",
         "last_arrival_at", "last_departure_at", "modifications", "size_bytes", "tables",
     )  # fmt: skip
 
@@ -89,6 +89,8 @@ class Totals:
         self.last_departure_at: float | None = None
         self.dwell_counts = [0] * (len(dwell_bounds_seconds) + 1)
         self.dwell_sum_seconds = 0.0
+        self.extremes: Extremes | None = None
+        """Over all tables; None when they are to be found again when asked for."""
         self.tables: set[Table] = set()
         """The tables with files in them."""
 
@@ -111,8 +113,6 @@ class FolderState:
         self.tell: Tell | None = None
         self._dwell_bounds_seconds = dwell_bounds_seconds
         self._totals = tuple(Totals(dwell_bounds_seconds) for _ in selection.patterns)
-        self._extremes: dict[int, Extremes] = {}
-        """Extremes over all tables by pattern; a missing one is found again when asked for."""
 
     @property
     def files(self) -> int:
@@ -132,19 +132,25 @@ class FolderState:
         ``arrived_at`` is when a new file arrived, on the steady clock.
         """
         if info is None and ARRIVED not in history:
-            return self._depart_everywhere(directory, name, now)
+            changed = False
+            for index, table in tuple(directory.tables.items()):
+                record = table.remove(name)
+                if record is not None:
+                    self._depart(directory, name, index, table, record, now)
+                    changed = True
+            return changed
         changed = False
         for index in self.selection.patterns_of(name, directory.below):
             if info is None or LEFT in history:
                 changed |= self._replay(directory, name, index, history, gone=info is None, now=now)
             if info is not None:
-                table = directory.tables.get(index)
-                if table is not None and name in table:
-                    changed |= self._modify(directory, table, name, index, info)
-                else:
-                    self._count_arrival(directory, name, index, info.size_bytes, now)
-                    self._add(directory, index, name, info, arrived_at)
-                    changed = True
+                known_in = directory.tables.get(index)
+                if known_in is not None and name in known_in:
+                    changed |= self._modify(directory, known_in, name, index, info)
+                    continue
+                (known_in or self._new_table(directory, index)).add(name, info, arrived_at)
+                self._arrive(directory, name, index, info, now)
+                changed = True
         return changed
 
     def _replay(self, directory: Directory, name: bytes, index: int, history: str, *, gone: bool, now: Instant) -> bool:
@@ -156,9 +162,11 @@ class FolderState:
             if step == ARRIVED and not here:
                 here = unseen = True
             elif step == LEFT and here:
-                if unseen:
-                    self._count_arrival(directory, name, index, 0, now)
-                self._go(directory, name, index, now)
+                record = table.remove(name) if table is not None else None
+                if unseen or table is None or record is None:
+                    self._pass_through(directory, name, index, now)
+                else:
+                    self._depart(directory, name, index, table, record, now)
                 here, unseen, changed = False, False, True
         return changed
 
@@ -200,14 +208,13 @@ class FolderState:
         totals = self._totals[index]
         table = directory.tables.get(index)
         if table is None:
-            table = directory.tables[index] = Table()
-            totals.tables.add(table)
+            table = self._new_table(directory, index)
         shift, latest = now.steady - now.wall, now.steady
         table.fill(files, [min(latest, max(absent_since, changed_at + shift)) for changed_at in files.changed_at])
         size_bytes = sum(files.sizes)
         totals.files += len(files.names)
         totals.size_bytes += size_bytes
-        self._extremes.pop(index, None)
+        totals.extremes = None
         if not is_start:
             totals.arrivals += len(files.names)
             totals.arrived_bytes += size_bytes
@@ -237,7 +244,7 @@ class FolderState:
             totals.last_departure_at = now.wall
             self._observe_dwells(totals, table.arrived_at(), now)
             totals.tables.discard(table)
-            self._extremes.pop(index, None)
+            totals.extremes = None
             if self.tell is not None:
                 for name in table.names():
                     record = table.get(name)
@@ -248,36 +255,63 @@ class FolderState:
 
     # What they are made of -----------------------------------------------------------------------------------------
 
-    def _depart_everywhere(self, directory: Directory, name: bytes, now: Instant) -> bool:
-        known = [index for index, table in directory.tables.items() if name in table]
-        for index in known:
-            self._go(directory, name, index, now)
-        return bool(known)
+    def _new_table(self, directory: Directory, index: int) -> Table:
+        table = directory.tables[index] = Table()
+        self._totals[index].tables.add(table)
+        return table
 
-    def _count_arrival(self, directory: Directory, name: bytes, index: int, size_bytes: int, now: Instant) -> None:
+    def _arrive(self, directory: Directory, name: bytes, index: int, info: FileInfo, now: Instant) -> None:
+        """Count a file that was added to its table."""
+        size_bytes, modified_at, _, _ = info
         totals = self._totals[index]
+        totals.files += 1
+        totals.size_bytes += size_bytes
         totals.arrivals += 1
         totals.arrived_bytes += size_bytes
         totals.last_arrival_at = now.wall
+        known = totals.extremes
+        if known is not None and (
+            modified_at > known.newest_at or modified_at < known.oldest_at or size_bytes > known.largest_bytes
+        ):
+            totals.extremes = None
         if self.tell is not None:
             self.tell(Happening.ARRIVAL, directory, name, index, size_bytes)
 
-    def _go(self, directory: Directory, name: bytes, index: int, now: Instant) -> None:
-        """Count a departure: of a file that is known, or of one that came and went unseen."""
+    def _depart(
+        self, directory: Directory, name: bytes, index: int, table: Table, record: Record, now: Instant
+    ) -> None:
+        """Count a file that was removed from its table."""
+        size_bytes, modified_at, _, arrived_at = record
         totals = self._totals[index]
-        table = directory.tables.get(index)
-        if table is not None and name in table:
-            record = self._remove(directory, index, table, name)
-        else:
-            record = Record(0, 0.0, 0, now.steady)
+        totals.files -= 1
+        totals.size_bytes -= size_bytes
         totals.departures += 1
-        totals.departed_bytes += record.size_bytes
+        totals.departed_bytes += size_bytes
         totals.last_departure_at = now.wall
-        dwell_seconds = max(0.0, now.steady - record.arrived_at)
+        dwell_seconds = now.steady - arrived_at
         totals.dwell_counts[bisect_left(self._dwell_bounds_seconds, dwell_seconds)] += 1
         totals.dwell_sum_seconds += dwell_seconds
+        known = totals.extremes
+        if known is not None and (
+            modified_at >= known.newest_at or modified_at <= known.oldest_at or size_bytes >= known.largest_bytes
+        ):
+            totals.extremes = None
+        if not table:
+            del directory.tables[index]
+            totals.tables.discard(table)
         if self.tell is not None:
-            self.tell(Happening.DEPARTURE, directory, name, index, record.size_bytes)
+            self.tell(Happening.DEPARTURE, directory, name, index, size_bytes)
+
+    def _pass_through(self, directory: Directory, name: bytes, index: int, now: Instant) -> None:
+        """Count a file that came and went unseen."""
+        totals = self._totals[index]
+        totals.arrivals += 1
+        totals.departures += 1
+        totals.last_arrival_at = totals.last_departure_at = now.wall
+        totals.dwell_counts[0] += 1
+        if self.tell is not None:
+            self.tell(Happening.ARRIVAL, directory, name, index, 0)
+            self.tell(Happening.DEPARTURE, directory, name, index, 0)
 
     def _modify(self, directory: Directory, table: Table, name: bytes, index: int, info: FileInfo) -> bool:
         grown_bytes = table.change(name, info)
@@ -288,40 +322,10 @@ class FolderState:
         totals.size_bytes += grown_bytes
         totals.arrived_bytes += max(0, grown_bytes)
         totals.departed_bytes += max(0, -grown_bytes)
-        self._extremes.pop(index, None)
+        totals.extremes = None
         if self.tell is not None:
             self.tell(Happening.MODIFICATION, directory, name, index, info.size_bytes)
         return True
-
-    def _add(self, directory: Directory, index: int, name: bytes, info: FileInfo, arrived_at: float) -> None:
-        totals = self._totals[index]
-        table = directory.tables.get(index)
-        if table is None:
-            table = directory.tables[index] = Table()
-            totals.tables.add(table)
-        table.add(name, info, arrived_at)
-        totals.files += 1
-        totals.size_bytes += info.size_bytes
-        known = self._extremes.get(index)
-        if known is not None and (
-            not known.oldest_at <= info.modified_at <= known.newest_at or info.size_bytes > known.largest_bytes
-        ):
-            del self._extremes[index]
-
-    def _remove(self, directory: Directory, index: int, table: Table, name: bytes) -> Record:
-        totals = self._totals[index]
-        record = table.remove(name)
-        totals.files -= 1
-        totals.size_bytes -= record.size_bytes
-        if not len(table):
-            del directory.tables[index]
-            totals.tables.discard(table)
-        known = self._extremes.get(index)
-        if known is not None and (
-            record.modified_at in (known.oldest_at, known.newest_at) or record.size_bytes == known.largest_bytes
-        ):
-            del self._extremes[index]
-        return record
 
     def _observe_dwells(self, totals: Totals, arrived_at: Sequence[float], now: Instant) -> None:
         """Count many dwell times into buckets at once, by sorting the arrivals rather than the times one by one."""
@@ -337,17 +341,14 @@ class FolderState:
 
     # What readers see ----------------------------------------------------------------------------------------------
 
-    def _extremes_of(self, index: int) -> Extremes | None:
-        if index not in self._extremes:
-            found: Extremes | None = None
-            for table in self._totals[index].tables:
-                extremes = table.extremes()
-                if extremes is not None:
-                    found = extremes.including(found)
-            if found is None:
-                return None
-            self._extremes[index] = found
-        return self._extremes[index]
+    @staticmethod
+    def _extremes_of(totals: Totals) -> Extremes | None:
+        if totals.extremes is None:
+            for table in totals.tables:
+                own = table.extremes()
+                if own is not None:
+                    totals.extremes = own.including(totals.extremes)
+        return totals.extremes
 
     def patterns(self) -> tuple[PatternSnapshot, ...]:
         """Give the numbers of every pattern as they are now."""
@@ -355,7 +356,7 @@ class FolderState:
 
     def _pattern(self, index: int) -> PatternSnapshot:
         totals = self._totals[index]
-        extremes = self._extremes_of(index)
+        extremes = self._extremes_of(totals)
         return PatternSnapshot(
             pattern=self.selection.patterns[index],
             files=totals.files,

@@ -104,7 +104,12 @@ class Table:
         self.size_bytes += size_bytes
         if self._blocks is not None:
             self._blocks.changed.add(slot >> _BLOCK_BITS)
-        self._extend(size_bytes, modified_at)
+        if modified_at > self._newest:
+            self._newest = modified_at
+        if modified_at < self._oldest:
+            self._oldest = modified_at
+        if size_bytes > self._largest:
+            self._largest = size_bytes
 
     def fill(self, files: FileColumns, arrived_at: list[float]) -> None:
         """Add many files that are not there yet."""
@@ -120,8 +125,9 @@ class Table:
         self.size_bytes += sum(files.sizes)
         if self._blocks is not None:
             self._blocks.changed.update(range(first >> _BLOCK_BITS, (first + count >> _BLOCK_BITS) + 1))
-        for size_bytes, modified_at in ((max(files.sizes), max(files.modified_at)), (0, min(files.modified_at))):
-            self._extend(size_bytes, modified_at)
+        self._newest = max(self._newest, *files.modified_at)
+        self._oldest = min(self._oldest, *files.modified_at)
+        self._largest = max(self._largest, *files.sizes)
 
     def sift(self, files: FileColumns) -> tuple[list[bool], list[int]]:
         """Compare with what a look found: say of each file whether it is new, and give the indexes of changed ones."""
@@ -142,25 +148,30 @@ class Table:
         old_size, old_modified_at = self._sizes[slot], self._modified_at[slot]
         if old_modified_at == info.modified_at and old_size == info.size_bytes and self._inodes[slot] == info.inode:
             return None
-        self._doubt(old_size, old_modified_at)
+        if old_modified_at <= self._oldest or old_modified_at >= self._newest or old_size >= self._largest:
+            self._is_sure = False
         self._sizes[slot] = info.size_bytes
         self._modified_at[slot] = info.modified_at
         self._inodes[slot] = info.inode
         if self._blocks is not None:
             self._blocks.changed.add(slot >> _BLOCK_BITS)
-        self._extend(info.size_bytes, info.modified_at)
+        self._newest = max(self._newest, info.modified_at)
+        self._oldest = min(self._oldest, info.modified_at)
+        self._largest = max(self._largest, info.size_bytes)
         self.size_bytes += info.size_bytes - old_size
         return info.size_bytes - old_size
 
-    def remove(self, name: bytes) -> Record:
-        """Remove a file that is there and give what was known of it."""
-        slot = self._slots.pop(name)
+    def remove(self, name: bytes) -> Record | None:
+        """Remove a file and give what was known of it; None when it is not there."""
+        slot = self._slots.pop(name, None)
+        if slot is None:
+            return None
         last_name, size, modified_at = self._names.pop(), self._sizes.pop(), self._modified_at.pop()
         inode, arrived_at = self._inodes.pop(), self._arrived_at.pop()
         end = len(self._names)
         if slot != end:
             self._names[slot] = last_name
-            self._slots[last_name] = _shared_slots[slot]
+            self._slots[last_name] = slot
             self._sizes[slot], size = size, self._sizes[slot]
             self._modified_at[slot], modified_at = modified_at, self._modified_at[slot]
             self._inodes[slot], inode = inode, self._inodes[slot]
@@ -169,7 +180,8 @@ class Table:
         if self._blocks is not None:
             self._blocks.changed.add(slot >> _BLOCK_BITS)
             self._blocks.changed.add(end >> _BLOCK_BITS)
-        self._doubt(size, modified_at)
+        if modified_at <= self._oldest or modified_at >= self._newest or size >= self._largest:
+            self._is_sure = False
         if not end:
             self._oldest, self._newest, self._largest, self._is_sure = inf, -inf, -1, True
             self._blocks = None
@@ -192,19 +204,6 @@ class Table:
             self._oldest, self._newest, self._largest = found
             self._is_sure = True
         return Extremes(self._oldest, self._newest, self._largest)
-
-    def _extend(self, size_bytes: int, modified_at: float) -> None:
-        if modified_at > self._newest:
-            self._newest = modified_at
-        if modified_at < self._oldest:
-            self._oldest = modified_at
-        if size_bytes > self._largest:
-            self._largest = size_bytes
-
-    def _doubt(self, size_bytes: int, modified_at: float) -> None:
-        """A file with these values goes: if they are an extreme, another file may be the extreme now."""
-        if modified_at <= self._oldest or modified_at >= self._newest or size_bytes >= self._largest:
-            self._is_sure = False
 
 
 class _Blocks:
