@@ -1,0 +1,1 @@
+"""Benchmarks beside their peers: ``python -m tests.benchmarks`` prints ratios, measured in one run."""

@@ -1,0 +1,112 @@
+"""Row 6: the first look at a big tree. Row 7: a big directory moved in and out."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.bench import TREE_DIRECTORIES
+from tests.benchmarks.peers import scandir_rs
+from tests.benchmarks.processes import FEXP, fexp_watch, run
+from tests.benchmarks.rows import Row, p50
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.benchmarks.bench import Bench
+    from tests.benchmarks.processes import Spent
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Look at the tree with fexp and with everybody else, turn about."""
+    files = bench.look_files
+    tree = bench.tree("big", files)
+    quoted = shlex.quote(tree)
+    commands: dict[str, list[str] | str] = {
+        "fexp scan": [FEXP, "scan", "-r", tree],
+        "find -printf '%s %T@'": ["find", tree, "-type", "f", "-printf", "%s %T@\\n"],
+        "find | wc -l": f"find {quoted} -type f | wc -l",
+        "C walk": [bench.walk, tree],
+    }
+    rust = scandir_rs(tree, bench.work)
+    if rust is not None:
+        commands["scandir-rs"] = rust
+    spent: dict[str, list[Spent]] = {name: [] for name in commands}
+    ready: list[float] = []
+    for _ in range(1 if bench.quick else 3):
+        for name, command in commands.items():
+            spent[name].append(run(command))
+    with fexp_watch("-r", tree) as fexp:
+        cpu_seconds = fexp.cpu_seconds()
+        ready.append(fexp.ready_seconds)
+        fexp.wait_for(0.0, files=files)
+    wall = {name: p50([one.wall_seconds for one in runs]) for name, runs in spent.items()}
+    cpu = {name: p50([one.cpu_seconds for one in runs]) for name, runs in spent.items()}
+    what = f"first look at {files:,} files in {TREE_DIRECTORIES:,} directories"
+    for name in commands:
+        if name == "fexp scan":
+            continue
+        is_goal = name.startswith("find -printf")
+        yield Row(
+            f"{what}, fexp scan -r",
+            wall["fexp scan"],
+            "s",
+            peer=name,
+            peer_figure=wall[name],
+            goal="≤ 1.0 x" if is_goal else "",
+            ratio_at_most=1.0 if is_goal else None,
+            note=f"CPU {cpu['fexp scan']:.2f} s to {cpu[name]:.2f} s",
+        )
+    peer = "find -printf '%s %T@'"
+    yield Row(
+        f"{what}, fexp watch until ready",
+        ready[0],
+        "s",
+        peer=peer,
+        peer_figure=wall[peer],
+        note=f"CPU {cpu_seconds:.2f} s",
+    )
+
+
+def move_rows(bench: Bench) -> Iterator[Row]:
+    """Move a big and a small directory in and out, turn about."""
+    many, few = (20_000 if bench.quick else 100_000), 100
+    folder, outside = bench.folder("target"), bench.folder("outside")
+    counts = {"big": many, "small": few}
+    for name, files in counts.items():
+        os.mkdir(os.path.join(outside, name))
+        bench.burst_run("make", os.path.join(outside, name), files, 0)
+    took: dict[str, list[float]] = {f"{name} {way}": [] for name in counts for way in ("in", "out")}
+    walks: list[float] = []
+    with fexp_watch("-r", folder) as fexp:
+        for _ in range(3 if bench.quick else 5):
+            for name, files in counts.items():
+                home, away = os.path.join(outside, name), os.path.join(folder, name)
+                walks.append(
+                    run(["find", home, "-printf", "%s %T@\\n"]).wall_seconds if name == "big" else 0.0
+                )
+                for way, source, target, truth in (("in", home, away, files), ("out", away, home, 0)):
+                    began = fexp.wait_for(1.0, files=files - truth)
+                    os.rename(source, target)
+                    took[f"{name} {way}"].append(fexp.wait_for(30.0, files=truth) - began)
+    walk_ms = p50([walk for walk in walks if walk]) * 1e3
+    ms = {name: p50(times) * 1e3 for name, times in took.items()}
+    yield Row(
+        f"move a directory with {many:,} files out → visible",
+        ms["big out"],
+        "ms",
+        peer=f"itself with {few} files",
+        peer_figure=ms["small out"],
+        goal="flat: ≤ 1.2 x",
+        ratio_at_most=1.2,
+    )
+    yield Row(
+        f"move a directory with {many:,} files in → exact",
+        ms["big in"],
+        "ms",
+        peer="the walk: find -printf '%s %T@' of it",
+        peer_figure=walk_ms,
+        goal="the walk",
+        note=f"with {few} files {ms['small in']:.1f} ms",
+    )
