@@ -70,9 +70,7 @@ class Reply:
         return json.loads(self.text)
 
 
-def fetch(
-    url: str, *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
-) -> Reply:
+def fetch(url: str, *, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None) -> Reply:
     """Ask a loopback server, never through a proxy; an error status is an answer too."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:

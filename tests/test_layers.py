@@ -123,9 +123,7 @@ def test_the_middle_is_pure(module: str) -> None:
     assert not {
         node.func.id
         for node in ast.walk(_tree(module))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in {"open", "print", "input"}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"open", "print", "input"}
     }
 
 
@@ -136,9 +134,7 @@ def test_prometheus_client_stays_where_numbers_become_text(module: str) -> None:
     assert not uses or may
 
 
-@pytest.mark.parametrize(
-    "module", [module for module in MODULES if module != "fexp.clock" and _layer(module) < 4]
-)
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "fexp.clock" and _layer(module) < 4])
 def test_only_the_clock_reads_the_time(module: str) -> None:
     if _edge(module) in ("fexp.outputs", "fexp.systemd"):
         return  # they are given a clock, with the real one as default

@@ -180,9 +180,7 @@ def test_names_that_bite_come_back_as_they_were() -> None:
 def test_of_a_folder_that_is_down_the_gauges_are_gone_and_the_counters_stay() -> None:
     down = numbers_of(FexpCollector(lambda: snapshot_of(FULL._replace(up=False))).collect())
     names = {name for name, _ in down}
-    gauges = {
-        name for name, kind_and_labels in EXPECTED.items() if kind_and_labels == ("gauge", "folder pattern")
-    }
+    gauges = {name for name, kind_and_labels in EXPECTED.items() if kind_and_labels == ("gauge", "folder pattern")}
     last = {"fexp_last_arrival_timestamp_seconds", "fexp_last_departure_timestamp_seconds"}
     assert names & gauges == last
     assert {"fexp_arrivals_total", "fexp_dwell_seconds_count", "fexp_overflows_total"} <= names

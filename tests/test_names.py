@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from fexp.names import printable, unique_labels
 
-RAW = st.binary(max_size=6) | st.sampled_from(
-    [b"\xff", b"\\xff", b"\xff\\xfe", b"\\xff\xfe", b"\\xff\\xfe", b"/a"]
-)
+RAW = st.binary(max_size=6) | st.sampled_from([b"\xff", b"\\xff", b"\xff\\xfe", b"\\xff\xfe", b"\\xff\\xfe", b"/a"])
 
 
 def _is_text(raw: bytes) -> bool:

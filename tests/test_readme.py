@@ -15,9 +15,7 @@ _SECTION = re.compile(r"(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
 
 def metrics_table() -> str:
     lines = ["| metric | type | labels | what |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| `{row.name}` | {row.kind} | {', '.join(row.labels) or '–'} | {row.help} |" for row in CATALOGUE
-    ]
+    lines += [f"| `{row.name}` | {row.kind} | {', '.join(row.labels) or 'none'} | {row.help} |" for row in CATALOGUE]
     return "\n".join(lines) + "\n"
 
 

@@ -101,9 +101,7 @@ def test_without_a_manager_nothing_happens() -> None:
     say_everything(notifier)
 
 
-@pytest.mark.parametrize(
-    "name", ["", "relative/path", "vsock:2:1234", "@", "/" + "x" * 300, "/nowhere/notify"]
-)
+@pytest.mark.parametrize("name", ["", "relative/path", "vsock:2:1234", "@", "/" + "x" * 300, "/nowhere/notify"])
 def test_a_socket_that_is_none_disturbs_nobody(name: str) -> None:
     say_everything(Notifier.from_environment({"NOTIFY_SOCKET": name}))
 

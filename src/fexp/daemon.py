@@ -74,7 +74,9 @@ class Daemon:
         self._publishers = [
             Publisher(
                 output,
-                FexpCollector(self.snapshot, TEXTFILE_SCOPES) if output.name == "textfile" else FexpCollector(self.snapshot),
+                FexpCollector(self.snapshot, TEXTFILE_SCOPES)
+                if output.name == "textfile"
+                else FexpCollector(self.snapshot),
                 heartbeat_seconds=settings.heartbeat_seconds,
                 min_interval_seconds=settings.min_interval_seconds,
             )

@@ -68,7 +68,9 @@ class Row(NamedTuple):
     @property
     def labels(self) -> tuple[str, ...]:
         """All label names but the user's own."""
-        return {Scope.STATE: ("folder", "pattern"), Scope.FOLDER: ("folder",), Scope.SELF: ()}[self.scope] + self.own_labels
+        return {Scope.STATE: ("folder", "pattern"), Scope.FOLDER: ("folder",), Scope.SELF: ()}[
+            self.scope
+        ] + self.own_labels
 
     def family(self, snapshot: Snapshot | None = None) -> Metric:
         """Build the family, with the snapshot's samples or with none."""
@@ -143,9 +145,7 @@ def _folder(
     return Row(name, kind, Scope.FOLDER, own_labels, text, read)
 
 
-def _watched(
-    name: str, kind: Kind, text: str, value: Callable[[FolderSnapshot], float | None]
-) -> Row:
+def _watched(name: str, kind: Kind, text: str, value: Callable[[FolderSnapshot], float | None]) -> Row:
     """A folder's number that only a watcher has."""
     return _folder(name, kind, text, lambda folder: [((), value(folder) if folder.backend else None)])
 

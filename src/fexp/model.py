@@ -1,7 +1,6 @@
 """The values that cross from one part to the next. All are frozen; sizes are in bytes, times in Unix seconds.
 
-Named tuples, not dataclasses: these modules are imported by every one-shot, and a dataclass takes eight times as long to
-define.
+Named tuples, not dataclasses: every one-shot imports them, and a dataclass takes eight times as long to define.
 """
 
 from __future__ import annotations

@@ -29,7 +29,9 @@ def pattern_of_extension(extension: str) -> str:
     """Give the glob for ``txt``, ``.txt`` or ``tar.gz``. Raises SettingsError for what is no extension."""
     bare = extension.removeprefix(".")
     if not bare or _SPECIAL.search(bare) or "/" in bare:
-        raise SettingsError(f"--ext {extension!r} is no extension: write it as txt or .txt; for a glob there is --match")
+        raise SettingsError(
+            f"--ext {extension!r} is no extension: write it as txt or .txt; for a glob there is --match"
+        )
     return f"*.{bare}"
 
 
@@ -74,7 +76,7 @@ def _path_token(token: re.Match[str]) -> str:
 
 
 def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
-    """Compile a glob on a ``/``-separated path: ``*``, ``?``, ``[]`` stay within a component, ``**`` spans any number."""
+    """Compile a glob on a path: ``*``, ``?``, ``[]`` stay within a component, ``**`` spans any number of them."""
     body = _PATH_TOKEN.sub(_path_token, glob.strip("/"))
     matches = re.compile(f"(?s:{body})", re.IGNORECASE if ignore_case else 0).fullmatch
     return lambda path: matches(os.fsdecode(path)) is not None
@@ -101,10 +103,14 @@ class Selection:
             try:
                 os.fsencode(glob)
             except UnicodeEncodeError:
-                raise SettingsError(f"the glob {glob!r} is no text that a file name can hold: write it in UTF-8") from None
+                raise SettingsError(
+                    f"the glob {glob!r} is no text that a file name can hold: write it in UTF-8"
+                ) from None
         for pattern in self.patterns:
             if not pattern or "/" in pattern or "\0" in pattern:
-                raise SettingsError(f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'")
+                raise SettingsError(
+                    f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'"
+                )
             if pattern.startswith(".") and not self.hidden:
                 raise SettingsError(f"--match {pattern!r} matches only hidden names, which do not count: add --hidden")
         for exclude in self.excludes:
@@ -112,7 +118,9 @@ class Selection:
                 raise SettingsError(f"--exclude {exclude!r} is empty: give a name or a path below the folder, as globs")
         if self.max_depth is not None:
             if self.max_depth < 1:
-                raise SettingsError(f"--max-depth {self.max_depth} is too small: 1 means the folder itself, 2 its subfolders too")
+                raise SettingsError(
+                    f"--max-depth {self.max_depth} is too small: 1 means the folder itself, 2 its subfolders too"
+                )
             if not self.recursive:
                 raise SettingsError("--max-depth says how far --recursive goes: add -r, or leave --max-depth out")
 

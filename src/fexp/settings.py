@@ -50,7 +50,7 @@ def parse_labels(texts: Iterable[str]) -> dict[str, str]:
             raise SettingsError(f"--label {text!r}: write NAME=VALUE")
         if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
             raise SettingsError(
-                f"--label {text!r}: {name!r} is no label name; use letters, digits and _, not beginning with a digit or __"
+                f"--label {text!r}: {name!r} is no label name: letters, digits and _, not beginning with a digit or __"
             )
         if name in OWN_LABELS:
             raise SettingsError(f"--label {text!r}: fexp uses the label {name} itself; choose another name")

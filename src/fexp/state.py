@@ -73,8 +73,8 @@ class Totals:
     """The numbers of one pattern over the whole folder."""
 
     __slots__ = (
-        "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts", "dwell_sum_seconds", "extremes", "files",
-        "last_arrival_at", "last_departure_at", "modifications", "size_bytes", "tables",
+        "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts", "dwell_sum_seconds", "extremes",
+        "files", "last_arrival_at", "last_departure_at", "modifications", "size_bytes", "tables",
     )  # fmt: skip
 
     def __init__(self, dwell_bounds_seconds: tuple[float, ...]) -> None:
@@ -330,7 +330,9 @@ class FolderState:
     def _observe_dwells(self, totals: Totals, arrived_at: Sequence[float], now: Instant) -> None:
         """Count many dwell times into buckets at once, by sorting the arrivals rather than the times one by one."""
         ordered = sorted(arrived_at)
-        ordered[bisect_right(ordered, now.steady) :] = repeat(now.steady, len(ordered) - bisect_right(ordered, now.steady))
+        ordered[bisect_right(ordered, now.steady) :] = repeat(
+            now.steady, len(ordered) - bisect_right(ordered, now.steady)
+        )
         totals.dwell_sum_seconds += now.steady * len(ordered) - sum(ordered)
         above = len(ordered)
         for bucket, bound in enumerate(self._dwell_bounds_seconds):

@@ -95,9 +95,7 @@ def _listening_stream(fd: int) -> socket.socket:
             return sock
         sock.detach()
         reason = "not a listening stream socket"
-    raise SettingsError(
-        f"systemd's file descriptor {fd}: {reason} (the .socket unit needs ListenStream=, Accept=no)"
-    )
+    raise SettingsError(f"systemd's file descriptor {fd}: {reason} (the .socket unit needs ListenStream=, Accept=no)")
 
 
 def _notify_address(environ: Mapping[str, str]) -> bytes | None:

@@ -104,12 +104,9 @@ class Table:
         self.size_bytes += size_bytes
         if self._blocks is not None:
             self._blocks.changed.add(slot >> _BLOCK_BITS)
-        if modified_at > self._newest:
-            self._newest = modified_at
-        if modified_at < self._oldest:
-            self._oldest = modified_at
-        if size_bytes > self._largest:
-            self._largest = size_bytes
+        self._newest = max(self._newest, modified_at)
+        self._oldest = min(self._oldest, modified_at)
+        self._largest = max(self._largest, size_bytes)
 
     def fill(self, files: FileColumns, arrived_at: list[float]) -> None:
         """Add many files that are not there yet."""
@@ -136,9 +133,7 @@ class Table:
         for index, (name, size, modified, _, inode) in enumerate(zip(*files, strict=True)):
             slot = slot_of(name)
             is_new.append(slot is None)
-            if slot is not None and (
-                modified_at[slot] != modified or sizes[slot] != size or inodes[slot] != inode
-            ):
+            if slot is not None and (modified_at[slot] != modified or sizes[slot] != size or inodes[slot] != inode):
                 changed.append(index)
         return is_new, changed
 

@@ -118,9 +118,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="NAME", help=f"run only these: {named}")
     parser.add_argument("--quick", action="store_true", help="smaller and rougher, in less than 90 seconds")
     where = os.path.join(tempfile.gettempdir(), "fexp-benchmarks.json")
-    parser.add_argument(
-        "--json", metavar="FILE", default=where, help="where to write the figures [%(default)s]"
-    )
+    parser.add_argument("--json", metavar="FILE", default=where, help="where to write the figures [%(default)s]")
     parser.add_argument("--against", metavar="FILE", help="show the figures of an earlier run beside these")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _give_up)  # so that trees and processes are cleaned up all the same

@@ -83,9 +83,7 @@ def _in_two_steps(bench: Bench, files: int) -> Iterator[Row]:
         settled_made = _settle(fexp, files=files, arrivals_total=files, departures_total=0) - made["made"]
         made_seconds = fexp.cpu_seconds() - before_seconds
         unmade = bench.burst_run("unmake", folder, files, 0)
-        settled_unmade = (
-            _settle(fexp, files=0, arrivals_total=files, departures_total=files) - unmade["unmade"]
-        )
+        settled_unmade = _settle(fexp, files=0, arrivals_total=files, departures_total=files) - unmade["unmade"]
         spent_seconds = fexp.cpu_seconds() - before_seconds
         kernel_us = kernel_seconds(fexp.pid) / files * 1e6
         overflows = fexp.client.number("fexp_overflows_total")

@@ -169,9 +169,7 @@ def _told(bench: Bench, probes: int, *, moving: bool) -> list[float]:
         until = time.monotonic() + 5.0
         while not created.keys() <= seen.keys():
             if time.monotonic() > until:
-                raise BenchmarkError(
-                    f"WRONG: {len(created.keys() - seen.keys())} of {probes} probes not told"
-                )
+                raise BenchmarkError(f"WRONG: {len(created.keys() - seen.keys())} of {probes} probes not told")
             pause(0.05)
         stream.shutdown(socket.SHUT_RDWR)
         return [(seen[name] - at_ns) / 1e6 for name, at_ns in created.items()]

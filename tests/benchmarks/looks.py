@@ -83,9 +83,7 @@ def move_rows(bench: Bench) -> Iterator[Row]:
         for _ in range(3 if bench.quick else 5):
             for name, files in counts.items():
                 home, away = os.path.join(outside, name), os.path.join(folder, name)
-                walks.append(
-                    run(["find", home, "-printf", "%s %T@\\n"]).wall_seconds if name == "big" else 0.0
-                )
+                walks.append(run(["find", home, "-printf", "%s %T@\\n"]).wall_seconds if name == "big" else 0.0)
                 for way, source, target, truth in (("in", home, away, files), ("out", away, home, 0)):
                     began = fexp.wait_for(1.0, files=files - truth)
                     os.rename(source, target)

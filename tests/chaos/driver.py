@@ -88,9 +88,7 @@ class Referee:
         """Say what is wrong now, with the law or without. The engine and the disk must be quiet."""
         found: list[str] = []
         states = self.engine._watched
-        for checked, state, snapshot in zip(
-            self.folders, states, self.engine.snapshot().folders, strict=True
-        ):
+        for checked, state, snapshot in zip(self.folders, states, self.engine.snapshot().folders, strict=True):
             truth = files_on_disk(checked.path, checked.rules)
             if truth is None:
                 if snapshot.up:
@@ -262,9 +260,7 @@ def _tidy(world: World) -> None:
             remove_tree(os.path.join(world.out, name))
 
 
-def _settle(
-    engine: Engine, referee: Referee, world: World, backend: Backend, *, law: bool = True
-) -> list[str]:
+def _settle(engine: Engine, referee: Referee, world: World, backend: Backend, *, law: bool = True) -> list[str]:
     """Wait until the engine is quiet, and give what is still wrong then.
 
     inotify has to be right as soon as it says so. watchdog's observer holds moves back and does not tell.

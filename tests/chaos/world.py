@@ -112,12 +112,7 @@ class World:
         return self.random.choice(found)
 
     def _entry(self) -> bytes:
-        found = [
-            os.path.join(top, name)
-            for top in self._tops()
-            for top, _, names in os.walk(top)
-            for name in names
-        ]
+        found = [os.path.join(top, name) for top in self._tops() for top, _, names in os.walk(top) for name in names]
         if not found:
             raise FileNotFoundError(errno.ENOENT, "no file left")
         return self.random.choice(found)
@@ -176,9 +171,7 @@ class World:
         os.utime(self._file(), (when, when))
 
     def chmod(self) -> None:
-        os.chmod(
-            self.random.choice((self._file, self._directory))(), self.random.choice((0o700, 0o755, 0o777))
-        )
+        os.chmod(self.random.choice((self._file, self._directory))(), self.random.choice((0o700, 0o755, 0o777)))
 
     def unlink(self) -> None:
         os.unlink(self._entry())
@@ -211,9 +204,7 @@ class World:
         os.rename(self._entry(), self._spare())
 
     def file_in(self) -> None:
-        os.rename(
-            os.path.join(self.out, self.random.choice(os.listdir(self.out) or [b"none"])), self._new_name()
-        )
+        os.rename(os.path.join(self.out, self.random.choice(os.listdir(self.out) or [b"none"])), self._new_name())
 
     # Directories --------------------------------------------------------------------------------------
 
@@ -229,9 +220,7 @@ class World:
         os.rename(self._subdirectory(), self._spare())
 
     def directory_in(self) -> None:
-        spares = [
-            path for name in os.listdir(self.out) if os.path.isdir(path := os.path.join(self.out, name))
-        ]
+        spares = [path for name in os.listdir(self.out) if os.path.isdir(path := os.path.join(self.out, name))]
         os.rename(self.random.choice(spares or [self._spare()]), self._new_directory())
 
     def there_and_back(self) -> None:

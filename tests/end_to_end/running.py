@@ -73,7 +73,9 @@ class Watching:
 
     def wait_until_ready(self) -> None:
         """Wait for the first look to be done."""
-        poll(lambda: any("ready:" in line for line in self.lines) or self.process.poll() is not None, every_seconds=0.01)
+        poll(
+            lambda: any("ready:" in line for line in self.lines) or self.process.poll() is not None, every_seconds=0.01
+        )
         assert self.process.poll() is None, self.lines
 
     def get(self, path: str) -> Reply:

@@ -69,7 +69,9 @@ def test_scan_formats(data: Path) -> None:
     assert table.splitlines()[1].split()[:3] == [str(data), "*.txt", "3"]
     told = json.loads(run("scan", str(data), "--ext", "txt", "--format", "json").stdout)
     assert told["folders"][0]["patterns"][0]["files"] == 3
-    families = parse_openmetrics(run("scan", str(data), "--ext", "txt", "--format", "openmetrics").stdout)
+    families = parse_openmetrics(  # type: ignore[no-untyped-call]
+        run("scan", str(data), "--ext", "txt", "--format", "openmetrics").stdout
+    )
     assert next(f for f in families if f.name == "fexp_files").samples[0].value == 3
 
 
@@ -206,7 +208,9 @@ def test_watch_names_that_bite(tmp_path: Path) -> None:
     folders = [os.fsdecode(base + b"/" + raw) for raw in raw_folders]
     with watching(*folders, "--ext", "txt", "--listen", "127.0.0.1:0") as fexp:
         text = fexp.get("/metrics").text
-        found = {dict(labels)["folder"]: value for (name, labels), value in samples(text).items() if name == "fexp_files"}
+        found = {
+            dict(labels)["folder"]: value for (name, labels), value in samples(text).items() if name == "fexp_files"
+        }
         assert list(found.values()) == [4.0] * len(raw_folders)
         assert f"{tmp_path}/new\nline" in found
         assert f"{tmp_path}/\\xff" in found
@@ -218,17 +222,20 @@ def test_one_shots_do_not_overlap(data: Path, tmp_path: Path) -> None:
     from fexp.cli.cron import alone
 
     target = tmp_path / "fexp.prom"
-    extra = {"XDG_RUNTIME_DIR": str(tmp_path), "RUNTIME_DIRECTORY": str(tmp_path)}
+    extra = str(tmp_path)
     os.environ["RUNTIME_DIRECTORY"] = str(tmp_path)
     try:
         with alone("write", str(target)):
-            ended = run("write", str(data), "--textfile", str(target), **extra)
+            ended = run("write", str(data), "--textfile", str(target), RUNTIME_DIRECTORY=extra)
             assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
             assert "still at work" in ended.stderr
-            assert run("write", str(data), "--textfile", str(tmp_path / "other.prom"), **extra).returncode == 0
+            assert (
+                run("write", str(data), "--textfile", str(tmp_path / "other.prom"), RUNTIME_DIRECTORY=extra).returncode
+                == 0
+            )
     finally:
         del os.environ["RUNTIME_DIRECTORY"]
-    assert run("write", str(data), "--textfile", str(target), **extra).returncode == 0
+    assert run("write", str(data), "--textfile", str(target), RUNTIME_DIRECTORY=extra).returncode == 0
 
 
 def test_a_one_shot_ends(data: Path) -> None:

@@ -34,9 +34,7 @@ def _files(text: str, folder: str) -> float | None:
     return found[0] if found else None
 
 
-def test_one_number_everywhere(
-    tmp_path: Path, node_exporter: NodeExporter, pushgateway: Server
-) -> None:
+def test_one_number_everywhere(tmp_path: Path, node_exporter: NodeExporter, pushgateway: Server) -> None:
     """Create, rename out and delete show in all three, and in Prometheus, with the same number."""
     data = tmp_path / "data"
     (data / "sub.txt").mkdir(parents=True)
@@ -93,7 +91,14 @@ def test_kept_on_exit(tmp_path: Path, pushgateway: Server) -> None:
     textfile = tmp_path / "out" / "x.prom"
     textfile.parent.mkdir()
     with watching(
-        str(tmp_path), "--textfile", str(textfile), "--gateway", pushgateway.url, "--keep-on-exit", "--min-interval", "30s"
+        str(tmp_path),
+        "--textfile",
+        str(textfile),
+        "--gateway",
+        pushgateway.url,
+        "--keep-on-exit",
+        "--min-interval",
+        "30s",
     ) as fexp:
         poll(textfile.exists)
         (tmp_path / "b").touch()

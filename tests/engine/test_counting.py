@@ -114,9 +114,7 @@ def test_a_dwell_time_does_not_follow_a_wall_clock_that_jumps(tmp_path: Path, ju
 
 
 @pytest.mark.parametrize("jump_seconds", [-365 * 86400.0, 10 * 365 * 86400.0])
-def test_a_file_that_a_look_finds_arrived_no_earlier_than_the_look_before(
-    tmp_path: Path, jump_seconds: float
-) -> None:
+def test_a_file_that_a_look_finds_arrived_no_earlier_than_the_look_before(tmp_path: Path, jump_seconds: float) -> None:
     clock = Hands()
     with watching(tmp_path, backend=Backend.POLLING, clock=clock) as live:
         clock.go_on(30.0)

@@ -33,9 +33,7 @@ def _fill(directory: Path, *names: str) -> Path:
 
 
 @every_backend
-def test_a_folder_that_is_not_there_yet(
-    tmp_path: Path, backend: Backend, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_folder_that_is_not_there_yet(tmp_path: Path, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     root = tmp_path / "late" / "root"
     with watching(root, RECURSIVE, backend=backend, poll_interval_seconds=0.02) as live:

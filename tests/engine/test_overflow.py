@@ -63,9 +63,7 @@ def test_lost_events_are_counted_and_made_up_for(storm_root: Path, caplog: pytes
     with watching(storm_root, RECURSIVE) as live:
         with deaf_tap(live, storm_root / "nudge.txt"):
             for number in range(queue_length() + 100):
-                os.close(
-                    os.open(storm_root / ("a", "b")[number % 2] / f"{number}.txt", os.O_CREAT | os.O_WRONLY)
-                )
+                os.close(os.open(storm_root / ("a", "b")[number % 2] / f"{number}.txt", os.O_CREAT | os.O_WRONLY))
             # none of this is told any more
             (storm_root / "doomed" / "deep" / "old.txt").unlink()
             (storm_root / "moved").rename(storm_root / "elsewhere")

@@ -56,9 +56,7 @@ class StateMachine(RuleBasedStateMachine):
         self.files: dict[tuple[Directory, bytes], FileInfo] = {}
         self.start: list[tuple[int, int]] = [(0, 0)] * 3
         self.told: list[tuple[Happening, int]] = []
-        self.state.tell = lambda happening, _directory, _name, index, _size: self.told.append(
-            (happening, index)
-        )
+        self.state.tell = lambda happening, _directory, _name, index, _size: self.told.append((happening, index))
         self.steady = 1000.0
 
     def _now(self) -> Instant:

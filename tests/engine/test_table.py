@@ -74,6 +74,7 @@ class TableMachine(RuleBasedStateMachine):
         if self.files:
             name = self._some(data)
             record, info = self.table.remove(name), self.files.pop(name)
+            assert record is not None
             assert record[:3] == (info.size_bytes, info.modified_at, info.inode)
             assert record.arrived_at == 7.0
 
@@ -110,6 +111,7 @@ class TableMachine(RuleBasedStateMachine):
         assert self.table.extremes() == extremes_of(self.files)
         for name, info in self.files.items():
             record = self.table.get(name)
+            assert record is not None
             assert record is not None
             assert record[:3] == (info.size_bytes, info.modified_at, info.inode)
 

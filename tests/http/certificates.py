@@ -71,8 +71,6 @@ def make_pair(name: str, issuer: Pair | None = None, *, is_authority: bool = Fal
     builder = (
         builder.add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     return Pair(builder.sign(signer, hashes.SHA256()), key)

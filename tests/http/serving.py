@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 20.0
 
 
-def make_folder(
-    folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = True, files: int = 3
-) -> FolderSnapshot:
+def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = True, files: int = 3) -> FolderSnapshot:
     flow = FlowSnapshot(
         arrivals=1234,
         departures=2,
@@ -90,9 +88,7 @@ class MemoryServed:
         return Snapshot(self.folders, (DeliverySnapshot("textfile", 4, 1, 1_700_000_000.0, 0.001),))
 
     def statuses(self) -> Sequence[FolderStatus]:
-        return self.folder_statuses or tuple(
-            FolderStatus(f.folder, f.up, True, 3, None) for f in self.folders
-        )
+        return self.folder_statuses or tuple(FolderStatus(f.folder, f.up, True, 3, None) for f in self.folders)
 
     def unready(self) -> Sequence[str]:
         return self.reasons
@@ -157,9 +153,7 @@ def ask(
     """Send one well-formed request on a connection of its own."""
     connection: http.client.HTTPConnection
     if tls:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", port_of(server), timeout=PATIENCE_SECONDS, context=tls
-        )
+        connection = http.client.HTTPSConnection("127.0.0.1", port_of(server), timeout=PATIENCE_SECONDS, context=tls)
     else:
         connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=PATIENCE_SECONDS)
     try:

@@ -23,17 +23,13 @@ def render(*folders: FolderSnapshot, form: Format = Format.TEXT) -> str:
 
 
 @pytest.mark.parametrize("form", Format)
-def test_a_label_that_is_not_text_costs_its_own_series(
-    form: Format, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_label_that_is_not_text_costs_its_own_series(form: Format, caplog: pytest.LogCaptureFixture) -> None:
     exposition = Exposition(lambda: Snapshot((make_folder("/\udcff"), make_folder("/good"))), LOG)
     first, second = exposition.render(form).decode(), exposition.render(form).decode()
     assert 'fexp_files{folder="/good"' in first
     assert 'fexp_dwell_seconds_bucket{folder="/good"' in first
     assert "process_open_fds" in first
-    counts = [
-        float(text.split("\nfexp_unrendered_samples_total ")[1].split("\n")[0]) for text in (first, second)
-    ]
+    counts = [float(text.split("\nfexp_unrendered_samples_total ")[1].split("\n")[0]) for text in (first, second)]
     assert 0 < counts[0] < counts[1]
     named = [record.getMessage() for record in caplog.records if "of fexp_files does" in record.getMessage()]
     assert len(named) == 1  # once, not with every scrape

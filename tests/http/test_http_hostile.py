@@ -111,9 +111,7 @@ def test_a_reader_that_takes_its_time_gets_everything() -> None:
     with running(MemoryServed(folders=folders), limits=BRISK) as server:
         whole = len(ask(server, "/metrics?name[]=fexp_dwell_seconds").body)
         with connect(server) as client:
-            client.sendall(
-                b"GET /metrics?name[]=fexp_dwell_seconds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-            )
+            client.sendall(b"GET /metrics?name[]=fexp_dwell_seconds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             body = read_to_end(client).partition(b"\r\n\r\n")[2]
     assert len(body) == whole > 1_000_000
 
@@ -277,9 +275,7 @@ def test_small_packets_are_sent_at_once() -> None:
 
 def test_absolute_form_and_http_1_0_are_understood() -> None:
     with running() as server:
-        absolute = send_raw(
-            server, b"GET http://x/-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
+        absolute = send_raw(server, b"GET http://x/-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         old = send_raw(server, b"GET /-/healthy HTTP/1.0\r\n\r\n")
     assert b" 200 OK" in absolute
     assert b" 200 OK" in old

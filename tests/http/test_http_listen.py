@@ -89,9 +89,7 @@ def test_one_bad_address_leaves_none_bound() -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             free = probe.getsockname()[1]
         busy = port_of(server)
-        second = HttpServer(
-            [parse_listen(f"127.0.0.1:{free}"), parse_listen(f"127.0.0.1:{busy}")], MemoryServed()
-        )
+        second = HttpServer([parse_listen(f"127.0.0.1:{free}"), parse_listen(f"127.0.0.1:{busy}")], MemoryServed())
         with pytest.raises(SettingsError):
             second.open()
         with socket.create_server(("127.0.0.1", free)):

@@ -58,10 +58,7 @@ def test_no_secret_shows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     path.write_text(f"basic_auth_users:\n  alice: {hashed}\n")
     right = {"Authorization": "Basic YWxpY2U6cmlnaHQ="}
     with running(web_config=str(path)) as server:
-        shown = [
-            ask(server, path, headers=right).text
-            for path in ("/", "/metrics", "/api/v1/metadata", "/api/v1/sd")
-        ]
+        shown = [ask(server, path, headers=right).text for path in ("/", "/metrics", "/api/v1/metadata", "/api/v1/sd")]
         ask(server, "/", headers={"Authorization": "Basic c2VjcmV0OnNlY3JldA=="})
     for text in (*shown, caplog.text):
         for secret in (hashed, "YWxpY2U6cmlnaHQ", "c2VjcmV0OnNlY3JldA"):

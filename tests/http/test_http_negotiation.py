@@ -84,9 +84,7 @@ def test_the_better_liked_format_wins(text: float, openmetrics: float) -> None:
     assert choose_format(accept) is wanted
 
 
-@given(
-    st.text(), st.lists(st.sampled_from(["text/plain", ",", ";", "q=", "0.5", '"', "*/*", "=", "\\", " "]))
-)
+@given(st.text(), st.lists(st.sampled_from(["text/plain", ",", ";", "q=", "0.5", '"', "*/*", "=", "\\", " "])))
 def test_no_header_is_too_odd(noise: str, pieces: list[str]) -> None:
     for header in (noise, "".join(pieces), "".join(pieces) + noise):
         assert choose_format(header) in Format

@@ -65,9 +65,7 @@ def test_policy_allows_just_this_style_and_this_script() -> None:
         digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in policy
     links = [value for name, value in Reader(reply.body).attributes if name in {"href", "src"}]
-    assert not any(
-        link and ("//" in link or link.startswith("/")) for link in links
-    )  # works below a path prefix
+    assert not any(link and ("//" in link or link.startswith("/")) for link in links)  # works below a path prefix
 
 
 def test_shows_numbers_ages_and_what_is_down() -> None:

@@ -90,11 +90,7 @@ def test_any_path_is_answered_without_a_crash() -> None:
 def test_text_format_is_what_prometheus_reads() -> None:
     with running() as server:
         reply = ask(server, "/metrics")
-    assert (
-        reply.headers["content-type"]
-        == Format.TEXT.content_type
-        == "text/plain; version=0.0.4; charset=utf-8"
-    )
+    assert reply.headers["content-type"] == Format.TEXT.content_type == "text/plain; version=0.0.4; charset=utf-8"
     families = {family.name: family for family in parse_text(reply.text)}
     assert families["fexp_files"].samples[0].value == 3
     assert families["fexp_arrivals"].samples[0].value == 1234
@@ -118,9 +114,7 @@ def test_promtool_finds_nothing_to_say_about_our_own_metrics() -> None:
     promtool = need_promtool()
     with running() as server:
         text = ask(server, "/metrics").body
-    checked = subprocess.run(
-        [promtool, "check", "metrics"], input=text, capture_output=True, check=False, timeout=60
-    )
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False, timeout=60)
     ours = [line for line in checked.stderr.decode().splitlines() if not line.startswith("python_")]
     assert checked.returncode in {0, 3}  # 3: lint; the names in python_gc_* are the library's
     assert ours == []

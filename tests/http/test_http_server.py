@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def make_server(
-    *listens: str, served: MemoryServed | None = None, limits: Limits | None = None
-) -> HttpServer:
+def make_server(*listens: str, served: MemoryServed | None = None, limits: Limits | None = None) -> HttpServer:
     return HttpServer([parse_listen(text) for text in listens], served or MemoryServed(), limits=limits)
 
 

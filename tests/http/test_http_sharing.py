@@ -57,9 +57,7 @@ def test_those_who_wait_share_and_those_who_come_later_get_a_later_one() -> None
 def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
     async def scenario() -> None:
         kitchen, shared = Kitchen(), Shared[str]()
-        impatient, patient = (
-            asyncio.create_task(shared.get("text", lambda: kitchen.cook("text"))) for _ in range(2)
-        )
+        impatient, patient = (asyncio.create_task(shared.get("text", lambda: kitchen.cook("text"))) for _ in range(2))
         await settle()
         impatient.cancel()
         kitchen.may_end.set()

@@ -78,9 +78,7 @@ def test_reads_all_of_it(tmp_path: Path) -> None:
 
 def test_promtool_accepts_what_we_accept(tmp_path: Path) -> None:
     promtool = need_promtool()
-    known_to_all = FULL.replace(
-        "  client_allowed_sans: [prometheus.example]\n", ""
-    )  # promtool 2.42 is too old for it
+    known_to_all = FULL.replace("  client_allowed_sans: [prometheus.example]\n", "")  # promtool 2.42 is too old for it
     checked = subprocess.run(
         [promtool, "check", "web-config", write_files(tmp_path, known_to_all)],
         capture_output=True,

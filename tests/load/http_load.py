@@ -186,9 +186,7 @@ def report(tallies: list[Tally], seconds: float) -> int:
 
 def main() -> int:
     """Run the load and print the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=400.0, help="scrapes a second")
     parser.add_argument("--scrapers", type=int, default=8)

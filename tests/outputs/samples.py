@@ -54,9 +54,7 @@ class Numbers:
 class Gauge:
     """A source of one family, a gauge unless told otherwise."""
 
-    def __init__(
-        self, name: str, series: Mapping[tuple[tuple[str, str], ...], float], kind: str = "gauge"
-    ) -> None:
+    def __init__(self, name: str, series: Mapping[tuple[tuple[str, str], ...], float], kind: str = "gauge") -> None:
         self.name = name
         self.kind = kind
         self.series = series

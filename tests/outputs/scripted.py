@@ -34,11 +34,7 @@ class Connection:
             self.request += chunk
         head, _, body = self.request.partition(b"\r\n\r\n")
         length = next(
-            (
-                int(line.split(b":")[1])
-                for line in head.split(b"\r\n")
-                if line.lower().startswith(b"content-length:")
-            ),
+            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")),
             0,
         )
         while len(body) < length:

@@ -85,15 +85,9 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
     assert text in complaint(**settings)
 
 
-@pytest.mark.parametrize(
-    "credentials", [{"user": "anna", "password": SECRET}, {"token": SECRET}, {"token_file": "x"}]
-)
-@pytest.mark.parametrize(
-    "host", ["gateway.example", "10.0.0.1", "[fe80::1]", "127.0.0.1.example", "localhost.example"]
-)
-def test_credentials_in_plain_text_to_another_machine_are_refused(
-    host: str, credentials: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("credentials", [{"user": "anna", "password": SECRET}, {"token": SECRET}, {"token_file": "x"}])
+@pytest.mark.parametrize("host", ["gateway.example", "10.0.0.1", "[fe80::1]", "127.0.0.1.example", "localhost.example"])
+def test_credentials_in_plain_text_to_another_machine_are_refused(host: str, credentials: dict[str, Any]) -> None:
     assert "plain text; use https, or --insecure" in complaint(f"http://{host}:9091", **credentials)
     Endpoint(f"http://{host}:9091", insecure=True, **credentials)
     Endpoint(f"https://{host}:9091", **credentials)
@@ -135,9 +129,7 @@ def test_any_location_can_be_judged(url: str, location: str) -> None:
     is_upgrade("http://h/x", "https://" + location)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\n", b"two words", b"a\r\nX-Evil: 1", "ümlaut".encode(), b"\xff\xfe"]
-)
+@pytest.mark.parametrize("content", [b"", b"\n", b"two words", b"a\r\nX-Evil: 1", "ümlaut".encode(), b"\xff\xfe"])
 def test_a_token_that_no_header_can_carry_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "token"
     path.write_bytes(content)

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 SECRET = "s3cr3t-of-the-gateway"
 
 
-def send(
-    url: str, clock: TurnedClock | None = None, *, deadline_seconds: float = 20.0, **settings: Any
-) -> Sender:
+def send(url: str, clock: TurnedClock | None = None, *, deadline_seconds: float = 20.0, **settings: Any) -> Sender:
     clock = clock or TurnedClock()
     endpoint = Endpoint(url, deadline_seconds=deadline_seconds, **settings)
     return Sender(endpoint, clock=clock, wall_clock=clock, wait=clock.wait, jitter=lambda: 0.5)
@@ -129,9 +127,7 @@ def test_a_redirect_is_refused_and_its_place_named(status: int) -> None:
     assert f"answered {status}: points to https://…@login.example/start?…;" in str(error)
 
 
-@pytest.mark.parametrize(
-    "location", ["", "/login", "http://[", "//", "https://127.0.0.1:0x/", "ht tp://x", "\x7f"]
-)
+@pytest.mark.parametrize("location", ["", "/login", "http://[", "//", "https://127.0.0.1:0x/", "ht tp://x", "\x7f"])
 def test_a_redirect_to_nonsense_is_refused(location: str) -> None:
     with ScriptedServer(answer(301, Location=location)) as server:
         assert "answered 301: points to" in str(failure(send(server.url)))
@@ -216,12 +212,8 @@ def assert_ends_in_time(url: str, body: bytes = b"x") -> None:
         pytest.param(drip(b"", b"H"), id="drips from the start"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\nX-Long: "), id="drips a header"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"), id="drips the body"),
-        pytest.param(
-            drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), id="drips chunks"
-        ),
-        pytest.param(
-            drip(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"), id="drips continues"
-        ),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), id="drips chunks"),
+        pytest.param(drip(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"), id="drips continues"),
     ],
 )
 def test_the_deadline_is_total(step: Step) -> None:
@@ -331,9 +323,7 @@ def test_no_secret_in_any_message(how: str, tmp_path: Path, caplog: pytest.LogCa
     def echo(connection: Connection) -> None:
         connection.read_request()
         heard = b" ".join(line for line in connection.request.split(b"\r\n") if b"uthorization" in line)
-        connection.stream.sendall(
-            b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\nyou said " + heard + SECRET.encode()
-        )
+        connection.stream.sendall(b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\nyou said " + heard + SECRET.encode())
 
     with ScriptedServer(echo) as server:
         sender = send(server.url, **settings)
@@ -460,10 +450,7 @@ def test_a_dead_gateway_slows_nobody_and_gets_the_truth_when_it_is_back(
     with publisher._wake:
         publisher._wake.notify()
     poll(lambda: publisher.snapshot().deliveries == 1)
-    assert (
-        'fexp_files{folder="/in/a",instance="back",job="fexp",pattern="*"} 15'
-        in pushgateway.get("/metrics").text
-    )
+    assert 'fexp_files{folder="/in/a",instance="back",job="fexp",pattern="*"} 15' in pushgateway.get("/metrics").text
     assert textfile.stop(retract=False)
     assert publisher.stop(retract=False)
 

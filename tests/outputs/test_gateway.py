@@ -57,9 +57,7 @@ NASTY = [
 
 
 def output(url: str, **settings: Any) -> GatewayOutput:
-    return GatewayOutput(
-        GatewaySettings.parse(Endpoint(url, deadline_seconds=5.0), metric_labels=LABELS, **settings)
-    )
+    return GatewayOutput(GatewaySettings.parse(Endpoint(url, deadline_seconds=5.0), metric_labels=LABELS, **settings))
 
 
 def groups(server: Server) -> list[dict[str, str]]:
@@ -163,9 +161,7 @@ def test_a_list_of_groups_that_is_none_deletes_nothing(body: bytes) -> None:
 
 
 def test_a_path_prefix_is_kept(tmp_path: Path) -> None:
-    with running_pushgateway(
-        tmp_path, arguments=("--web.route-prefix=/pg",), ready_path="/pg/-/ready"
-    ) as server:
+    with running_pushgateway(tmp_path, arguments=("--web.route-prefix=/pg",), ready_path="/pg/-/ready") as server:
         for url in (f"{server.url}/pg", f"{server.url}/pg/"):
             output(url, instance="h").publish(Numbers())
             assert len(server.get("/pg/api/v1/metrics").json()["data"]) == 1
@@ -179,9 +175,7 @@ def test_the_body_arrives_plain_and_compressed(gzip: bool, pushgateway: Server) 
     """Mistake 19: gzip only when asked, snappy never."""
     endpoint = Endpoint(pushgateway.url, gzip=gzip)
     GatewayOutput(GatewaySettings.parse(endpoint, instance="h")).publish(Numbers(snapshot_of(a=7)))
-    assert (
-        'fexp_files{folder="/in/a",instance="h",job="fexp",pattern="*"} 7' in pushgateway.get("/metrics").text
-    )
+    assert 'fexp_files{folder="/in/a",instance="h",job="fexp",pattern="*"} 7' in pushgateway.get("/metrics").text
 
 
 def test_the_gateways_reason_is_told(pushgateway: Server) -> None:
@@ -306,9 +300,7 @@ def test_any_settings_are_accepted_or_a_settings_error(
     job: str, instance: str | None, grouping: list[str], mode: str
 ) -> None:
     try:
-        settings = GatewaySettings.parse(
-            Endpoint("http://h"), job=job, instance=instance, grouping=grouping, mode=mode
-        )
+        settings = GatewaySettings.parse(Endpoint("http://h"), job=job, instance=instance, grouping=grouping, mode=mode)
     except SettingsError as error:
         shown = str(error)
     else:

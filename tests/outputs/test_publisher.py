@@ -38,9 +38,7 @@ PACE = Pace(heartbeat_seconds=60.0, min_interval_seconds=1.0)
         pytest.param(107.5, {"failures_in_a_row": 4, "attempted_at": 99.5}, id="fourth failure: 8 s"),
         pytest.param(159.5, {"failures_in_a_row": 7, "attempted_at": 99.5}, id="seventh failure: the cap"),
         pytest.param(159.5, {"failures_in_a_row": 10**6, "attempted_at": 99.5}, id="still the cap"),
-        pytest.param(
-            101.5, {"failures_in_a_row": 2, "attempted_at": 99.5, "changed": True}, id="changes wait too"
-        ),
+        pytest.param(101.5, {"failures_in_a_row": 2, "attempted_at": 99.5, "changed": True}, id="changes wait too"),
         pytest.param(
             129.5,
             {"failures_in_a_row": 1, "attempted_at": 99.5, "retry_after_seconds": 30.0},

@@ -153,9 +153,7 @@ def test_the_request_is_what_the_protocol_says() -> None:
     ):
         assert header in head.lower()
     expected = (("__name__", "x"), ("folder", "in"), ("instance", "host-1"), ("job", "fexp"), ("zone", "a b"))
-    assert decode(bytes(cramjam.snappy.decompress_raw(body))) == [
-        (expected, 1_700_000_000_500, struct.pack("<d", 1.0))
-    ]
+    assert decode(bytes(cramjam.snappy.decompress_raw(body))) == [(expected, 1_700_000_000_500, struct.pack("<d", 1.0))]
 
 
 def test_what_ended_is_marked_stale_once_and_all_of_it_at_the_end() -> None:

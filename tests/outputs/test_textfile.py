@@ -141,9 +141,7 @@ def test_strict_text(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "value", ['a"b', "a\\b", "a\nfexp_files 7", "a\\n", "\t\x00\x1b", "🙂", "} 1\n# HELP"]
-)
+@pytest.mark.parametrize("value", ['a"b', "a\\b", "a\nfexp_files 7", "a\\n", "\t\x00\x1b", "🙂", "} 1\n# HELP"])
 def test_no_label_value_forges_a_line(tmp_path: Path, value: str) -> None:
     path = tmp_path / "x.prom"
     TextfileOutput(str(path)).publish(Gauge("x", {(("folder", value),): 1.0}))

@@ -51,9 +51,7 @@ def assert_valid(command: str, words: list[str]) -> None:
         assert word in OPTIONS[command], f"fexp {command} has no option {word}"
         given[word] = next(rest) if OPTIONS[command][word] else ""
     assert folders, f"fexp {command} names no folder"
-    assert all(folder.startswith("/") for folder in folders), (
-        "cron and systemd run in no directory of the user's"
-    )
+    assert all(folder.startswith("/") for folder in folders), "cron and systemd run in no directory of the user's"
     if "--textfile" in given:
         assert given["--textfile"].endswith(".prom"), "node_exporter reads *.prom only"
     if command == "push":

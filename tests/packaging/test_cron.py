@@ -124,9 +124,7 @@ def test_each_line_that_a_person_edits_has_a_comment_above_it() -> None:
 
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("exit_status", [0, 1])
-def test_the_shell_runs_the_command_and_hands_on_its_exit_status(
-    job: str, exit_status: int, tmp_path: Path
-) -> None:
+def test_the_shell_runs_the_command_and_hands_on_its_exit_status(job: str, exit_status: int, tmp_path: Path) -> None:
     fexp = tmp_path / "fexp"
     fexp.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"$0.arguments"\nexit {exit_status}\n', encoding="ascii")
     fexp.chmod(0o755)

@@ -224,9 +224,7 @@ def test_sysusers_and_tmpfiles_on_debians_layout(tmp_path: Path) -> None:
 
     made = run("systemd-sysusers", f"--root={root}", UNITS / "fexp.sysusers")
     assert made.returncode == 0, made.stderr
-    user = re.search(
-        r"^fexp:x:(\d+):(\d+):[^:]*:[^:]*:(.*)$", (root / "etc/passwd").read_text("utf-8"), re.MULTILINE
-    )
+    user = re.search(r"^fexp:x:(\d+):(\d+):[^:]*:[^:]*:(.*)$", (root / "etc/passwd").read_text("utf-8"), re.MULTILINE)
     assert user
     assert 0 < int(user[1]) < 1000
     assert user[3] == "/usr/sbin/nologin"

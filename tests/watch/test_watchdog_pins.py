@@ -205,9 +205,7 @@ def test_on_linux_one_thread_reads_for_all_watches(observer: BaseObserver) -> No
     assert observer._inotify_fd.is_alive()
 
 
-def test_events_of_names_that_are_not_utf8_come_back_to_their_bytes(
-    observer: BaseObserver, tmp_path: Path
-) -> None:
+def test_events_of_names_that_are_not_utf8_come_back_to_their_bytes(observer: BaseObserver, tmp_path: Path) -> None:
     paths: list[bytes] = []
     told = threading.Event()
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
 
+
 @takes(SelectionOptions, WatchOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, REMOTE_WRITE_ENDPOINT)
 def watch(
     folders: list[str],
@@ -269,9 +270,7 @@ def _metric_labels(selection: SelectionOptions) -> tuple[str, ...]:
     return (*sorted(OWN_LABELS), *parse_labels(selection.label))
 
 
-def _endpoint(
-    url: str, option: str, options: EndpointOptions, *, insecure: bool, gzip: bool = False
-) -> Endpoint:
+def _endpoint(url: str, option: str, options: EndpointOptions, *, insecure: bool, gzip: bool = False) -> Endpoint:
     from fexp.outputs.endpoint import Endpoint
     from fexp.settings import parse_duration
 
@@ -296,7 +295,7 @@ def _endpoint(
 COMMANDS: dict[str, Taking] = {"watch": watch, "push": push, "write": write, "scan": scan}
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer gives the flag's value so
+def _print_version(wanted: bool) -> None:  # typer gives the flag's value so
     if wanted:
         from fexp import __version__
 
@@ -306,7 +305,8 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer gives the fla
 
 def _fexp(
     version: Annotated[
-        bool, typer.Option("--version", "-V", help="Print the version and exit.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option("--version", "-V", help="Print the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Watch folders and tell Prometheus what waits in them, at once."""

@@ -30,7 +30,8 @@ class SelectionOptions(NamedTuple):
     """Which files count."""
 
     ext: Annotated[
-        list[str], _option("Count files with this extension, with or without the dot; repeatable.", _COUNTS, metavar="EXT")
+        list[str],
+        _option("Count files with this extension, with or without the dot; repeatable.", _COUNTS, metavar="EXT"),
     ] = []
     match: Annotated[
         list[str], _option("Count files whose name matches this glob; repeatable.", _COUNTS, metavar="GLOB")
@@ -40,16 +41,12 @@ class SelectionOptions(NamedTuple):
         _option("Leave out a name, or with a / a path below the folder; repeatable.", _COUNTS, metavar="GLOB"),
     ] = []
     recursive: Annotated[bool, _option("Look into subfolders too.", _COUNTS, "--recursive", "-r")] = False
-    max_depth: Annotated[
-        int | None, _option("How deep -r goes; 1 is the folder itself.", _COUNTS, metavar="N")
-    ] = None
+    max_depth: Annotated[int | None, _option("How deep -r goes; 1 is the folder itself.", _COUNTS, metavar="N")] = None
     hidden: Annotated[bool, _option("Count hidden names and enter hidden folders.", _COUNTS, "--hidden")] = False
     follow_symlinks: Annotated[
         bool, _option("Count a symlink to a file by its target.", _COUNTS, "--follow-symlinks")
     ] = False
-    ignore_case: Annotated[
-        bool, _option("TXT is txt.", _COUNTS, "--ignore-case")
-    ] = False
+    ignore_case: Annotated[bool, _option("TXT is txt.", _COUNTS, "--ignore-case")] = False
     label: Annotated[
         list[str], _option("Add a label to every folder series; repeatable.", _COUNTS, metavar="NAME=VALUE")
     ] = []
@@ -80,9 +77,9 @@ class EndpointOptions(NamedTuple):
     password_file: Annotated[
         str | None, _option("File with the password; or set FEXP_…_PASSWORD.", "", metavar="FILE")
     ] = None
-    token_file: Annotated[
-        str | None, _option("File with a bearer token; or set FEXP_…_TOKEN.", "", metavar="FILE")
-    ] = None
+    token_file: Annotated[str | None, _option("File with a bearer token; or set FEXP_…_TOKEN.", "", metavar="FILE")] = (
+        None
+    )
     ca_file: Annotated[str | None, _option("Certificates that sign the other side's.", "", metavar="FILE")] = None
     cert_file: Annotated[str | None, _option("Client certificate.", "", metavar="FILE")] = None
     key_file: Annotated[str | None, _option("Its key.", "", metavar="FILE")] = None
@@ -119,7 +116,13 @@ class WatchOptions(NamedTuple):
     ] = []  # fmt: skip
     web_config: Annotated[
         str | None,
-        _option("TLS and users of the server, as exporter-toolkit reads it.", _WHERE, "--web-config", "--web.config.file", metavar="FILE"),
+        _option(
+            "TLS and users of the server, as exporter-toolkit reads it.",
+            _WHERE,
+            "--web-config",
+            "--web.config.file",
+            metavar="FILE",
+        ),
     ] = None
     textfile: Annotated[
         str | None, _option("Keep a file for node_exporter's textfile collector.", _WHERE, metavar="FILE.prom")
@@ -132,20 +135,18 @@ class WatchOptions(NamedTuple):
     remote_write_label: Annotated[
         list[str], _option("Add a label to all that is written; repeatable.", _REMOTE_WRITE, metavar="NAME=VALUE")
     ] = []
-    heartbeat: Annotated[
-        str, _option("Deliver this often even when nothing changed.", _WHERE, metavar="DURATION")
-    ] = "60s"
+    heartbeat: Annotated[str, _option("Deliver this often even when nothing changed.", _WHERE, metavar="DURATION")] = (
+        "60s"
+    )
     min_interval: Annotated[str, _option("Deliver no more often.", _WHERE, metavar="DURATION")] = "1s"
     keep_on_exit: Annotated[
         bool, _option("Leave the file and the group behind on a clean stop.", _WHERE, "--keep-on-exit")
     ] = False
-    backend: Annotated[
-        str, _option("auto, inotify, observer or polling.", _HOW, metavar="NAME")
-    ] = "auto"
-    rescan: Annotated[str, _option("Look at everything this often, whatever events told.", _HOW, metavar="DURATION")] = "5m"
-    poll_interval: Annotated[
-        str, _option("Look this often at what gives no events.", _HOW, metavar="DURATION")
-    ] = "5s"
+    backend: Annotated[str, _option("auto, inotify, observer or polling.", _HOW, metavar="NAME")] = "auto"
+    rescan: Annotated[
+        str, _option("Look at everything this often, whatever events told.", _HOW, metavar="DURATION")
+    ] = "5m"
+    poll_interval: Annotated[str, _option("Look this often at what gives no events.", _HOW, metavar="DURATION")] = "5s"
     dwell_buckets: Annotated[
         str | None, _option("Bounds of fexp_dwell_seconds, such as 1s,1m,1h,1d.", _HOW, metavar="LIST")
     ] = None
@@ -159,7 +160,11 @@ class PushOptions(NamedTuple):
     delete: Annotated[bool, _option("Delete the group instead; FOLDER is not needed.", _GATEWAY, "--delete")] = False
     expire: Annotated[
         str | None,
-        _option("Delete this job's groups that nobody pushed for so long; FOLDER is not needed.", _GATEWAY, metavar="DURATION"),
+        _option(
+            "Delete this job's groups that nobody pushed for so long; FOLDER is not needed.",
+            _GATEWAY,
+            metavar="DURATION",
+        ),
     ] = None
 
 
@@ -176,18 +181,22 @@ class CronOptions(NamedTuple):
     """What one-shots from cron take."""
 
     splay: Annotated[
-        str, _option("Wait a random while up to this long first, so that a fleet does not push at once.", _CRON, metavar="DURATION")
+        str,
+        _option(
+            "Wait a random while up to this long first, so that a fleet does not push at once.",
+            _CRON,
+            metavar="DURATION",
+        ),
     ] = "0"
-    deadline: Annotated[
-        str, _option("Give up after this long, all in all.", _CRON, metavar="DURATION")
-    ] = "5m"
+    deadline: Annotated[str, _option("Give up after this long, all in all.", _CRON, metavar="DURATION")] = "5m"
 
 
 class ScanOptions(NamedTuple):
     """What only ``scan`` takes."""
 
     format: Annotated[
-        str | None, _option("table, prom, openmetrics or json; table on a terminal, else prom.", _WHERE, metavar="FORMAT")
+        str | None,
+        _option("table, prom, openmetrics or json; table on a terminal, else prom.", _WHERE, metavar="FORMAT"),
     ] = None
 
 

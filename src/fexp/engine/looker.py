@@ -39,7 +39,7 @@ class Look:
 
 @dataclass(eq=False)
 class _Job:
-    """A directory to be listed. ``deep``: and all below. ``absent_since``: what is new was not there then (steady clock)."""
+    """A directory to be listed. ``deep``: and all below. ``absent_since``: what is new was not there then (steady)."""
 
     directory: Directory
     deep: bool
@@ -195,7 +195,7 @@ class Looker:
     # Listings ------------------------------------------------------------------------------------------------------
 
     def list_next(self) -> Look | None:
-        """List one directory that waits; give the whole look that this completed. Raises OSError: the folder is gone."""
+        """List one directory that waits; give the whole look that this ended. Raises OSError: the folder is gone."""
         job = self._jobs.pop()
         look = job.look
         if look is not None and look.cancelled:
@@ -241,7 +241,11 @@ class Looker:
                 self.state.fold(directory, name, "", None, now, now.steady)
         different.extend(vanished)
         self._touch(bool(different))
-        if job.look is not None and job.look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self._is_told_of(directory):
+        if (
+            job.look is not None
+            and job.look.reason in (Reason.INTERVAL, Reason.OVERFLOW)
+            and self._is_told_of(directory)
+        ):
             self.suspects.update((directory, name) for name in different)
 
     def _is_told_of(self, directory: Directory) -> bool:
@@ -279,6 +283,6 @@ class Looker:
         if fault is not None:
             self.faults[fault] += 1
 
-    def _touch(self, changed: bool) -> None:  # noqa: FBT001  # the one thing it is told
+    def _touch(self, changed: bool) -> None:  # the one thing it is told
         if changed:
             self._common.touched()

@@ -226,7 +226,7 @@ class Engine:
         self._settle_doubts()
 
     def _settle_doubts(self) -> None:
-        """Once all that happened is folded, tell those who wait for that. First the source, then the queue: in its order."""
+        """Once all that happened is folded, tell those who wait for that. Asked in the order of its way here."""
         if self._source is not None and not self._source.drained():
             return
         if not self._queue.empty() or any(watched.is_unsettled for watched in self._watched.values()):

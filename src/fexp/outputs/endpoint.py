@@ -162,9 +162,7 @@ class Endpoint:
         passwords = [secret for secret in (self.password, self.password_file) if secret is not None]
         tokens = [secret for secret in (self.token, self.token_file) if secret is not None]
         if len(passwords) > 1 or len(tokens) > 1:
-            raise SettingsError(
-                f"{option}: a secret from a file and one from the environment; give one of them"
-            )
+            raise SettingsError(f"{option}: a secret from a file and one from the environment; give one of them")
         if tokens and (passwords or self.user is not None):
             raise SettingsError(f"{option}: a token or a user with a password; give one of them")
         if passwords and self.user is None:
@@ -172,9 +170,7 @@ class Endpoint:
         if self.user is not None and not passwords:
             raise SettingsError(f"{option}-user without a password; give {option}-password-file too")
         if self.user is not None and (":" in self.user or not self.user.isprintable()):
-            raise SettingsError(
-                f"{option}-user: basic auth carries no ':' and no control characters; take another"
-            )
+            raise SettingsError(f"{option}-user: basic auth carries no ':' and no control characters; take another")
 
     def _secret(self, path: str | None, what: str) -> str:
         assert path is not None

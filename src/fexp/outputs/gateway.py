@@ -70,9 +70,7 @@ class GatewaySettings:
         settings = cls(endpoint, job, instance, tuple(pairs), GatewayMode(mode))
         for name in metric_labels:
             if name in dict(settings.key):
-                raise SettingsError(
-                    f"label {name}: on the series and in the gateway's key; rename one of them"
-                )
+                raise SettingsError(f"label {name}: on the series and in the gateway's key; rename one of them")
         return settings
 
     def __post_init__(self) -> None:
@@ -91,9 +89,7 @@ class GatewaySettings:
         for name, value in self.key:
             shown = one_line(name)
             if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or name.startswith("__"):
-                raise SettingsError(
-                    f"--grouping {shown}: not a label name; use letters, digits, _, and no __ in front"
-                )
+                raise SettingsError(f"--grouping {shown}: not a label name; use letters, digits, _, and no __ in front")
             if name in seen:
                 way_out = f"use --{name}" if name in {"job", "instance"} else "give it once"
                 raise SettingsError(f"--grouping {shown}: there already; {way_out}")
@@ -183,9 +179,7 @@ class GatewayOutput:
         try:
             return [(dict(group["labels"]), _pushed_at(group)) for group in json.loads(answer.body)["data"]]
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise OutputError(
-                f"{self.target}: gives no list of groups; is it a Pushgateway?", final=True
-            ) from error
+            raise OutputError(f"{self.target}: gives no list of groups; is it a Pushgateway?", final=True) from error
 
     def _url(self, path: str) -> str:
         return self._settings.endpoint.url.rstrip("/") + path

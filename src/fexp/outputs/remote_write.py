@@ -74,9 +74,7 @@ class RemoteWriteSettings:
         settings = cls(endpoint, job, instance, tuple(pairs), max_snapshots)
         for name in metric_labels:
             if name in dict(settings.common_labels):
-                raise SettingsError(
-                    f"label {name}: on the series and on all of remote write; rename one of them"
-                )
+                raise SettingsError(f"label {name}: on the series and on all of remote write; rename one of them")
         return settings
 
     def __post_init__(self) -> None:

@@ -169,9 +169,7 @@ class Sender:
         message = f"{self._endpoint.target}: {reason}{tries}"
         patience_seconds = error.retry_after_seconds
         if isinstance(error, RefusedError):
-            return RefusedError(
-                error.status, message, retry_after_seconds=patience_seconds, final=error.final
-            )
+            return RefusedError(error.status, message, retry_after_seconds=patience_seconds, final=error.final)
         return OutputError(message, retry_after_seconds=patience_seconds, final=error.final)
 
 

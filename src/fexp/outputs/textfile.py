@@ -66,8 +66,7 @@ class TextfileOutput:
         if not os.path.isdir(self._directory):
             what = "is not a directory" if os.path.lexists(self._directory) else "does not exist"
             raise SettingsError(
-                f"--textfile {self.target}: {directory} {what};"
-                " create it, or name node_exporter's textfile directory"
+                f"--textfile {self.target}: {directory} {what}; create it, or name node_exporter's textfile directory"
             )
         if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
             raise SettingsError(

@@ -34,11 +34,11 @@ class Source(Protocol):
     """A name that is told to have left was not there any more, and what came later will be told later."""
 
     def arm(self, directory: Directory, path: bytes) -> bool:
-        """Watch a directory, or the one that now has its path. Say whether the watch is new: what was known is doubtful.
+        """Watch a directory, or the one that now has its path. Say whether the watch is new: then doubt what was known.
 
         ``path`` is how it can be reached now: its own path, or a shorter way when that is too long for the kernel.
 
-        Raises OSError: ENOSPC or EMFILE when the system's limits are reached, else why this directory cannot be watched.
+        Raises OSError: ENOSPC or EMFILE when the system's limits are reached, else why it cannot be watched.
         """
         ...
 

@@ -10,8 +10,8 @@ _MOUNT_TABLE = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 NETWORK_TYPES = frozenset(
-    b"9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs prl_fs pvfs2"
-    b" smb2 smb3 smbfs vboxsf virtiofs vmhgfs".split()
+    b"9p acfs afs beegfs ceph cifs coda davfs fhgfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs prl_fs"
+    b" pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs".split()
 )
 NETWORK_FUSE = frozenset(
     b"afp_fuse ceph-fuse cephfs curlftpfs davfs davfs2 ftpfs gcsfuse glusterfs goofys httpfs juicefs"
@@ -26,7 +26,7 @@ def is_network(kind: bytes) -> bool:
 
 
 def parse_mounts(table: bytes) -> dict[bytes, bytes]:
-    """Read the kernel's mount table: mount point to type of file system; of several on one point the top one. proc(5)."""
+    """Read the kernel's mount table, see proc(5): mount point to type of file system, of several the top one."""
     mounts = {}
     for line in table.splitlines():
         fields = line.split(b" ")

@@ -114,7 +114,9 @@ class ObserverSource:
         if directory.parent is not None:
             return True
         watch = self._watches.get(directory.watch) if directory.watch is not None else None
-        return self.alive() and any(emitter.watch is watch and emitter.is_alive() for emitter in tuple(self._observer.emitters))
+        return self.alive() and any(
+            emitter.watch is watch and emitter.is_alive() for emitter in tuple(self._observer.emitters)
+        )
 
     def hints(self, delivered: object, histories: Histories) -> Iterator[Hint]:
         """See ``Source.hints``."""
@@ -139,7 +141,9 @@ class ObserverSource:
             yield self._hint(root, prefix, event.src_path, CHANGED, event)
 
     @staticmethod
-    def _hint(root: Directory, prefix: bytes, raw_path: bytes | str, letter: str, event: FileSystemEvent) -> tuple[Directory, bytes, str]:
+    def _hint(
+        root: Directory, prefix: bytes, raw_path: bytes | str, letter: str, event: FileSystemEvent
+    ) -> tuple[Directory, bytes, str]:
         """Find the deepest directory that is known on the way to the path, and the next name on it."""
         path = os.fsencode(raw_path)
         if not path.startswith(prefix):

@@ -117,14 +117,10 @@ class App:
     async def _refusal(self, request: Request, rules: Rules) -> Answer | None:
         if "transfer-encoding" in request.headers and "content-length" in request.headers:
             # Two lengths are how requests are smuggled past proxies: RFC 9112, section 6.1.
-            return Answer(
-                b"Content-Length beside Transfer-Encoding\n", status=400, headers={"Connection": "close"}
-            )
+            return Answer(b"Content-Length beside Transfer-Encoding\n", status=400, headers={"Connection": "close"})
         if not rules.bucket.take():
             return Answer(b"Too Many Requests\n", status=429)
-        if rules.users and not await rules.users.admits(
-            request.headers.get("authorization", ""), self._check_off_loop
-        ):
+        if rules.users and not await rules.users.admits(request.headers.get("authorization", ""), self._check_off_loop):
             return Answer(b"Unauthorized\n", status=401, headers={"WWW-Authenticate": 'Basic realm="fexp"'})
         return None
 
@@ -201,9 +197,7 @@ class App:
         return Answer(documents.to_json(document), JSON)
 
     def _folders(self, _: Request) -> Answer:
-        return Answer(
-            documents.to_json(documents.folders(self._served.snapshot(), self._served.statuses())), JSON
-        )
+        return Answer(documents.to_json(documents.folders(self._served.snapshot(), self._served.statuses())), JSON)
 
     def _discovery(self, request: Request) -> Answer:
         found = documents.service_discovery(request.headers.get("host", ""), request.server, request.scheme)

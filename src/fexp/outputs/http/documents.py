@@ -41,9 +41,7 @@ def _plain(value: object) -> object:
 
 def readiness(reasons: Sequence[str], statuses: Sequence[FolderStatus]) -> tuple[bool, dict[str, object]]:
     """Tell whether fexp is ready, and the document that says why not."""
-    looking = [
-        {"folder": status.folder, "files_seen": status.files_seen} for status in statuses if not status.looked
-    ]
+    looking = [{"folder": status.folder, "files_seen": status.files_seen} for status in statuses if not status.looked]
     ready = not reasons and not looking
     return ready, {"ready": ready, "reasons": list(reasons), "first_look_under_way": looking}
 
@@ -120,15 +118,11 @@ def metadata(
             }
             for folder in snapshot.folders
         ],
-        "metrics": [
-            {"name": row.name, "type": row.kind, "help": row.help, "labels": row.labels} for row in CATALOGUE
-        ],
+        "metrics": [{"name": row.name, "type": row.kind, "help": row.help, "labels": row.labels} for row in CATALOGUE],
     }
 
 
-def service_discovery(
-    host: str, server: tuple[str, int | None] | None, scheme: str
-) -> list[dict[str, object]]:
+def service_discovery(host: str, server: tuple[str, int | None] | None, scheme: str) -> list[dict[str, object]]:
     """Name this exporter as a target: by the name it was asked under, else by the address it was asked at.
 
     https://prometheus.io/docs/prometheus/latest/http_sd/

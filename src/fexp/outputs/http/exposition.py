@@ -56,11 +56,7 @@ class Exposition:
 
     def render(self, form: Format, names: Collection[str] = ()) -> bytes:
         """Render the families, all or those whose own name or a sample's name is among ``names``."""
-        parts = [
-            self._careful(family, form)
-            for family in self._families()
-            if not names or _is_named(family, names)
-        ]
+        parts = [self._careful(family, form) for family in self._families() if not names or _is_named(family, names)]
         left_out = CounterMetricFamily(
             "fexp_unrendered_samples", "Samples that could not be rendered and were left out of a scrape."
         )
@@ -120,9 +116,7 @@ class Exposition:
             self._told.add(name)
         if first:
             # The library appends the family to the arguments: only the kind of error fits a log line.
-            self._log.error(
-                "left out of /metrics: a value of %s does not render (%s)", name, type(error).__name__
-            )
+            self._log.error("left out of /metrics: a value of %s does not render (%s)", name, type(error).__name__)
 
 
 def _is_named(family: Metric, names: Collection[str]) -> bool:

@@ -52,9 +52,7 @@ class Users:
         """Tell whether anybody has to show credentials."""
         return bool(self._hashes)
 
-    async def admits(
-        self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]
-    ) -> bool:
+    async def admits(self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]) -> bool:
         """Tell whether an Authorization header is right. Hashing happens through ``off_loop``."""
         credentials = _credentials(authorization)
         if credentials is None:
@@ -164,9 +162,7 @@ class Guard:
         self._seen: Fingerprint = ()
         self.rules = self._read(path, _identity(path)) if path else _rules(WebConfig())
 
-    async def refresh(
-        self, off_loop: Callable[[Callable[[], Rules | None]], Awaitable[Rules | None]]
-    ) -> Rules:
+    async def refresh(self, off_loop: Callable[[Callable[[], Rules | None]], Awaitable[Rules | None]]) -> Rules:
         """Give the rules in force, after a look at the files when the last look is a second old."""
         if self._path and not self._looking and self._now() - self._looked_at >= _LOOK_EVERY_SECONDS:
             self._looking, self._looked_at = True, self._now()

@@ -56,9 +56,7 @@ def parse_listen(text: str) -> Listen:
     if not colon or text.endswith("]"):
         raise _mistake(text, "has no port", "write HOST:PORT, such as 127.0.0.1:9877 or :9877")
     if host.count(":") and not host.startswith("["):
-        raise _mistake(
-            text, "has an IPv6 address without brackets", "write [ADDRESS]:PORT, such as [::1]:9877"
-        )
+        raise _mistake(text, "has an IPv6 address without brackets", "write [ADDRESS]:PORT, such as [::1]:9877")
     return Listen(Transport.TCP, host=_host(text, host), port=_port(text, port))
 
 
@@ -96,7 +94,5 @@ def _host(text: str, host: str) -> str:
     except ipaddress.AddressValueError:
         raise _mistake(text, "is not an IP address", "write 127.0.0.1:9877, [::1]:9877 or :9877") from None
     if host and not _HOST_NAME.fullmatch(host):
-        raise _mistake(
-            text, "is not an address or a host name", "write HOST:PORT, such as 127.0.0.1:9877 or :9877"
-        )
+        raise _mistake(text, "is not an address or a host name", "write HOST:PORT, such as 127.0.0.1:9877 or :9877")
     return host

@@ -93,9 +93,7 @@ def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float
     return document.encode("utf-8", "replace")
 
 
-def _cells(
-    folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float
-) -> Iterator[tuple[str, ...]]:
+def _cells(folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float) -> Iterator[tuple[str, ...]]:
     status = statuses.get(folder.folder)
     backend = folder.backend.value if folder.backend else "none"
     state = _state(folder, status)
@@ -121,9 +119,7 @@ def _numbers(pattern: PatternSnapshot, now: float) -> tuple[str, str, str]:
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return (
-        "<tr>" + "".join(_cell(column, text) for column, text in zip(_COLUMNS, cells, strict=True)) + "</tr>"
-    )
+    return "<tr>" + "".join(_cell(column, text) for column, text in zip(_COLUMNS, cells, strict=True)) + "</tr>"
 
 
 def _cell(column: str, text: str) -> str:

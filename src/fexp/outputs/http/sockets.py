@@ -98,13 +98,7 @@ def _reason(error: OSError) -> str:
 
 def _open_tcp(host: str, port: int) -> list[Bound]:
     if not host and socket.has_dualstack_ipv6():
-        return [
-            Bound(
-                socket.create_server(
-                    ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
-                )
-            )
-        ]
+        return [Bound(socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True))]
     if not host:
         return [Bound(socket.create_server(("", port), backlog=_BACKLOG))]
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -137,9 +131,7 @@ def _clear_the_way(path: str) -> None:
     """Remove the socket file of a process that is gone. Nothing else is ever removed."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise SettingsError(
-                f"cannot listen on unix:{path}: what is there is not a socket; choose another path"
-            )
+            raise SettingsError(f"cannot listen on unix:{path}: what is there is not a socket; choose another path")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -171,11 +163,7 @@ def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
     for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + count):
         os.set_inheritable(number, False)
         listener = socket.socket(fileno=number)
-        if listener.type != socket.SOCK_STREAM or not listener.getsockopt(
-            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-        ):
-            raise SettingsError(
-                "--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no"
-            )
+        if listener.type != socket.SOCK_STREAM or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise SettingsError("--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no")
         bound.append(Bound(listener))
     return bound

@@ -132,9 +132,7 @@ def parse_web_config(text: str, path: str) -> WebConfig:
         raise SettingsError(f"web config {where}: {problem}; see promtool check web-config") from None
     sections = root.entries("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
     return WebConfig(
-        tls=_tls(sections["tls_server_config"], os.path.dirname(path))
-        if "tls_server_config" in sections
-        else None,
+        tls=_tls(sections["tls_server_config"], os.path.dirname(path)) if "tls_server_config" in sections else None,
         headers=_headers(sections["http_server_config"]) if "http_server_config" in sections else {},
         users=_users(sections["basic_auth_users"]) if "basic_auth_users" in sections else {},
         rate_limit=_rate_limit(sections["rate_limit"]) if "rate_limit" in sections else None,
@@ -168,9 +166,9 @@ def _tls(section: Entry, directory: str) -> TlsSettings | None:
         key=text("key"),
         client_ca=text("client_ca"),
         # exporter-toolkit takes this older spelling as well.
-        client_auth_type=choice(
-            "client_auth_type", (*CLIENT_AUTH_TYPES, "RequireClientCert"), "NoClientCert"
-        ).replace("RequireClientCert", "RequireAnyClientCert"),
+        client_auth_type=choice("client_auth_type", (*CLIENT_AUTH_TYPES, "RequireClientCert"), "NoClientCert").replace(
+            "RequireClientCert", "RequireAnyClientCert"
+        ),
         client_allowed_sans=several("client_allowed_sans", None),
         min_version=choice("min_version", VERSIONS, "TLS12"),
         max_version=choice("max_version", VERSIONS, "TLS13"),
