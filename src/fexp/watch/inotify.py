@@ -71,17 +71,18 @@ class _Tap(InotifyFD):
                 self._delivered_bytes += len(events)
                 self._deliver(events)
             self.holding = False
-            if self._delivered_bytes > self.read_bytes:
-                self._let_reader_catch_up()
+
+    def _check_inotify_fd(self) -> bool:
+        readable = super()._check_inotify_fd()
+        self.holding = readable
+        if readable and self._delivered_bytes > self.read_bytes:
+            self._let_reader_catch_up()
+        return readable
 
     def _let_reader_catch_up(self) -> None:
         self.stopped_event.wait(_GATHER_SECONDS)
         while self._delivered_bytes - self.read_bytes > _BACKLOG_BYTES and self.should_keep_running():
             self.stopped_event.wait(_GATHER_SECONDS)
-
-    def _check_inotify_fd(self) -> bool:
-        self.holding = readable = super()._check_inotify_fd()
-        return readable
 
     @property
     def descriptor(self) -> int:
