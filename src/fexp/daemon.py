@@ -6,6 +6,7 @@ import logging
 import os
 import queue
 import signal
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -18,6 +19,7 @@ from fexp.metrics import CATALOGUE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import Reason
 from fexp.outputs.http import HttpServer
 from fexp.outputs.publisher import Publisher
+from fexp.progress import Progress
 from fexp.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ _log = logging.getLogger("fexp")
 
 _TICK_SECONDS = 1.0
 """How often systemd is told how it goes."""
-_START_TICK_SECONDS = 0.02
+_START_TICK_SECONDS = 0.05
 _FLUSH_SECONDS = 1.0
 """How long a stop waits for what happened just before it."""
 _EXTENSION_SECONDS = 30.0
@@ -109,17 +111,22 @@ class Daemon:
     def _watch_over(self) -> None:
         """Obey signals and keep systemd told; everything else has a thread of its own."""
         ready = False
+        progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while (command := self._next_command(tick_seconds if ready else _START_TICK_SECONDS)) is not _Command.STOP:
             if command is _Command.RELOAD:
                 self.reload()
             self._follow()
+            if not ready:
+                progress.show(self._engine.statuses(), self._clock().steady)
             if not ready and not self._engine.unready():
                 ready = True
+                progress.end()
                 self._notifier.ready(self._status())
                 _log.info("ready: %s", self._status())
             if self._notifier.address is not None:
                 self._tell_systemd(ready=ready)
+        progress.end()
 
     def _next_command(self, patience_seconds: float) -> _Command | None:
         try:

@@ -25,10 +25,12 @@ _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 
 
 class Identity(NamedTuple):
-    """Which directory a path names, whatever it is called."""
+    """Which directory a path names, and by which link: a link that was turned away and back may have missed events."""
 
     device: int
     inode: int
+    link_inode: int
+    link_changed_at: float
 
 
 class Listing(NamedTuple):
@@ -95,7 +97,10 @@ def identity(path: bytes) -> Identity:
     found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-    return Identity(found.st_dev, found.st_ino)
+    link = os.lstat(path)
+    if not stat.S_ISLNK(link.st_mode):
+        return Identity(found.st_dev, found.st_ino, 0, 0.0)
+    return Identity(found.st_dev, found.st_ino, link.st_ino, link.st_ctime)
 
 
 def try_to_open(path: bytes) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event tells of every change."""
 _BATCH_DELIVERIES = 64
+_BATCH_BYTES = 1 << 20
+"""Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
 _DOUBT_SECONDS = 0.001
@@ -158,8 +160,11 @@ class Engine:
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
         batch = _Batch()
+        read_bytes = 0
         try:
             for _ in range(_BATCH_DELIVERIES):
+                if read_bytes > _BATCH_BYTES:
+                    break
                 source, delivered = self._queue.get(patience_seconds > 0, patience_seconds)
                 patience_seconds = 0.0
                 if source is None:
@@ -167,6 +172,7 @@ class Engine:
                     delivered()
                 else:
                     self._read_hints(source, delivered, batch)
+                    read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
         except queue.Empty:
             pass
         self._look_at(batch)
