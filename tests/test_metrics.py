@@ -140,6 +140,14 @@ def test_the_catalogue_is_well_formed() -> None:
 
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+def test_names_and_labels_keep_the_conventions(row: Row) -> None:
+    """Mistake 25: instants rather than ages, _total only on counters, no label that belongs to others."""
+    assert row.name.endswith("_total") == (row.kind is Kind.COUNTER)
+    assert not re.search(r"_(age|count|sum|bucket|ms|milliseconds)(_|$)", row.name)
+    assert not {"type", "env", "region", "zone", "cluster", "service", "job", "instance"} & set(row.labels)
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_help_type_and_labels_do_not_depend_on_the_numbers(row: Row) -> None:
     bare = FULL._replace(labels={}, backend=None, up=False, scans={}, faults={}, patterns=FULL.patterns[:1])
     snapshots = (None, Snapshot(()), snapshot_of(FULL), snapshot_of(bare, FULL))

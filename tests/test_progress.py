@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
-
+from typing import TYPE_CHECKING
 
 from fexp.model import FolderStatus
 from fexp.progress import Progress
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest

@@ -3,8 +3,6 @@
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fexp.systemd import Notifier, listen_sockets
+from fexp.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -142,100 +140,3 @@ def test_a_manager_that_reads_nothing_delays_but_does_not_stop(
 )
 def test_watchdog_interval(environ: dict[str, str], interval_seconds: float | None) -> None:
     assert Notifier.from_environment(environ).watchdog_interval_seconds == interval_seconds
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {},
-        {"LISTEN_FDS": "1"},
-        {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid() + 1)},
-        {"LISTEN_FDS": "0", "LISTEN_PID": str(os.getpid())},
-        {"LISTEN_FDS": "many", "LISTEN_PID": str(os.getpid())},
-        {"LISTEN_PID": str(os.getpid())},
-    ],
-)
-def test_sockets_of_nobody_are_not_taken(environ: dict[str, str]) -> None:
-    assert listen_sockets(environ) == []
-
-
-AS_SYSTEMD_DOES = """
-import fcntl, os, sys
-fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 64) for fd in sys.argv[1:]]
-for number, fd in enumerate(fds, start=3):
-    os.dup2(fd, number)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))
-
-from fexp.errors import SettingsError
-from fexp.systemd import listen_sockets
-try:
-    sockets = listen_sockets(os.environ)
-except SettingsError as error:
-    sys.exit(str(error))
-"""
-ANSWER_ONE_CLIENT_ON_EACH = """
-for sock in sockets:
-    connection, _ = sock.accept()
-    connection.sendall(f"{sock.fileno()} {sock.get_inheritable()}".encode())
-    connection.close()
-    sock.close()
-"""
-
-
-def python_with_fds(program: str, *fds: int) -> subprocess.Popen[str]:
-    """Start a Python whose descriptors 3, 4, … are these, as systemd starts a service with sockets."""
-    return subprocess.Popen(
-        [sys.executable, "-c", AS_SYSTEMD_DOES + program, *map(str, fds)],
-        pass_fds=fds,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_sockets_are_taken_over_in_order(tmp_path: Path) -> None:
-    path = str(tmp_path / "http")
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
-        unix.bind(path)
-        unix.listen()
-        address = tcp.getsockname()
-        with python_with_fds(ANSWER_ONE_CLIENT_ON_EACH, tcp.fileno(), unix.fileno()) as service:
-            with socket.create_connection(address, timeout=30) as client:
-                assert client.recv(100) == b"3 False"
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(30)
-                client.connect(path)
-                assert client.recv(100) == b"4 False"
-            assert service.communicate(timeout=30)[1] == ""
-            assert service.returncode == 0
-
-
-def assert_refused(fd: int, reason: str) -> None:
-    with python_with_fds("", fd) as service:
-        message = service.communicate(timeout=30)[1]
-        assert service.returncode == 1
-    assert message.startswith("systemd's file descriptor 3: ")
-    assert message.count("\n") == 1
-    assert reason in message
-
-
-def test_a_datagram_socket_is_refused() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        assert_refused(sock.fileno(), "not a listening stream socket")
-
-
-def test_an_accepted_connection_is_refused() -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        assert_refused(one.fileno(), "not a listening stream socket")
-
-
-def test_a_file_is_refused(tmp_path: Path) -> None:
-    with (tmp_path / "file").open("wb") as file:
-        assert_refused(file.fileno(), "Socket operation on non-socket")
-
-
-def test_a_closed_descriptor_is_refused() -> None:
-    program = AS_SYSTEMD_DOES.replace("LISTEN_FDS=str(len(fds))", "LISTEN_FDS='1'")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("systemd's file descriptor 3: Bad file descriptor")

@@ -276,6 +276,12 @@ CATALOGUE: tuple[Row, ...] = (
     _delivery("fexp_deliveries_total", Kind.COUNTER, "Successful deliveries of an output.", lambda d: d.deliveries),
     _delivery("fexp_delivery_failures_total", Kind.COUNTER, "Failed deliveries of an output.", lambda d: d.failures),
     _delivery(
+        "fexp_dropped_snapshots_total",
+        Kind.COUNTER,
+        "Snapshots that waited for an output's other side and were given up, oldest first.",
+        lambda d: d.dropped,
+    ),
+    _delivery(
         "fexp_last_delivery_timestamp_seconds",
         Kind.GAUGE,
         "When an output's latest delivery succeeded, as Unix time.",

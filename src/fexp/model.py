@@ -158,6 +158,8 @@ class DeliverySnapshot(NamedTuple):
     failures: int
     last_delivery_at: float | None
     duration_seconds: float | None
+    dropped: int | None = None
+    """Snapshots that waited for the other side and were given up; None where nothing waits."""
 
 
 class Snapshot(NamedTuple):

@@ -1,4 +1,4 @@
-"""What fexp tells systemd, and the sockets it gets from it: sd_notify(3) and sd_listen_fds(3)."""
+"""What fexp tells systemd: sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fexp.errors import SettingsError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIRST_FD = 3
 _SEND_TIMEOUT_SECONDS = 1.0
 _STATUS_LENGTH_MAX = 512  # characters; systemd drops a notification of more than 4096 bytes
 
@@ -70,32 +67,6 @@ class Notifier:
                 sock.sendto(message, self.address)
         except OSError:
             pass  # the manager is gone or stuck; the next notification tries again
-
-
-def listen_sockets(environ: Mapping[str, str]) -> list[socket.socket]:
-    """Take over the listening sockets that systemd passed to this process, in its order.
-
-    Empty when systemd passed none, or passed them to another process.
-    To be called once: each socket owns its descriptor. Children do not inherit them.
-    """
-    if _number(environ, "LISTEN_PID") != os.getpid():
-        return []
-    fds = range(_FIRST_FD, _FIRST_FD + (_number(environ, "LISTEN_FDS") or 0))
-    return [_listening_stream(fd) for fd in fds]
-
-
-def _listening_stream(fd: int) -> socket.socket:
-    try:
-        os.set_inheritable(fd, False)
-        sock = socket.socket(fileno=fd)
-    except OSError as error:
-        reason = error.strerror
-    else:
-        if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return sock
-        sock.detach()
-        reason = "not a listening stream socket"
-    raise SettingsError(f"systemd's file descriptor {fd}: {reason} (the .socket unit needs ListenStream=, Accept=no)")
 
 
 def _notify_address(environ: Mapping[str, str]) -> bytes | None:

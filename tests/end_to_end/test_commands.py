@@ -197,7 +197,7 @@ def test_watch_missing_folder(tmp_path: Path) -> None:
 
 
 def test_watch_names_that_bite(tmp_path: Path) -> None:
-    """Folders and files with names that are no text, or look alike: /metrics stays parseable and true."""
+    """Mistakes 11 and 12: names that are no text, or look alike: /metrics stays parseable and true."""
     base = os.fsencode(tmp_path)
     raw_folders = [b"new\nline", b'quo"te', b"back\\slash", b"\xff", b"\\xff", "ü".encode(), b"x" * 255]
     for raw in raw_folders:

@@ -125,7 +125,7 @@ class Publisher:
 
     def snapshot(self) -> DeliverySnapshot:
         """Tell how the output fares."""
-        return self._state
+        return self._state._replace(dropped=getattr(self._output, "dropped_snapshots", None))
 
     def _run(self) -> None:
         while self._wait_until_due():
@@ -178,13 +178,7 @@ class Publisher:
             self._attempted_at = self._clock()
             self._retry_after_seconds = retry_after_seconds
             self._failures_in_a_row += 1
-            self._state = DeliverySnapshot(
-                before.output,
-                before.deliveries,
-                before.failures + 1,
-                before.last_delivery_at,
-                before.duration_seconds,
-            )
+            self._state = before._replace(failures=before.failures + 1)
 
     def _delivered(self, began_at: float) -> None:
         before = self._state
@@ -195,12 +189,10 @@ class Publisher:
             self._retry_after_seconds = None
             self._failures_in_a_row = 0
             self._traced = False
-            self._state = DeliverySnapshot(
-                before.output,
-                before.deliveries + 1,
-                before.failures,
-                self._wall_clock(),
-                self._attempted_at - began_at,
+            self._state = before._replace(
+                deliveries=before.deliveries + 1,
+                last_delivery_at=self._wall_clock(),
+                duration_seconds=self._attempted_at - began_at,
             )
         if failures:
             logger.info("%s: %s works again, failures: %d", self._output.name, self._output.target, failures)

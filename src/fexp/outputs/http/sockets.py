@@ -161,9 +161,15 @@ def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
         raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
     bound = []
     for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + count):
-        os.set_inheritable(number, False)
-        listener = socket.socket(fileno=number)
-        if listener.type != socket.SOCK_STREAM or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        try:
+            os.set_inheritable(number, False)
+            listener = socket.socket(fileno=number)
+            listens = listener.type == socket.SOCK_STREAM and listener.getsockopt(
+                socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+            )
+        except OSError as error:
+            raise SettingsError(f"--listen systemd: file descriptor {number}: {error.strerror}; {way_out}") from None
+        if not listens:
             raise SettingsError("--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no")
         bound.append(Bound(listener))
     return bound

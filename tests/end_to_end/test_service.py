@@ -1,0 +1,115 @@
+"""``fexp watch`` as a service: what it tells systemd, and how it obeys signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fexp.engine import Engine, EngineSettings
+from fexp.selection import Folder, Selection
+from tests.end_to_end.running import watching
+from tests.servers import poll
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Manager:
+    """The receiving end of sd_notify."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.settimeout(0.05)
+        self.lines: list[str] = []
+
+    def heard(self, start: str) -> list[str]:
+        """Give what was told so far that begins so."""
+        try:
+            while True:
+                self.lines += self.socket.recv(4096).decode().splitlines()
+        except TimeoutError:
+            return [line for line in self.lines if line.startswith(start)]
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    """Give a manager to notify."""
+    manager = Manager(tmp_path / "notify")
+    yield manager
+    manager.socket.close()
+
+
+def test_ready_after_the_first_look_and_alive_by_the_engine(tmp_path: Path, manager: Manager) -> None:
+    """Mistake 23: READY before the first look, a watchdog fed by a thread that proves nothing."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(7):
+        (data / f"{number}.txt").touch()
+    with watching(
+        str(data), "--listen", "127.0.0.1:0", NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="400000"
+    ) as fexp:
+        poll(lambda: manager.heard("READY=1"))
+        first_status = manager.heard("STATUS=7 files in 1 of 1 folders")
+        assert first_status
+        assert manager.lines.index(first_status[0]) <= manager.lines.index("READY=1") + 1
+        poll(lambda: len(manager.heard("WATCHDOG=1")) >= 3)
+        fexp.process.send_signal(signal.SIGHUP)
+        poll(lambda: manager.heard("RELOADING=1") and len(manager.heard("READY=1")) == 2)
+        poll(lambda: fexp.value("fexp_scans_total", reason="reload") == 1)
+        assert fexp.stop() == 0
+        assert manager.heard("STOPPING=1")
+
+
+def test_a_stuck_engine_is_not_called_alive(tmp_path: Path) -> None:
+    """Mistake 23: while the loop that counts is stuck, nothing feeds the watchdog, though all other threads run."""
+    engine = Engine([Folder(os.fsencode(tmp_path), str(tmp_path), Selection())], EngineSettings())
+    engine.start()
+    try:
+        assert engine.flush(10)
+        assert engine.has_turned()
+        stuck, release = threading.Event(), threading.Event()
+
+        def hang() -> None:
+            stuck.set()
+            release.wait(30)
+
+        engine._queue.put((None, hang))
+        assert stuck.wait(10)
+        engine.has_turned()
+        assert not engine.has_turned()
+        release.set()
+        poll(engine.has_turned)
+    finally:
+        engine.stop()
+
+
+def test_a_socket_from_systemd(tmp_path: Path) -> None:
+    """--listen systemd without a socket from systemd is one clear line, not a guess."""
+    with watching(str(tmp_path), "--listen", "systemd", ready=False) as fexp:
+        assert fexp.process.wait(20) == 2
+        poll(lambda: fexp.lines)
+    assert len(fexp.lines) == 1
+    assert "systemd passed no socket" in fexp.lines[0]
+
+
+def test_stop_in_the_middle_of_the_first_look(tmp_path: Path) -> None:
+    """SIGTERM at any moment ends it cleanly, with status 0 and nothing left behind."""
+    for number in range(30):
+        (tmp_path / "data" / str(number)).mkdir(parents=True)
+    textfile = tmp_path / "out" / "x.prom"
+    textfile.parent.mkdir()
+    for _ in range(3):
+        with watching(
+            str(tmp_path / "data"), "-r", "--textfile", str(textfile), "--listen", "127.0.0.1:0", ready=False
+        ) as fexp:
+            poll(lambda fexp=fexp: any("listening" in line for line in fexp.lines), every_seconds=0.002)
+            assert fexp.stop() == 0
+        assert list(textfile.parent.iterdir()) == []
