@@ -7,6 +7,7 @@ import os
 import queue
 import signal
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -39,6 +40,8 @@ _TICK_SECONDS = 1.0
 _START_TICK_SECONDS = 0.05
 _FLUSH_SECONDS = 1.0
 """How long a stop waits for what happened just before it."""
+_LAST_DELIVERY_SECONDS = 12.0
+"""How long a stop waits for the last delivery; the units allow 20 s for all of it."""
 _EXTENSION_SECONDS = 30.0
 """What systemd is asked for while the first look goes on."""
 
@@ -146,10 +149,18 @@ class Daemon:
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
         self._engine.stop()
-        for publisher in self._publishers:
-            publisher.stop(retract=not self._settings.keep_on_exit)
+        self._stop_publishers()
         if self._http is not None:
             self._http.stop()
+
+    def _stop_publishers(self) -> None:
+        """Stop all at once: what one hanging receiver takes, the others need not wait for."""
+        stop = {"retract": not self._settings.keep_on_exit, "timeout_seconds": _LAST_DELIVERY_SECONDS}
+        stoppers = [threading.Thread(target=publisher.stop, kwargs=stop) for publisher in self._publishers]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join()
 
     def _announce(self) -> None:
         for publisher in self._publishers:
