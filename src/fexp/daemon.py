@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fexp import __version__
 from fexp import clock as clocks
 from fexp.engine import Engine, EngineSettings
+from fexp.errors import FexpError
 from fexp.metrics import CATALOGUE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import Reason
 from fexp.outputs.http import HttpServer
@@ -117,6 +118,8 @@ class Daemon:
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while (command := self._next_command(tick_seconds if ready else _START_TICK_SECONDS)) is not _Command.STOP:
+            if not self._engine.is_alive():
+                raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             if command is _Command.RELOAD:
                 self.reload()
             self._follow()

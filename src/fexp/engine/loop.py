@@ -127,11 +127,15 @@ class Engine:
             for status in self.statuses()
             if not status.looked
         ]
-        if not self._thread.is_alive():
+        if not self.is_alive():
             reasons.append("the engine's thread is dead")
         if self._source is not None and not self._source.alive():
             reasons.append(f"the {self._source.backend} watcher is dead")
         return reasons
+
+    def is_alive(self) -> bool:
+        """Say whether the engine's thread runs."""
+        return self._thread.is_alive()
 
     def has_turned(self) -> bool:
         """Say whether the engine's loop has turned since the last call: the proof that it works."""
@@ -255,8 +259,7 @@ class Engine:
 
     def _lost_events(self) -> None:
         for watched in self._watched.values():
-            watched.overflows += 1
-        self._want_looks(Reason.OVERFLOW)
+            watched.lost_events()
         self._touch()
 
     def _want_looks(self, reason: Reason) -> None:

@@ -56,6 +56,12 @@ class WatchedFolder:
         if self._identity is not None and self._next_reason is None:
             self._next_reason = reason
 
+    def lost_events(self) -> None:
+        """The kernel dropped events: nobody knows which."""
+        if self._identity is not None and self.looker.source is not None:
+            self.overflows += 1
+            self.want_look(Reason.OVERFLOW)
+
     @property
     def is_unsettled(self) -> bool:
         """Whether looks are under way or due."""
