@@ -30,7 +30,7 @@ def parse_mounts(table: bytes) -> dict[bytes, bytes]:
     mounts = {}
     for line in table.splitlines():
         fields = line.split(b" ")
-        if b"-" in fields[6:]:
+        if b"-" in fields[6:-1]:
             point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
             mounts[point] = fields[fields.index(b"-", 6) + 1]
     return mounts

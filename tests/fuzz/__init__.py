@@ -1,0 +1,1 @@
+"""Fuzzing of what reads text from outside, by hand and as kept cases."""

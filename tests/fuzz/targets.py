@@ -1,0 +1,96 @@
+"""What is fuzzed: each target takes any text and may raise nothing but a SettingsError of one line."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import TYPE_CHECKING
+
+from fexp.errors import SettingsError
+from fexp.names import unique_labels
+from fexp.outputs.endpoint import Endpoint
+from fexp.outputs.gateway import GatewaySettings, grouping_path
+from fexp.outputs.http.listen import parse_listen
+from fexp.outputs.http.negotiation import accepts_gzip, choose_format
+from fexp.outputs.http.webconfig import parse_web_config
+from fexp.selection import Selection, pattern_of_extension, pattern_of_name
+from fexp.settings import parse_buckets, parse_duration, parse_labels
+from fexp.watch.mounts import parse_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _selection(text: str) -> None:
+    pattern, _, exclude = text.partition("\n")
+    selection = Selection((pattern,), (exclude,) if exclude else (), recursive=True, ignore_case=len(text) % 2 == 0)
+    name = text.encode("utf-8", "surrogateescape").replace(b"/", b"").replace(b"\0", b"")[:255] or b"x"
+    selection.patterns_of(name, b"a/")
+    selection.enters(name, b"a/")
+
+
+def _settings(text: str) -> None:
+    for read in (
+        lambda: parse_duration("--rescan", text),
+        lambda: parse_buckets("--dwell-buckets", text),
+        lambda: parse_labels([text]),
+        lambda: pattern_of_extension(text),
+    ):
+        try:
+            read()
+        except SettingsError as error:
+            _is_one_line(error)
+
+
+def _gateway(text: str) -> None:
+    grouping, _, url = text.partition("\n")
+    settings = GatewaySettings.parse(Endpoint(url or "http://127.0.0.1:9091"), grouping=[grouping], instance=text)
+    parts = iter(grouping_path(settings.key).split("/")[2:])
+    for (name, value), label, told in zip(settings.key, parts, parts, strict=True):
+        if label == name:
+            assert told == value
+        else:
+            padded = told if told != "=" else ""
+            assert base64.urlsafe_b64decode(padded).decode() == value
+
+
+def _accept(text: str) -> None:
+    choose_format(text)
+    accepts_gzip(text)
+
+
+def _names(text: str) -> None:
+    raw_names = [part.encode("utf-8", "surrogateescape") for part in text.split("\n")]
+    labels = unique_labels(raw_names)
+    assert len(set(labels.values())) == len(set(raw_names))
+
+
+def _one_name(text: str) -> None:
+    raw = text.encode("utf-8", "surrogateescape").replace(b"/", b"").replace(b"\0", b"")
+    if raw and not raw.startswith(b"."):
+        assert Selection((pattern_of_name(os.fsdecode(raw)),)).patterns_of(raw, b"") == (0,)
+
+
+TARGETS: dict[str, Callable[[str], object]] = {
+    "listen": parse_listen,
+    "web-config": lambda text: parse_web_config(text, "web.yml"),
+    "gateway": _gateway,
+    "accept": _accept,
+    "selection": _selection,
+    "settings": _settings,
+    "names": _names,
+    "one-name": _one_name,
+    "mounts": lambda text: parse_mounts(text.encode("utf-8", "surrogateescape")),
+}
+
+
+def feed(name: str, text: str) -> None:
+    """Give a text to a target. Anything but a SettingsError of one line is a finding."""
+    try:
+        TARGETS[name](text)
+    except SettingsError as error:
+        _is_one_line(error)
+
+
+def _is_one_line(error: SettingsError) -> None:
+    assert "\n" not in str(error), f"not one line: {error!r}"
