@@ -28,3 +28,11 @@ def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:
             seen[label] = 1
         labels[raw] = label
     return labels
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Make text fit for one line of a log: what cannot be printed is escaped, what is too long cut off."""
+    escaped = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text[:limit]
+    )
+    return escaped[:limit] + ("…" if len(text) > limit or len(escaped) > limit else "")

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
+from fexp.labels import check_pairs, split_pairs
 from fexp.metrics import CATALOGUE
 from fexp.names import unique_labels
 from fexp.selection import Folder, Selection, pattern_of_extension, pattern_of_name
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+|\d+(?:\.\d+)?")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])?")
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 OWN_LABELS = frozenset(label for row in CATALOGUE for label in row.labels) | {"le", "file", "job_name"}
 """Label names that fexp gives a meaning."""
@@ -43,25 +43,12 @@ def parse_buckets(option: str, text: str) -> tuple[float, ...]:
 
 def parse_labels(texts: Iterable[str]) -> dict[str, str]:
     """Read ``NAME=VALUE`` labels for the folder series."""
-    labels: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise SettingsError(f"--label {text!r}: write NAME=VALUE")
-        if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
-            raise SettingsError(
-                f"--label {text!r}: {name!r} is no label name: letters, digits and _, not beginning with a digit or __"
-            )
+    pairs = split_pairs("--label", texts)
+    check_pairs("--label", pairs)
+    for name, _ in pairs:
         if name in OWN_LABELS:
-            raise SettingsError(f"--label {text!r}: fexp uses the label {name} itself; choose another name")
-        if name in labels:
-            raise SettingsError(f"--label {text!r}: {name} is given twice")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise SettingsError(f"--label {name}: the value is no UTF-8 text") from None
-        labels[name] = value
-    return labels
+            raise SettingsError(f"--label {name}: fexp uses this label itself; choose another name")
+    return dict(pairs)
 
 
 def _folder_and_patterns(path: str, patterns: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

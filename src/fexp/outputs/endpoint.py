@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from fexp.errors import OutputError, SettingsError
-from fexp.outputs.text import one_line
+from fexp.names import one_line
 
 if TYPE_CHECKING:
     from ssl import SSLContext

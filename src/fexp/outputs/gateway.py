@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError, SettingsError
+from fexp.labels import check_pairs, split_pairs
+from fexp.names import one_line
 from fexp.outputs.sender import Sender
-from fexp.outputs.text import CONTENT_TYPE, one_line, render_text
+from fexp.outputs.text import CONTENT_TYPE, render_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,16 +60,11 @@ class GatewaySettings:
 
         ``metric_labels``: the label names of the series. A grouping label of that name would replace it.
         """
-        pairs = []
-        for text in grouping:
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise SettingsError(f"--grouping {one_line(text)}: write NAME=VALUE")
-            pairs.append((name, value))
+        pairs = split_pairs("--grouping", grouping)
         if mode not in set(GatewayMode):
             raise SettingsError(f"--gateway-mode {one_line(mode)}: pushgateway or import")
         instance = socket.gethostname() if instance is None else instance
-        settings = cls(endpoint, job, instance, tuple(pairs), GatewayMode(mode))
+        settings = cls(endpoint, job, instance, pairs, GatewayMode(mode))
         for name in metric_labels:
             if name in dict(settings.key):
                 raise SettingsError(f"label {name}: on the series and in the gateway's key; rename one of them")
@@ -85,19 +82,7 @@ class GatewaySettings:
             )
         if not self.job:
             raise SettingsError("--job is empty; the gateway files every group under a job")
-        seen = set()
-        for name, value in self.key:
-            shown = one_line(name)
-            if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or name.startswith("__"):
-                raise SettingsError(f"--grouping {shown}: not a label name; use letters, digits, _, and no __ in front")
-            if name in seen:
-                way_out = f"use --{name}" if name in {"job", "instance"} else "give it once"
-                raise SettingsError(f"--grouping {shown}: there already; {way_out}")
-            seen.add(name)
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise SettingsError(f"the value of {shown} in the gateway's key is not UTF-8 text") from None
+        check_pairs("--grouping", self.key)
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,6 @@ Specification: https://prometheus.io/docs/specs/prw/remote_write_spec/
 
 from __future__ import annotations
 
-import re
 import socket
 import struct
 import time
@@ -14,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError, SettingsError
+from fexp.labels import check_pairs, split_pairs
 from fexp.outputs.sender import RefusedError, Sender
-from fexp.outputs.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,7 +32,6 @@ _HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 _BARELY_MS = 60_000
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +62,9 @@ class RemoteWriteSettings:
 
         ``metric_labels``: the label names of the series, which no label of ours may repeat.
         """
-        pairs = []
-        for text in external_labels:
-            name, equals, value = text.partition("=")
-            if not equals:
-                raise SettingsError(f"{endpoint.option}-label {one_line(text)}: write NAME=VALUE")
-            pairs.append((name, value))
+        pairs = split_pairs(f"{endpoint.option}-label", external_labels)
         instance = socket.gethostname() if instance is None else instance
-        settings = cls(endpoint, job, instance, tuple(pairs), max_snapshots)
+        settings = cls(endpoint, job, instance, pairs, max_snapshots)
         for name in metric_labels:
             if name in dict(settings.common_labels):
                 raise SettingsError(f"label {name}: on the series and on all of remote write; rename one of them")
@@ -85,18 +78,7 @@ class RemoteWriteSettings:
             raise SettingsError(f"{option}: needs a --job and an --instance, or hosts overwrite each other")
         if self.max_snapshots < 1:
             raise SettingsError(f"{option}: the queue must hold one snapshot at least")
-        seen = set()
-        for name, value in self.common_labels:
-            shown = one_line(name)
-            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
-                raise SettingsError(f"{option}-label {shown}: not a label name; use letters, digits and _")
-            if name in seen:
-                raise SettingsError(f"{option}-label {shown}: there already; give it once")
-            seen.add(name)
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise SettingsError(f"{option}-label {shown}: the value is not UTF-8 text") from None
+        check_pairs(f"{option}-label", self.common_labels)
 
     @property
     def common_labels(self) -> tuple[tuple[str, str], ...]:

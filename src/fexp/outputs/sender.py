@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from fexp import __version__
 from fexp.errors import OutputError
+from fexp.names import one_line
 from fexp.outputs.endpoint import shown_url
-from fexp.outputs.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

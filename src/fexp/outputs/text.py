@@ -1,4 +1,4 @@
-"""Text for the other side, and text from the other side made fit for people."""
+"""The text that other sides read."""
 
 from __future__ import annotations
 
@@ -20,11 +20,3 @@ def render_text(source: Collects) -> bytes:
         return generate_latest(source, escaping="underscores")
     except UnicodeEncodeError as error:
         raise OutputError("cannot render the metrics: a label value is not valid text", final=True) from error
-
-
-def one_line(text: str, limit: int = 200) -> str:
-    """Make text fit for one line of a log: what cannot be printed is escaped, what is too long cut off."""
-    escaped = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text[:limit]
-    )
-    return escaped[:limit] + ("…" if len(text) > limit or len(escaped) > limit else "")

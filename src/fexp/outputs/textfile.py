@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError, SettingsError
-from fexp.outputs.text import one_line, render_text
+from fexp.names import one_line
+from fexp.outputs.text import render_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
