@@ -163,12 +163,12 @@ def running_prometheus(
 
 @contextmanager
 def running_pushgateway(
-    directory: Path, *, arguments: tuple[str, ...] = (), ready_path: str | None = "/-/ready"
+    directory: Path, *, arguments: tuple[str, ...] = (), ready_path: str | None = "/-/ready", port: int | None = None
 ) -> Iterator[Server]:
     """Run a Pushgateway that forgets everything at its end."""
     # Debian's default for the file is a place that outlives the server.
     fixed = ["--web.listen-address=127.0.0.1:{port}", "--web.enable-admin-api", "--persistence.file="]
-    with _running("prometheus-pushgateway", [*fixed, *arguments], directory, ready_path) as server:
+    with _running("prometheus-pushgateway", [*fixed, *arguments], directory, ready_path, port=port) as server:
         yield server
 
 
