@@ -109,12 +109,10 @@ class Daemon:
             for address in self._http.addresses:
                 _log.info("listening on %s", address)
         self._engine.start()
-        for publisher in self._publishers:
-            publisher.start()
 
     def _watch_over(self) -> None:
         """Obey signals and keep systemd told; everything else has a thread of its own."""
-        ready = False
+        ready = publishing = False  # what is not known yet is not delivered: a healthy folder is not told to be down
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while (command := self._next_command(tick_seconds if ready else _START_TICK_SECONDS)) is not _Command.STOP:
@@ -123,6 +121,10 @@ class Daemon:
             if command is _Command.RELOAD:
                 self.reload()
             self._follow()
+            if not publishing and all(status.looked for status in self._engine.statuses()):
+                publishing = True
+                for publisher in self._publishers:
+                    publisher.start()
             if not ready:
                 progress.show(self._engine.statuses(), self._clock().steady)
             if not ready and not self._engine.unready():
@@ -229,7 +231,7 @@ class Daemon:
             "folders": [
                 {
                     "folder": snapshot.folder,
-                    "patterns": list(folder.selection.patterns),
+                    "patterns": list(folder.selection.labels),
                     "recursive": snapshot.recursive,
                     "backend": snapshot.backend,
                     "up": snapshot.up,

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
+from fexp.names import unique_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,6 +124,12 @@ class Selection:
                 )
             if not self.recursive:
                 raise SettingsError("--max-depth says how far --recursive goes: add -r, or leave --max-depth out")
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Give the patterns as label values: printable, and no two alike."""
+        label_of = unique_labels(map(os.fsencode, self.patterns))
+        return tuple(label_of[os.fsencode(pattern)] for pattern in self.patterns)
 
     @cached_property
     def _name_globs(self) -> tuple[Matches, ...]:

@@ -360,7 +360,7 @@ class FolderState:
         totals = self._totals[index]
         extremes = self._extremes_of(totals)
         return PatternSnapshot(
-            pattern=self.selection.patterns[index],
+            pattern=self.selection.labels[index],
             files=totals.files,
             size_bytes=totals.size_bytes,
             oldest_modified_at=extremes.oldest_at if extremes else None,

@@ -245,3 +245,21 @@ def test_a_one_shot_ends(data: Path) -> None:
         ended = run("push", str(data), "--gateway", url, "--deadline", "0.3s")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "--deadline" in ended.stderr
+
+
+def test_a_file_name_that_is_no_text_as_folder(tmp_path: Path) -> None:
+    """FOLDER may be a file whose name is no UTF-8: its pattern's label is printable, and all numbers are there."""
+    path = os.path.join(os.fsencode(tmp_path), b"\xff.txt")
+    with open(path, "wb"):
+        pass
+    with watching(os.fsdecode(path), "--listen", "127.0.0.1:0") as fexp:
+        assert fexp.value("fexp_files", pattern="\\xff.txt") == 1
+    assert _number(run("scan", os.fsdecode(path), "--format", "prom").stdout, "fexp_files") == 1
+
+
+def test_the_first_delivery_is_after_the_first_look(data: Path, tmp_path: Path) -> None:
+    """A healthy folder is never delivered as down, however long the next delivery takes to come."""
+    target = tmp_path / "first.prom"
+    with watching(str(data), "--textfile", str(target), "--min-interval", "1h", "--heartbeat", "1h"):
+        poll(target.exists)
+        assert _number(target.read_text(), "fexp_folder_up") == 1

@@ -201,7 +201,7 @@ class WatchedFolder:
         self, tell: Callable[[FileEvent], None],
         happening: Happening, directory: Directory, name: bytes, index: int, size_bytes: int,
     ) -> None:  # fmt: skip
-        pattern = self.folder.selection.patterns[index]
+        pattern = self.folder.selection.labels[index]
         at = self._common.clock().wall
         tell(FileEvent(happening, self.folder.label, pattern, printable(directory.below + name), size_bytes, at))
 
