@@ -92,6 +92,26 @@ def test_depth_counts_as_find_maxdepth_does(depth: int, below: bytes, *, enters:
 
 
 @pytest.mark.parametrize(
+    ("selection", "path", "counts"),
+    [
+        (Selection(), b"/data/a.prom", True),
+        (Selection(), b"/data/sub/a.prom", False),
+        (Selection(), b"/data2/a.prom", False),
+        (Selection(), b"/data/.a.prom", False),
+        (Selection(("*.txt",)), b"/data/a.prom", False),
+        (Selection(excludes=("a.prom",)), b"/data/a.prom", False),
+        (Selection(recursive=True), b"/data/sub/sub/a.prom", True),
+        (Selection(recursive=True), b"/data/.sub/a.prom", False),
+        (Selection(recursive=True, max_depth=2), b"/data/sub/a.prom", True),
+        (Selection(recursive=True, max_depth=2), b"/data/sub/sub/a.prom", False),
+        (Selection(recursive=True, excludes=("sub/out",)), b"/data/sub/out/a.prom", False),
+    ],
+)
+def test_whether_a_path_counts_in_a_folder(selection: Selection, path: bytes, *, counts: bool) -> None:
+    assert selection.counts(path, b"/data") is counts
+
+
+@pytest.mark.parametrize(
     ("exclude", "out", "stays"),
     [
         ("*.tmp", ["a.tmp", "sub/a.tmp"], ["a.tmpl", "tmp"]),

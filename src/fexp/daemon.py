@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fexp import __version__
 from fexp import clock as clocks
 from fexp.engine import Engine, EngineSettings
-from fexp.errors import FexpError
+from fexp.errors import FexpError, SettingsError
 from fexp.metrics import CATALOGUE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import Reason
 from fexp.outputs.http import HttpServer
@@ -67,6 +67,13 @@ class WatchSettings:
     min_interval_seconds: float = 1.0
     keep_on_exit: bool = False
 
+    def __post_init__(self) -> None:
+        if self.min_interval_seconds > self.heartbeat_seconds:
+            raise SettingsError(
+                f"--min-interval {self.min_interval_seconds:g}s is longer than --heartbeat {self.heartbeat_seconds:g}s:"
+                " a delivery cannot be both due and forbidden; give a longer --heartbeat too"
+            )
+
 
 class Daemon:
     """A watching fexp. It is what the HTTP server serves."""
@@ -91,6 +98,7 @@ class Daemon:
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = HttpServer(settings.listens, self, web_config=settings.web_config) if settings.listens else None
         self._following = False
+        self._ready = False
 
     def run(self) -> None:
         """Watch until a signal says stop. Raises SettingsError when an address cannot be listened on."""
@@ -112,10 +120,13 @@ class Daemon:
 
     def _watch_over(self) -> None:
         """Obey signals and keep systemd told; everything else has a thread of its own."""
-        ready = publishing = False  # what is not known yet is not delivered: a healthy folder is not told to be down
+        publishing = False  # what is not known yet is not delivered: a healthy folder is not told to be down
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
-        while (command := self._next_command(tick_seconds if ready else _START_TICK_SECONDS)) is not _Command.STOP:
+        while True:
+            command = self._next_command(tick_seconds if self._ready else _START_TICK_SECONDS)
+            if command is _Command.STOP:
+                break
             if not self._engine.is_alive():
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             if command is _Command.RELOAD:
@@ -125,15 +136,15 @@ class Daemon:
                 publishing = True
                 for publisher in self._publishers:
                     publisher.start()
-            if not ready:
+            if not self._ready:
                 progress.show(self._engine.statuses(), self._clock().steady)
-            if not ready and not self._engine.unready():
-                ready = True
+            if not self._ready and not self._engine.unready():
+                self._ready = True
                 progress.end()
                 self._notifier.ready(self._status())
                 _log.info("ready: %s", self._status())
             if self._notifier.address is not None:
-                self._tell_systemd(ready=ready)
+                self._tell_systemd()
         progress.end()
 
     def _next_command(self, patience_seconds: float) -> _Command | None:
@@ -142,10 +153,10 @@ class Daemon:
         except queue.Empty:
             return None
 
-    def _tell_systemd(self, *, ready: bool) -> None:
-        unready = self._engine.unready()
+    def _tell_systemd(self) -> None:
+        unready = self.unready()
         self._notifier.status(unready[0] if unready else self._status())
-        if not ready:
+        if not self._ready:
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
         if self._engine.has_turned():
             self._notifier.watchdog()
@@ -214,13 +225,16 @@ class Daemon:
 
     def unready(self) -> Sequence[str]:
         """Give the reasons why the numbers cannot be relied on."""
-        return self._engine.unready()
+        dead = [f"the {publisher.name} publisher is dead" for publisher in self._publishers if publisher.has_died()]
+        return self._engine.unready() + dead
 
     def reload(self) -> None:
-        """Look at everything again."""
-        self._notifier.reloading()
+        """Look at everything again. During the first look systemd hears nothing of it: it would take it for ready."""
+        if self._ready:
+            self._notifier.reloading()
         self._engine.look_again(Reason.RELOAD)
-        self._notifier.ready(self._status())
+        if self._ready:
+            self._notifier.ready(self._status())
 
     def metadata(self) -> Mapping[str, object]:
         """Describe this fexp for tools. Holds no secret."""

@@ -2,8 +2,7 @@
 
 FexpError
  ├─ SettingsError   the command line or the config is wrong; nothing was started          exit status 2
- ├─ OutputError     one output could not deliver; a daemon counts it and tries again       exit status 1
- └─ LookError       a folder could not be looked at                                        exit status 1
+ └─ OutputError     one output could not deliver; a daemon counts it and tries again       exit status 1
 
 ``OSError`` is caught where the file or the socket is touched and becomes one of these, or a fact ("it is gone").
 The text of an error is one line that names the thing, the place and the way out. It never holds a secret.
@@ -33,7 +32,3 @@ class OutputError(FexpError):
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.final = final
-
-
-class LookError(FexpError):
-    """A folder is missing or cannot be read."""

@@ -175,6 +175,19 @@ class Selection:
 
         return one_suffix
 
+    def counts(self, path: bytes, folder: bytes) -> bool:
+        """Say whether the file of this path is one of the folder's, both being resolved."""
+        inside = folder.rstrip(b"/") + b"/"
+        if not path.startswith(inside):
+            return False
+        *directories, name = path[len(inside) :].split(b"/")
+        below = b""
+        for directory in directories:
+            if not self.enters(directory, below):
+                return False
+            below += directory + b"/"
+        return bool(self.patterns_of(name, below))
+
     def enters(self, name: bytes, below: bytes) -> bool:
         """Say whether a subdirectory of this name is looked into."""
         if not self.recursive:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LONGEST_SECONDS = 100 * 365 * 86400.0
+"""A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+|\d+(?:\.\d+)?")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])?")
 
@@ -28,6 +30,8 @@ def parse_duration(option: str, text: str, *, zero: bool = False) -> float:
     if not _DURATION.fullmatch(text):
         raise SettingsError(f"{option} {text!r} is no duration: write 30s, 5m, 1h30m, 7d, or a number of seconds")
     seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
+    if seconds > _LONGEST_SECONDS:
+        raise SettingsError(f"{option} {text!r} is more than 100 years: write a shorter time")
     if seconds == 0 and not zero:
         raise SettingsError(f"{option} {text!r} must be longer than 0")
     return seconds

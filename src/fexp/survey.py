@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import struct
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -99,20 +100,29 @@ class Survey:
         next_task, tell_task = os.pipe()
         os.write(tell_task, b"".join(map(_TASK.pack, range(len(tasks)))))
         os.close(tell_task)
-        workers = [self._start_worker(next_task, tasks) for _ in range(cores - 1)]
-        self._work(next_task, tasks)
-        os.close(next_task)
-        for process, result in workers:
-            with os.fdopen(result, "rb") as stream:
-                told = stream.read()
-            _, status = os.waitpid(process, 0)
-            if status != 0:
-                raise OSError(0, "a process that helped to look ended before its time")
-            self._merge(told)
+        workers: list[tuple[int, int]] = []
+        try:
+            workers.extend(self._start_worker(next_task, tasks) for _ in range(cores - 1))
+            self._work(next_task, tasks)
+            while workers:
+                with os.fdopen(workers[-1][1], "rb", closefd=False) as stream:
+                    told = stream.read()
+                process, result = workers.pop()
+                os.close(result)
+                _, status = os.waitpid(process, 0)
+                if status != 0:
+                    raise OSError(0, "a process that helped to look ended before its time")
+                self._merge(told)
+        finally:
+            os.close(next_task)
+            for process, result in workers:  # a deadline or Ctrl-C ended the look: nobody waits for them
+                os.kill(process, signal.SIGKILL)
+                os.close(result)
 
     def _start_worker(self, next_task: int, tasks: list[list[bytes]]) -> tuple[int, int]:
         """Fork a process that works along; give its id and where its sums come from."""
         result, tell_result = os.pipe()
+        parent = os.getpid()
         process = os.fork()
         if process:
             os.close(tell_result)
@@ -120,17 +130,18 @@ class Survey:
         status = 1
         try:
             worker = Survey(self._path, self._selection)
-            worker._work(next_task, tasks)
+            worker._work(next_task, tasks, parent)
             with os.fdopen(tell_result, "wb") as stream:
                 stream.write(worker._told())
             status = 0
         finally:
             os._exit(status)  # nothing of the parent's may run twice
 
-    def _work(self, next_task: int, tasks: list[list[bytes]]) -> None:
+    def _work(self, next_task: int, tasks: list[list[bytes]], parent: int | None = None) -> None:
+        """Look at what no other process has taken; a child only while its parent lives."""
         for below in self._directories(next_task, tasks):
             waiting = [below]
-            while waiting:
+            while waiting and parent in (None, os.getppid()):
                 waiting.extend(self._enter(waiting.pop()))
 
     @staticmethod

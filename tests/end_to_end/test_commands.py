@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
-from tests.end_to_end.running import run, samples, watching
+from tests.end_to_end.running import COMMAND, environment, run, samples, watching
 from tests.servers import Server, poll
 
 if TYPE_CHECKING:
@@ -115,6 +118,89 @@ def test_missing_folder(tmp_path: Path) -> None:
     assert "fexp_files" not in target.read_text()
 
 
+def test_missing_folders(tmp_path: Path) -> None:
+    """However many folders are missing, it is one line."""
+    ended = run("scan", str(tmp_path / "a"), str(tmp_path), str(tmp_path / "b"))
+    assert ended.returncode == 1
+    assert ended.stderr == f"fexp: {tmp_path}/a: No such file or directory; {tmp_path}/b: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "told"),
+    [
+        (">/dev/full", 1, "fexp: standard output: No space left on device\n"),
+        (">&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
+        (">/dev/full 2>/dev/full", 1, ""),
+        ("| true", 0, ""),
+    ],
+)
+@pytest.mark.parametrize("what", ["scan --format prom {data}", "scan --format json {data}", "--help", "watch --help"])
+def test_a_standard_output_that_takes_nothing(data: Path, what: str, redirection: str, status: int, told: str) -> None:
+    """Full, closed or with nobody at its other end: one line at most, and never a traceback."""
+    command = f"{shlex.join(COMMAND)} {what.format(data=shlex.quote(str(data)))} {redirection}"
+    ended = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=30, env=environment(), check=False
+    )
+    assert (ended.returncode, ended.stderr) == (status, told)
+
+
+def test_a_one_shot_delivers_though_standard_error_takes_nothing(data: Path, tmp_path: Path) -> None:
+    """What cannot be said must not keep from being done."""
+    target = tmp_path / "fexp.prom"
+    for redirection in ("2>&-", "2>/dev/full"):
+        target.unlink(missing_ok=True)
+        command = shlex.join([*COMMAND, "write", str(data), str(tmp_path / "nope"), "--textfile", str(target)])
+        ended = subprocess.run(["sh", "-c", f"{command} {redirection}"], timeout=30, env=environment(), check=False)
+        assert ended.returncode == 1
+        assert f'fexp_folder_up{{folder="{data}"}} 1' in target.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("when", ["typer", "fexp.cli.commands", "fexp.daemon", "uvicorn"])
+def test_a_signal_while_fexp_is_still_being_loaded(data: Path, number: signal.Signals, when: str) -> None:
+    """It stops cleanly whenever it is told to, and a reload that comes too early ends nothing."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _SIGNALLED, str(int(number)), when, "watch", str(data), "--listen", "127.0.0.1:0"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment(),
+        check=False,
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr
+    assert ("ready:" in ended.stderr) == (number == signal.SIGHUP)
+
+
+_SIGNALLED = """
+import logging, os, signal, sys
+
+number, when = int(sys.argv[1]), sys.argv[2]
+del sys.argv[1:3]
+
+
+class Signaller:
+    def find_spec(self, name, path=None, target=None):
+        if name == when:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), number)
+
+
+class StopWhenReady(logging.Filter):
+    def filter(self, record):
+        if record.getMessage().startswith("ready:"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+
+sys.meta_path.insert(0, Signaller())
+logging.getLogger("fexp").addFilter(StopWhenReady())
+from fexp.cli import main
+
+main()
+"""
+
+
 def test_version() -> None:
     """--version says what it is."""
     assert run("--version").stdout.startswith("fexp 0.")
@@ -156,6 +242,11 @@ def _mistakes() -> list[tuple[tuple[str, ...], str]]:
         (("scan", "{data}", "--format", "xml"), "xml"),
         (("watch", "{data}", "--rescan", "soon"), "soon"),
         (("watch", "{data}", "--heartbeat", "0"), "--heartbeat"),
+        (("watch", "{data}", "--heartbeat", "1s", "--min-interval", "2s"), "--min-interval"),
+        (("watch", "{data}", "--heartbeat", "999999999d"), "100 years"),
+        (("watch", "{data}", "--textfile", "{data}/own.prom"), "--exclude own.prom"),
+        (("watch", "{tmp}", "-r", "--match", "*.prom", "--textfile", "{data}/own.prom"), "--exclude own.prom"),
+        (("push", "{data}", "--deadline", "5s", "--splay", "5s"), "--splay"),
         (("watch", "{data}", "--dwell-buckets", "1m,1s"), "1m,1s"),
         (("scan",), "FOLDER"),
         (("push",), "FOLDER"),
@@ -225,10 +316,12 @@ def test_one_shots_do_not_overlap(data: Path, tmp_path: Path) -> None:
     extra = str(tmp_path)
     os.environ["RUNTIME_DIRECTORY"] = str(tmp_path)
     try:
-        with alone("write", str(target)):
-            ended = run("write", str(data), "--textfile", str(target), RUNTIME_DIRECTORY=extra)
-            assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-            assert "still at work" in ended.stderr
+        (tmp_path / "by-another-name").symlink_to(tmp_path)
+        with alone(str(target), shown=str(target)):
+            for name in (target, tmp_path / "by-another-name" / target.name):
+                ended = run("write", str(data), "--textfile", str(name), RUNTIME_DIRECTORY=extra)
+                assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+                assert "still at work" in ended.stderr
             assert (
                 run("write", str(data), "--textfile", str(tmp_path / "other.prom"), RUNTIME_DIRECTORY=extra).returncode
                 == 0

@@ -7,12 +7,13 @@ import logging
 import os
 import shutil
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fexp import scan
-from fexp.engine import Engine, EngineSettings
+from fexp.engine import Engine, EngineSettings, loop
 from fexp.model import Backend, Reason
 from fexp.selection import Folder, Selection
 from tests.chaos.world import exchange
@@ -290,3 +291,30 @@ def test_a_disk_that_fails_is_said_once_until_it_works(
         assert live.pulsed().up
         assert live.engine.statuses()[0].problem is None
         assert live.pattern().files == 1
+
+
+def test_a_look_that_hangs_does_not_keep_the_engine_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dead NFS server answers never: the textfile has to go all the same."""
+    monkeypatch.setattr(loop, "_STOP_SECONDS", 0.05)
+    hangs, answers = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> scan.Listing:
+        hangs.set()
+        answers.wait()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(scan, "list_directory", hang)
+    engine = Engine([Folder(os.fsencode(tmp_path), str(tmp_path), Selection())], EngineSettings())
+    engine.start()
+    try:
+        assert hangs.wait(10)
+        engine.stop()
+        assert engine.is_alive()
+        assert not engine.snapshot().folders[0].up
+        assert "hangs" in caplog.text
+    finally:
+        answers.set()
+        engine._thread.join(10)
+        engine.stop()

@@ -2,41 +2,33 @@
 
 from pathlib import Path
 
+from typer.main import get_command
+
+from fexp.cli.commands import build_app
+
 REPOSITORY = Path(__file__).parents[2]
 
-_SELECTION = {
-    "--ext": 1,
-    "--match": 1,
-    "--exclude": 1,
-    "--recursive": 0,
-    "-r": 0,
-    "--hidden": 0,
-    "--label": 1,
-    "--config": 1,
-}
-_TEXTFILE = {"--textfile": 1}
-_GATEWAY = {"--gateway": 1, "--job": 1, "--instance": 1, "--grouping": 1}
+_COMMANDS = get_command(build_app()).commands  # type: ignore[attr-defined]  # a group has them
 
 OPTIONS: dict[str, dict[str, int]] = {
-    "watch": {**_SELECTION, **_TEXTFILE, **_GATEWAY, "--listen": 1, "--heartbeat": 1, "--min-interval": 1},
-    "write": {**_SELECTION, **_TEXTFILE, "--splay": 1},
-    "push": {**_SELECTION, **_GATEWAY, "--splay": 1},
+    name: {
+        option: 0 if parameter.is_flag else parameter.nargs
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+        for option in parameter.opts
+    }
+    for name, command in _COMMANDS.items()
 }
-"""Option and number of its values, of each command that a cron line or a unit runs."""
+"""Option and number of its values, of each command."""
 
 VARIABLES = {
-    "FEXP_CONFIG",
-    "FEXP_GATEWAY",
-    "FEXP_HEARTBEAT",
-    "FEXP_INSTANCE",
-    "FEXP_LISTEN",
-    "FEXP_MIN_INTERVAL",
-    "FEXP_REMOTE_WRITE",
-    "FEXP_RESCAN",
-    "FEXP_WEB_CONFIG",
-    "FEXP_WEB_LISTEN_ADDRESS",
+    variable
+    for command in _COMMANDS.values()
+    for parameter in command.params
+    if parameter.envvar
+    for variable in ([parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar)
 }
-"""Environment variables that the units and their defaults name."""
+"""Environment variables that fexp reads."""
 
 
 def assert_valid(command: str, words: list[str]) -> None:

@@ -2,38 +2,87 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fexp.errors import FexpError
 
+if TYPE_CHECKING:
+    from types import FrameType
 
-def main(arguments: list[str] | None = None) -> None:
+
+def main() -> None:
     """Run ``fexp`` and exit."""
-    sys.exit(run(arguments))
-
-
-def run(arguments: list[str] | None = None) -> int:
-    """Run ``fexp`` and give its exit status."""
-    import typer
-    from typer.main import get_command
-
-    from fexp.cli.commands import COMMANDS, build_app
-
-    arguments = sys.argv[1:] if arguments is None else arguments
+    _open_standard_streams()
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["watch"]:
+        _stop_cleanly_on_signals()
+    status = run(arguments)
     try:
-        app = build_app(arguments[0] if arguments and arguments[0] in COMMANDS else None)
-        result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False)
-    except typer.TyperException as error:
-        return _mistake(error)
+        sys.stdout.flush()
+    except OSError as error:
+        status = _unwritable(error)
+    sys.exit(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Run ``fexp`` and give its exit status."""
+    try:
+        import typer
+        from typer.main import get_command
+
+        from fexp.cli.commands import COMMANDS, build_app
+
+        try:
+            app = build_app(arguments[0] if arguments and arguments[0] in COMMANDS else None)
+            result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False)
+        except typer.TyperException as error:
+            return _mistake(error)
+        except typer.Abort:
+            return 130
     except FexpError as error:
-        print(f"fexp: {error}", file=sys.stderr)
+        tell(str(error))
         return error.exit_status
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # nobody reads on; the interpreter must not complain about it at exit
-        return 1
+    except OSError as error:
+        return _unwritable(error)
     return result if isinstance(result, int) else 0
+
+
+def tell(line: str) -> None:
+    """Say a line on standard error, if that takes it: no reason to stop."""
+    with suppress(OSError):
+        print(f"fexp: {line}", file=sys.stderr)
+
+
+def _open_standard_streams() -> None:
+    """Give what was started with a closed stream (``>&-``) one to nowhere: a file opened later would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for the process's life
+
+
+def _stop_cleanly_on_signals() -> None:
+    """Until the daemon obeys signals itself, one that says stop ends it as it would then."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _unwritable(error: OSError) -> int:
+    """End what cannot print: files and sockets have their errors where they are touched, standard output only here."""
+    if not isinstance(error, BrokenPipeError):  # nobody reads on: nothing to tell
+        tell(f"standard output: {error.strerror or error}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost without a word
+    return 1
 
 
 def _mistake(error: Exception) -> int:
@@ -45,5 +94,5 @@ def _mistake(error: Exception) -> int:
     format_message = getattr(error, "format_message", None)
     message = " ".join(str(format_message() if format_message else error).split()).rstrip(".")
     command = context.command_path if context else "fexp"
-    print(f"fexp: {message[:1].lower()}{message[1:]}; see {command} --help", file=sys.stderr)
+    tell(f"{message[:1].lower()}{message[1:]}; see {command} --help")
     return int(getattr(error, "exit_code", 2))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fexp.cli import tell
 from fexp.cli.help import GroupedCommand
 from fexp.cli.options import (
     GATEWAY_ENDPOINT,
@@ -72,9 +74,12 @@ def watch(
         listens = [parse_listen("127.0.0.1:9877")]
     if options.web_config is not None and not listens:
         raise SettingsError("--web-config says how to serve, but nothing is served: add --listen")
+    chosen = _folders(folders, selection)
+    if options.textfile is not None:
+        _refuse_counting_itself(options.textfile, chosen)
     Daemon(
         WatchSettings(
-            folders=_folders(folders, selection),
+            folders=chosen,
             engine=_engine_settings(options),
             outputs=tuple(outputs),
             listens=tuple(listens),
@@ -115,7 +120,9 @@ def push(
         if options.expire is not None:
             output.expire(parse_duration("--expire", options.expire))
         return 0
-    return _deliver(f"push of {output.group}", output, _folders(folders, selection), cron, EVERYWHERE)
+    # What is imported replaces nothing: two runs at one URL are no mistake.
+    place = None if group.gateway_mode == "import" else options.gateway.rstrip("/") + output.group
+    return _deliver(place, output, _folders(folders, selection), cron, EVERYWHERE)
 
 
 @takes(SelectionOptions, WriteOptions, CronOptions)
@@ -129,7 +136,8 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
     if options.textfile is None:
         raise SettingsError("--textfile FILE.prom is missing: name a file in node_exporter's textfile directory")
     output = _textfile(options.textfile, options.textfile_mode)
-    return _deliver("write", output, _folders(folders, selection), cron, TEXTFILE_SCOPES)
+    place = os.path.realpath(options.textfile)
+    return _deliver(place, output, _folders(folders, selection), cron, TEXTFILE_SCOPES)
 
 
 @takes(SelectionOptions, ScanOptions)
@@ -164,31 +172,43 @@ def _folders(paths: list[str], options: SelectionOptions) -> tuple[Folder, ...]:
     )
 
 
+def _refuse_counting_itself(textfile: str, folders: tuple[Folder, ...]) -> None:
+    """A textfile that counts is changed by being written, which is a reason to write it, for ever."""
+    path = os.fsencode(os.path.realpath(textfile))
+    for folder in folders:
+        if folder.selection.counts(path, os.path.realpath(folder.path)):
+            raise SettingsError(
+                f"--textfile {textfile} would count as a file of {folder.label}, and each writing as a change:"
+                f" write it elsewhere, or add --exclude {os.path.basename(textfile)}"
+            )
+
+
 def _look(folders: tuple[Folder, ...]) -> tuple[Snapshot, int]:
-    """Look at the folders; tell each that cannot be read in one line. Give the numbers and the exit status."""
+    """Look at the folders; tell in one line which cannot be read. Give the numbers and the exit status."""
     from fexp.oneshot import look_at_all
 
     snapshot, problems = look_at_all(folders)
-    for problem in problems:
-        print(f"fexp: {problem}", file=sys.stderr)
+    if problems:
+        tell("; ".join(problems))
     return snapshot, 1 if problems else 0
 
 
 def _deliver(
-    what: str, output: Output, folders: tuple[Folder, ...], cron: CronOptions, scopes: Collection[Scope]
+    place: str | None, output: Output, folders: tuple[Folder, ...], cron: CronOptions, scopes: Collection[Scope]
 ) -> int:
-    """Look and deliver, alone and in time. Give the exit status."""
+    """Look and deliver in time; alone, when there is a place that holds only one. Give the exit status."""
     from fexp.cli.cron import alone, deadline, splay
     from fexp.metrics import FexpCollector
     from fexp.settings import parse_duration
 
     splay_seconds = parse_duration("--splay", cron.splay, zero=True)
     deadline_seconds = parse_duration("--deadline", cron.deadline)
-    with alone(what, output.target):
+    if splay_seconds >= deadline_seconds:
+        raise SettingsError(f"--splay {cron.splay} leaves no time before --deadline {cron.deadline}: give more")
+    with alone(place, shown=output.target) if place else nullcontext(), deadline(deadline_seconds):
         splay(splay_seconds)
-        with deadline(deadline_seconds):
-            snapshot, status = _look(folders)
-            output.publish(FexpCollector(lambda: snapshot, scopes))
+        snapshot, status = _look(folders)
+        output.publish(FexpCollector(lambda: snapshot, scopes))
     return status
 
 
@@ -279,9 +299,9 @@ def _endpoint(url: str, option: str, options: EndpointOptions, *, insecure: bool
         url,
         option=option,
         user=options.user,
-        password=os.environ.get(f"{secrets}_PASSWORD"),
+        password=os.environ.get(f"{secrets}_PASSWORD") or None,
         password_file=options.password_file,
-        token=os.environ.get(f"{secrets}_TOKEN"),
+        token=os.environ.get(f"{secrets}_TOKEN") or None,
         token_file=options.token_file,
         ca_file=options.ca_file,
         cert_file=options.cert_file,

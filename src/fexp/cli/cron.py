@@ -26,13 +26,13 @@ def splay(longest_seconds: float) -> None:
 
 
 @contextmanager
-def alone(what: str, target: str) -> Iterator[None]:
-    """Run the block unless another run of this user's is at the same target. Raises FexpError then.
+def alone(place: str, *, shown: str) -> Iterator[None]:
+    """Run the block unless another run of this user's delivers to the same place. Raises FexpError then.
 
     The lock is the kernel's: it goes with its process, however that ends. The empty file stays.
     """
     directory = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    name = hashlib.sha256(f"{what}\0{target}".encode(errors="surrogateescape")).hexdigest()[:16]
+    name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
     path = os.path.join(directory, f"fexp-{os.geteuid()}-{name}.lock")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -43,7 +43,7 @@ def alone(what: str, target: str) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)
-        raise FexpError(f"another fexp {what} to {target} is still at work; this one leaves it alone") from None
+        raise FexpError(f"{shown}: another fexp is still at work there; this one leaves it alone") from None
     try:
         yield
     finally:

@@ -1,11 +1,12 @@
 """The options, declared once and shared by the commands that take them.
 
-A field is an option: its name gives ``--name`` and the environment variable ``FEXP_NAME``.
+A field is an option: its name gives ``--name`` and the environment variable ``FEXP_NAME``; an alias has its own.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from copy import copy
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_type_hints
 
@@ -242,6 +243,10 @@ def _folder_parameter(*, required: bool) -> inspect.Parameter:
     )
 
 
+def _variable(option: str) -> str:
+    return "FEXP_" + re.sub(r"[-.]", "_", option.lstrip("-")).upper()
+
+
 def _parameters(prefixed: Prefixed) -> list[inspect.Parameter]:
     group = prefixed.group
     hints = get_type_hints(group, include_extras=True)
@@ -250,7 +255,7 @@ def _parameters(prefixed: Prefixed) -> list[inspect.Parameter]:
         kind, declared = get_args(hints[field])
         name = prefixed.prefix + field
         shown = copy(declared)
-        shown.envvar = f"FEXP_{name.upper()}"
+        shown.envvar = [_variable(name), *map(_variable, (n for n in declared.param_decls if n.startswith("--")))]
         shown.rich_help_panel = prefixed.panel or declared.rich_help_panel
         annotation = Annotated[kind, shown]  # type: ignore[valid-type]  # typer reads it at run time
         default = group._field_defaults[field]

@@ -32,6 +32,8 @@ _BATCH_BYTES = 1 << 20
 """Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
+_STOP_SECONDS = 3.0
+"""How long a stop waits for the look under way: a dead file system may never answer."""
 _DOUBT_SECONDS = 0.001
 """How often it is checked whether all that happened is folded, while somebody waits for that."""
 
@@ -89,10 +91,13 @@ class Engine:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watching and wait for it. The numbers stay readable."""
+        """End the watching. The numbers stay readable. A look that hangs in the file system is left behind."""
         self._queue.put((None, self._stop))
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            log.warning("a look at the disk hangs or takes long; fexp ends without it")
+            return
         if self._source is not None:
             self._source.close()
         self._mounts.close()

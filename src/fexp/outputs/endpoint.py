@@ -103,7 +103,9 @@ class Endpoint:
             password = self.password
             if password is None:
                 password = self._secret(self.password_file, "password-file").rstrip("\r\n")
-            encoded = base64.b64encode(f"{self.user}:{password}".encode()).decode("ascii")
+            # The environment may hold any bytes; they go out as they are.
+            raw = f"{self.user}:{password}".encode(errors="surrogateescape")
+            encoded = base64.b64encode(raw).decode("ascii")
             return f"Basic {encoded}", (encoded, password)
         return None, ()
 

@@ -75,6 +75,7 @@ class Publisher:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self.name = output.name
         self._output = output
         self._source = source
         self._pace = Pace(heartbeat_seconds, min_interval_seconds)
@@ -122,6 +123,10 @@ class Publisher:
             self._output.close()
             self._thread.join(_CUT_OFF_SECONDS)
         return not self._thread.is_alive()
+
+    def has_died(self) -> bool:
+        """Say whether the thread has ended without being told to: a bug."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stopping
 
     def snapshot(self) -> DeliverySnapshot:
         """Tell how the output fares."""

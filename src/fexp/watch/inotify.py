@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import array
 import ctypes
-import errno
 import fcntl
 import os
 import struct
@@ -211,8 +210,3 @@ def _letters_of(mask: int) -> str:
     if mask & In.IN_MOVED_FROM:
         return left + changed
     return changed
-
-
-def limits_reached(error: OSError) -> bool:
-    """Say whether a watch failed because the user has no watches or instances left."""
-    return error.errno in (errno.ENOSPC, errno.EMFILE)

@@ -1,0 +1,122 @@
+"""The one-shots' look: what several processes add up together is what is there, and none outlives the look."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fexp import scan
+from fexp.model import Fault
+from fexp.selection import Selection
+from fexp.survey import Survey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIRECTORIES = 200
+"""More than enough to be shared."""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Give a tree whose directories hold different numbers of files of different sizes."""
+    for number in range(_DIRECTORIES):
+        directory = tmp_path / f"d{number}" / "deep"
+        directory.mkdir(parents=True)
+        for file in range(number % 5):
+            path = directory / f"{file}.{'txt' if file % 2 else 'csv'}"
+            path.write_bytes(b"x" * (number + file))
+            os.utime(path, (1e9 + number, 1e9 + number + file / 4))
+    return tmp_path
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have the look shared by three processes on any machine; gives the ids of those that help."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    helpers: list[int] = []
+    fork = os.fork
+
+    def noting_fork() -> int:
+        process = fork()
+        if process:
+            helpers.append(process)
+        return process
+
+    monkeypatch.setattr(os, "fork", noting_fork)
+    return helpers
+
+
+@pytest.mark.parametrize("patterns", [("*",), ("*.txt", "*", "1.*")])
+def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patterns: tuple[str, ...]) -> None:
+    (tree / "d7" / "deep" / ("n" * 200)).mkdir()
+    survey = Survey(os.fsencode(tree), Selection(patterns, recursive=True))
+    survey.run()
+    assert len(shared) == 2
+    for pattern, found in zip(patterns, survey.sums, strict=True):
+        stats = [path.stat() for path in tree.rglob(pattern) if path.is_file()]
+        assert (found.files, found.size_bytes) == (len(stats), sum(s.st_size for s in stats))
+        assert found.extremes is not None
+        assert found.extremes.oldest_at == min(s.st_mtime for s in stats)
+        assert found.extremes.newest_at == max(s.st_mtime for s in stats)
+        assert found.extremes.largest_bytes == max(s.st_size for s in stats)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(shared[0], 0)  # nobody is left to wait for
+
+
+def test_what_cannot_be_read_is_counted_by_whoever_meets_it(
+    tree: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_directory = scan.list_directory
+
+    def deny(path: bytes, below: bytes, selection: Selection) -> scan.Listing:
+        if below.endswith(b"3/deep/"):
+            raise PermissionError(13, "Permission denied")
+        return list_directory(path, below, selection)
+
+    monkeypatch.setattr(scan, "list_directory", deny)
+    survey = Survey(os.fsencode(tree), Selection(recursive=True))
+    survey.run()
+    assert shared
+    assert survey.faults[Fault.PERMISSION] == _DIRECTORIES // 10
+
+
+def test_a_look_that_is_given_up_leaves_nobody_at_work(
+    tree: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hangs in a dead file system must neither hold the terminal nor live on after the deadline."""
+    whole, list_directory = os.getpid(), scan.list_directory
+
+    def hang(path: bytes, below: bytes, selection: Selection) -> scan.Listing:
+        if shared or os.getpid() != whole:
+            if os.getpid() == whole:
+                raise TimeoutError("the deadline")
+            signal.pause()
+        return list_directory(path, below, selection)
+
+    monkeypatch.setattr(scan, "list_directory", hang)
+    monkeypatch.setattr(Survey, "_enter", lambda self, below: self._measure(self._prefix + below, below))
+    with pytest.raises(TimeoutError):
+        Survey(os.fsencode(tree), Selection(recursive=True)).run()
+    assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in shared] == [-signal.SIGKILL] * 2
+
+
+def test_a_helper_that_dies_is_an_error_and_no_smaller_number(
+    tree: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, list_directory = os.getpid(), scan.list_directory
+
+    def die(path: bytes, below: bytes, selection: Selection) -> scan.Listing:
+        if os.getpid() != whole:
+            os.kill(os.getpid(), signal.SIGKILL)
+        for process in shared:
+            os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # leave it some work to die of
+        return list_directory(path, below, selection)
+
+    monkeypatch.setattr(scan, "list_directory", die)
+    with pytest.raises(OSError, match="ended before its time"):
+        Survey(os.fsencode(tree), Selection(recursive=True)).run()
+    assert shared
