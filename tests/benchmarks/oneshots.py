@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.processes import FEXP, fexp_watch, memory_bytes, pause, private_bytes, run, running
+from tests.benchmarks.processes import FEXP, REPOSITORY, fexp_watch, memory_bytes, pause, private_bytes, run, running
 from tests.benchmarks.rows import Row, p50
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _gateway() -> Iterator[int]:
 def rows(bench: Bench) -> Iterator[Row]:
     """Run the commands and their bare imports turn about."""
     rounds = 6 if bench.quick else 21
+    compileall.compile_dir(REPOSITORY / "src", quiet=1)  # as pip does when it installs
     with _gateway() as port:
         commands = {
             "push": [FEXP, "push", bench.folder("empty"), "--gateway", f"http://127.0.0.1:{port}"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -18,14 +19,19 @@ def main() -> None:
     """Run ``fexp`` and exit."""
     _open_standard_streams()
     arguments = sys.argv[1:]
-    if arguments[:1] == ["watch"]:
+    is_long_lived = arguments[:1] == ["watch"]
+    if is_long_lived:
         _stop_cleanly_on_signals()
+    else:
+        gc.disable()  # it ends before there is garbage
     status = run(arguments)
     try:
         sys.stdout.flush()
     except OSError as error:
         status = _unwritable(error)
-    sys.exit(status)
+    if is_long_lived:
+        sys.exit(status)
+    os._exit(status)  # taking modules down one by one, as exit() does, costs a tenth of a one-shot's time
 
 
 def run(arguments: list[str]) -> int:

@@ -104,8 +104,6 @@ class Sender:
             self._wire.cut()
 
     def _try(self, request: Request, deadline_at: float) -> Answer:
-        from dataclasses import replace
-
         from fexp.outputs.wire import Wire
 
         if self._wire is None:
@@ -113,7 +111,7 @@ class Sender:
         answer = self._wire.exchange(request, self._seconds_until(deadline_at))
         location = answer.headers.get("Location", "")
         if answer.status in _REDIRECTS and is_upgrade(request.url, location):
-            request = replace(request, url=location)
+            request = request._replace(url=location)
             answer = self._wire.exchange(request, self._seconds_until(deadline_at))
         if not 200 <= answer.status < 300:
             raise self._refused(answer)

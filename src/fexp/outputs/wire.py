@@ -7,8 +7,8 @@ import queue
 import socket
 import ssl
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -31,19 +31,17 @@ _TLS_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _CLOSED = "the connection was closed before the whole answer was there"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What is sent."""
 
     method: str
     url: str
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     answer_limit_bytes: int = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back. ``cut``: the body was longer than the limit and only its beginning is here."""
 
     status: int
