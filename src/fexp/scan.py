@@ -9,15 +9,16 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.model import Fault, FileColumns, FileInfo
+from fexp.model import Fault, FileColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fexp.selection import Selection
 
 _PATH_MAX = 4096
 """What the kernel takes for a path, with its NUL: limits.h."""
+_NAME_MAX = 255
 _PLACE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _TYPE_BITS = 0o170000
 """S_IFMT of stat(2)."""
@@ -41,6 +42,14 @@ class Listing(NamedTuple):
     faults: Counter[Fault]
 
 
+class Found(NamedTuple):
+    """What is there under some names: files, and where no regular file is, or where that cannot be told."""
+
+    files: FileColumns
+    missing: list[bytes]
+    faults: Counter[Fault]
+
+
 def fault_of(error: OSError) -> Fault | None:
     """Name why an entry could not be read; None when it is simply gone."""
     if error.errno in _GONE:
@@ -54,8 +63,8 @@ def fault_of(error: OSError) -> Fault | None:
 
 @contextmanager
 def in_reach(path: bytes) -> Iterator[bytes]:
-    """Give a path that the kernel takes for a directory whose own path may be too long. Raises OSError."""
-    if len(path) < _PATH_MAX:
+    """Give a path by which the kernel takes a directory, with any name in it. Raises OSError."""
+    if len(path) + 1 + _NAME_MAX < _PATH_MAX:
         yield path
         return
     descriptor = os.open(b"/", _PLACE)
@@ -73,23 +82,34 @@ def in_reach(path: bytes) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def look(path: bytes, *, follow_symlinks: bool) -> FileInfo | None:
-    """Look at one file. None: no regular file is there. Raises OSError when that cannot be told."""
-    try:
-        found = os.stat(path) if follow_symlinks else os.lstat(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG and len(path) >= _PATH_MAX:
-            directory, name = os.path.split(path)
-            with in_reach(directory) as shorter:
-                return look(os.path.join(shorter, name), follow_symlinks=follow_symlinks)
-        if fault_of(error) is None:
-            return None
-        raise
-    if found.st_mode & _TYPE_BITS != stat.S_IFREG:
-        return None
-    return FileInfo(found.st_size, found.st_mtime, found.st_ctime, found.st_ino)
+def look_at(directory: bytes, names: Iterable[bytes], *, follow_symlinks: bool) -> Found:
+    """Look at some names of a directory."""
+    files = FileColumns([], [], [], [], [])
+    add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
+    add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
+    missing: list[bytes] = []
+    faults: Counter[Fault] = Counter()
+    look = os.stat if follow_symlinks else os.lstat
+    with in_reach(directory) as shorter:
+        prefix = os.path.join(shorter, b"")
+        for name in names:
+            try:
+                found = look(prefix + name)
+            except OSError as error:
+                fault = fault_of(error)
+                if fault is not None:
+                    faults[fault] += 1
+                missing.append(name)
+                continue
+            if found.st_mode & _TYPE_BITS == stat.S_IFREG:
+                add_name(name)
+                add_size(found.st_size)
+                add_modified_at(found.st_mtime)
+                add_changed_at(found.st_ctime)
+                add_inode(found.st_ino)
+            else:
+                missing.append(name)
+    return Found(files, missing, faults)
 
 
 def identity(path: bytes) -> Identity:

@@ -11,10 +11,10 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from fexp.model import ARRIVED, LEFT, DwellSnapshot, FlowSnapshot, Happening, PatternSnapshot
-from fexp.table import Extremes, Record, Table
+from fexp.table import Extremes, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.model import FileColumns, FileInfo, Instant
     from fexp.selection import Selection
@@ -122,52 +122,43 @@ class FolderState:
     # What events and looks found -----------------------------------------------------------------------------------
 
     def fold(
-        self, directory: Directory, name: bytes, history: str, info: FileInfo | None, now: Instant, arrived_at: float
-    ) -> bool:
-        """Take in what events told of a name and what a look then found there; say whether anything changed.
+        self, directory: Directory, histories: Mapping[bytes, str], found: FileColumns, gone: Sequence[bytes],
+        now: Instant,
+    ) -> bool:  # fmt: skip
+        """Take in what events told of names and what a look then found there; say whether anything changed.
 
-        ``history`` is what events told, in order. ``info`` is the truth after it: None when no file that counts is
-        there. Folding the same fact twice changes nothing. A file that came and went in the history alone was
-        never seen; it is taken for a regular file and counts as an arrival and a departure of no bytes.
-        ``arrived_at`` is when a new file arrived, on the steady clock.
+        ``histories``: what events told of each name, in order. ``found`` and ``gone`` are the truth after it: the files
+        that are there and count, and the names where none is. Folding the same fact twice changes nothing. A file
+        that came and went in the history alone was never seen; it is taken for a regular file and counts as an arrival
+        and a departure of no bytes. What is new arrived now.
         """
-        if info is None and ARRIVED not in history:
-            changed = False
-            for index, table in tuple(directory.tables.items()):
-                record = table.remove(name)
-                if record is not None:
-                    self._depart(directory, name, index, table, record, now)
-                    changed = True
-            return changed
+        changed = False
+        for name in found.names:
+            if LEFT in histories[name]:
+                changed |= self._replay(directory, name, histories[name], now)
+        for name in gone:
+            if ARRIVED in histories[name]:
+                changed |= self._replay(directory, name, histories[name] + LEFT, now)
+        if found.names:
+            changed |= bool(self.take_in(directory, found, now, now.steady, is_start=False))
+        return self.let_go(directory, gone, now) or changed
+
+    def _replay(self, directory: Directory, name: bytes, history: str, now: Instant) -> bool:
+        """Count the departures that events told of, and the arrivals that were undone by one."""
         changed = False
         for index in self.selection.patterns_of(name, directory.below):
-            if info is None or LEFT in history:
-                changed |= self._replay(directory, name, index, history, gone=info is None, now=now)
-            if info is not None:
-                known_in = directory.tables.get(index)
-                if known_in is not None and name in known_in:
-                    changed |= self._modify(directory, known_in, name, index, info)
-                    continue
-                (known_in or self._new_table(directory, index)).add(name, info, arrived_at)
-                self._arrive(directory, name, index, info, now)
-                changed = True
-        return changed
-
-    def _replay(self, directory: Directory, name: bytes, index: int, history: str, *, gone: bool, now: Instant) -> bool:
-        """Count what events told, up to the arrival of the file that a look then found, if one did."""
-        table = directory.tables.get(index)
-        here = table is not None and name in table
-        unseen = changed = False
-        for step in history + (LEFT if gone else ""):
-            if step == ARRIVED and not here:
-                here = unseen = True
-            elif step == LEFT and here:
-                record = table.remove(name) if table is not None else None
-                if unseen or table is None or record is None:
-                    self._pass_through(directory, name, index, now)
-                else:
-                    self._depart(directory, name, index, table, record, now)
-                here, unseen, changed = False, False, True
+            table = directory.tables.get(index)
+            here = table is not None and name in table
+            unseen = False
+            for step in history:
+                if step == ARRIVED and not here:
+                    here = unseen = True
+                elif step == LEFT and here:
+                    if unseen:
+                        self._pass_through(directory, name, index, now)
+                    elif table is not None:
+                        self._depart(directory, index, table, [name], now)
+                    here, unseen, changed = False, False, True
         return changed
 
     def take_in(
@@ -210,11 +201,16 @@ class FolderState:
         if table is None:
             table = self._new_table(directory, index)
         shift, latest = now.steady - now.wall, now.steady
-        table.fill(files, [min(latest, max(absent_since, changed_at + shift)) for changed_at in files.changed_at])
+        if absent_since >= latest:
+            table.fill(files, [latest] * len(files.names))
+        else:
+            table.fill(files, [min(latest, max(absent_since, changed_at + shift)) for changed_at in files.changed_at])
         size_bytes = sum(files.sizes)
+        if totals.extremes is not None or not totals.files:
+            own = Extremes(min(files.modified_at), max(files.modified_at), max(files.sizes))
+            totals.extremes = own.including(totals.extremes)
         totals.files += len(files.names)
         totals.size_bytes += size_bytes
-        totals.extremes = None
         if not is_start:
             totals.arrivals += len(files.names)
             totals.arrived_bytes += size_bytes
@@ -222,6 +218,13 @@ class FolderState:
             if self.tell is not None:
                 for name, size in zip(files.names, files.sizes, strict=True):
                     self.tell(Happening.ARRIVAL, directory, name, index, size)
+
+    def let_go(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
+        """Let files depart, those of them that are known; say whether any was."""
+        changed = False
+        for index, table in tuple(directory.tables.items()):
+            changed |= self._depart(directory, index, table, names, now)
+        return changed
 
     def drop(self, directory: Directory, now: Instant) -> bool:
         """Let a directory and all below it depart; it is no longer part of the tree."""
@@ -246,9 +249,8 @@ class FolderState:
             totals.tables.discard(table)
             totals.extremes = None
             if self.tell is not None:
-                for name in table.names():
-                    record = table.get(name)
-                    self.tell(Happening.DEPARTURE, directory, name, index, record.size_bytes if record else 0)
+                for name, size_bytes, _ in table.files():
+                    self.tell(Happening.DEPARTURE, directory, name, index, size_bytes)
         emptied = bool(directory.tables)
         directory.tables = {}
         return emptied
@@ -260,47 +262,32 @@ class FolderState:
         self._totals[index].tables.add(table)
         return table
 
-    def _arrive(self, directory: Directory, name: bytes, index: int, info: FileInfo, now: Instant) -> None:
-        """Count a file that was added to its table."""
-        size_bytes, modified_at, _, _ = info
+    def _depart(self, directory: Directory, index: int, table: Table, names: Iterable[bytes], now: Instant) -> bool:
+        removed = table.remove(names)
+        if not removed.names:
+            return False
+        size_bytes = sum(removed.sizes)
         totals = self._totals[index]
-        totals.files += 1
-        totals.size_bytes += size_bytes
-        totals.arrivals += 1
-        totals.arrived_bytes += size_bytes
-        totals.last_arrival_at = now.wall
-        known = totals.extremes
-        if known is not None and (
-            modified_at > known.newest_at or modified_at < known.oldest_at or size_bytes > known.largest_bytes
-        ):
-            totals.extremes = None
-        if self.tell is not None:
-            self.tell(Happening.ARRIVAL, directory, name, index, size_bytes)
-
-    def _depart(
-        self, directory: Directory, name: bytes, index: int, table: Table, record: Record, now: Instant
-    ) -> None:
-        """Count a file that was removed from its table."""
-        size_bytes, modified_at, _, arrived_at = record
-        totals = self._totals[index]
-        totals.files -= 1
+        totals.files -= len(removed.names)
         totals.size_bytes -= size_bytes
-        totals.departures += 1
+        totals.departures += len(removed.names)
         totals.departed_bytes += size_bytes
         totals.last_departure_at = now.wall
-        dwell_seconds = now.steady - arrived_at
-        totals.dwell_counts[bisect_left(self._dwell_bounds_seconds, dwell_seconds)] += 1
-        totals.dwell_sum_seconds += dwell_seconds
+        self._observe_dwells(totals, removed.arrived_at, now)
         known = totals.extremes
         if known is not None and (
-            modified_at >= known.newest_at or modified_at <= known.oldest_at or size_bytes >= known.largest_bytes
+            max(removed.modified_at) >= known.newest_at
+            or min(removed.modified_at) <= known.oldest_at
+            or max(removed.sizes) >= known.largest_bytes
         ):
             totals.extremes = None
         if not table:
             del directory.tables[index]
             totals.tables.discard(table)
         if self.tell is not None:
-            self.tell(Happening.DEPARTURE, directory, name, index, size_bytes)
+            for name, size in zip(removed.names, removed.sizes, strict=True):
+                self.tell(Happening.DEPARTURE, directory, name, index, size)
+        return True
 
     def _pass_through(self, directory: Directory, name: bytes, index: int, now: Instant) -> None:
         """Count a file that came and went unseen."""

@@ -11,6 +11,8 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from fexp.model import FileColumns, FileInfo
 
 _BLOCK_BITS = 8
@@ -40,17 +42,17 @@ class Extremes(NamedTuple):
         )
 
 
-class Record(NamedTuple):
-    """What is known of one file. ``arrived_at`` is on the steady clock."""
+class Removed(NamedTuple):
+    """What was known of files that were removed, a list for each field. ``arrived_at`` is on the steady clock."""
 
-    size_bytes: int
-    modified_at: float
-    inode: int
-    arrived_at: float
+    names: list[bytes]
+    sizes: list[int]
+    modified_at: list[float]
+    arrived_at: list[float]
 
 
 class Table:
-    """Files by name. Adding, changing and removing one never depends on how many there are."""
+    """Files by name. The price of adding, changing and removing never depends on how many there are."""
 
     __slots__ = (
         "_arrived_at", "_blocks", "_inodes", "_is_sure", "_largest", "_modified_at", "_names", "_newest", "_oldest",
@@ -82,34 +84,12 @@ class Table:
         """Give the names, as a set of its own."""
         return set(self._slots)
 
-    def get(self, name: bytes) -> Record | None:
-        """Give what is known of a file."""
-        slot = self._slots.get(name)
-        if slot is None:
-            return None
-        return Record(self._sizes[slot], self._modified_at[slot], self._inodes[slot], self._arrived_at[slot])
-
-    def add(self, name: bytes, info: FileInfo, arrived_at: float) -> None:
-        """Add a file that is not there yet."""
-        size_bytes, modified_at, _, inode = info
-        slot = len(self._names)
-        if slot == len(_shared_slots):
-            _shared_slots.append(slot)
-        self._slots[name] = _shared_slots[slot]
-        self._names.append(name)
-        self._sizes.append(size_bytes)
-        self._modified_at.append(modified_at)
-        self._inodes.append(inode)
-        self._arrived_at.append(arrived_at)
-        self.size_bytes += size_bytes
-        if self._blocks is not None:
-            self._blocks.changed.add(slot >> _BLOCK_BITS)
-        self._newest = max(self._newest, modified_at)
-        self._oldest = min(self._oldest, modified_at)
-        self._largest = max(self._largest, size_bytes)
+    def files(self) -> Iterator[tuple[bytes, int, float]]:
+        """Give each file's name, size and modification time."""
+        return zip(self._names, self._sizes, self._modified_at, strict=True)
 
     def fill(self, files: FileColumns, arrived_at: list[float]) -> None:
-        """Add many files that are not there yet."""
+        """Add files that are not there yet."""
         first, count = len(self._names), len(files.names)
         if first + count > len(_shared_slots):
             _shared_slots.extend(range(len(_shared_slots), first + count))
@@ -156,31 +136,48 @@ class Table:
         self.size_bytes += info.size_bytes - old_size
         return info.size_bytes - old_size
 
-    def remove(self, name: bytes) -> Record | None:
-        """Remove a file and give what was known of it; None when it is not there."""
-        slot = self._slots.pop(name, None)
-        if slot is None:
-            return None
-        last_name, size, modified_at = self._names.pop(), self._sizes.pop(), self._modified_at.pop()
-        inode, arrived_at = self._inodes.pop(), self._arrived_at.pop()
-        end = len(self._names)
-        if slot != end:
-            self._names[slot] = last_name
-            self._slots[last_name] = slot
-            self._sizes[slot], size = size, self._sizes[slot]
-            self._modified_at[slot], modified_at = modified_at, self._modified_at[slot]
-            self._inodes[slot], inode = inode, self._inodes[slot]
-            self._arrived_at[slot], arrived_at = arrived_at, self._arrived_at[slot]
-        self.size_bytes -= size
-        if self._blocks is not None:
-            self._blocks.changed.add(slot >> _BLOCK_BITS)
-            self._blocks.changed.add(end >> _BLOCK_BITS)
-        if modified_at <= self._oldest or modified_at >= self._newest or size >= self._largest:
-            self._is_sure = False
-        if not end:
+    def remove(self, names: Iterable[bytes]) -> Removed:
+        """Remove those of the files that are there, and give what was known of them."""
+        slots, all_names, all_sizes, all_modified_at = self._slots, self._names, self._sizes, self._modified_at
+        all_inodes, all_arrived_at, blocks = self._inodes, self._arrived_at, self._blocks
+        removed = Removed([], [], [], [])
+        add_name, add_size = removed.names.append, removed.sizes.append
+        add_modified_at, add_arrived_at = removed.modified_at.append, removed.arrived_at.append
+        for name in names:
+            slot = slots.pop(name, None)
+            if slot is None:
+                continue
+            add_name(name)
+            last_name, size, modified_at = all_names.pop(), all_sizes.pop(), all_modified_at.pop()
+            inode, arrived_at, end = all_inodes.pop(), all_arrived_at.pop(), len(all_names)
+            if slot != end:
+                all_names[slot] = last_name
+                slots[last_name] = slot
+                all_sizes[slot], size = size, all_sizes[slot]
+                all_modified_at[slot], modified_at = modified_at, all_modified_at[slot]
+                all_inodes[slot] = inode
+                all_arrived_at[slot], arrived_at = arrived_at, all_arrived_at[slot]
+            if blocks is not None:
+                blocks.changed.add(slot >> _BLOCK_BITS)
+                blocks.changed.add(end >> _BLOCK_BITS)
+            add_size(size)
+            add_modified_at(modified_at)
+            add_arrived_at(arrived_at)
+        if removed.names:
+            self._forget_extremes(removed)
+        return removed
+
+    def _forget_extremes(self, removed: Removed) -> None:
+        self.size_bytes -= sum(removed.sizes)
+        if not self._names:
             self._oldest, self._newest, self._largest, self._is_sure = inf, -inf, -1, True
             self._blocks = None
-        return Record(size, modified_at, inode, arrived_at)
+        elif (
+            min(removed.modified_at) <= self._oldest
+            or max(removed.modified_at) >= self._newest
+            or max(removed.sizes) >= self._largest
+        ):
+            self._is_sure = False
 
     def arrived_at(self) -> array[float]:
         """Give all arrival times on the steady clock, in no order. Not to be changed."""

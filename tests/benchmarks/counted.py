@@ -8,19 +8,27 @@ from __future__ import annotations
 import os
 import sys
 
+_BATCH = 256
+
 
 def _fold(names: list[bytes]) -> None:
-    from fexp.model import ARRIVED, LEFT, FileInfo, Instant
+    from fexp.model import ARRIVED, LEFT, FileColumns, Instant
     from fexp.selection import Selection
     from fexp.state import FolderState
 
     state = FolderState(b"/counted", Selection(("*",)))
     now = Instant(2e9, 1e6)
-    for index, name in enumerate(names):
-        info = FileInfo(100, 1e9 + index, 1e9, index + 1)
-        state.fold(state.root, name, ARRIVED, info, now, now.steady)
-    for name in names:
-        state.fold(state.root, name, LEFT, None, now, now.steady)
+    count = len(names)
+    found = FileColumns(
+        names, [100] * count, [1e9 + index for index in range(count)], [1e9] * count, list(range(1, count + 1))
+    )
+    none = FileColumns([], [], [], [], [])
+    for first in range(0, count, _BATCH):
+        part = found.part(slice(first, first + _BATCH))
+        state.fold(state.root, dict.fromkeys(part.names, ARRIVED), part, [], now)
+    for first in range(0, count, _BATCH):
+        part = found.part(slice(first, first + _BATCH))
+        state.fold(state.root, dict.fromkeys(part.names, LEFT), none, part.names, now)
     assert state.files == 0
 
 

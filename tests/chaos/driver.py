@@ -41,11 +41,8 @@ def known_files(state: FolderState) -> dict[str, dict[bytes, Seen]]:
     known: dict[str, dict[bytes, Seen]] = {pattern: {} for pattern in state.selection.patterns}
     for directory in state.root.subtree():
         for index, table in directory.tables.items():
-            for name in table.names():
-                record = table.get(name)
-                assert record is not None
-                path = directory.below + name
-                known[state.selection.patterns[index]][path] = Seen(record.size_bytes, record.modified_at)
+            for name, size_bytes, modified_at in table.files():
+                known[state.selection.patterns[index]][directory.below + name] = Seen(size_bytes, modified_at)
     return known
 
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fexp.model import FileColumns, FileInfo, Happening, Instant
+from fexp.model import FileInfo, Happening, Instant
 from fexp.selection import Selection
 from fexp.state import Directory, FolderState
+from tests.engine.columns import columns
 
 if TYPE_CHECKING:
     from fexp.model import FlowSnapshot
@@ -36,15 +37,22 @@ def flow_of(state: FolderState, index: int = 0) -> FlowSnapshot:
 
 
 def fold(state: FolderState, name: bytes, history: str, info: FileInfo | None, at: float = 0.0) -> bool:
-    now = Instant(NOW.wall + at, NOW.steady + at)
-    return state.fold(state.root, name, history, info, now, now.steady)
+    return fold_in(state, state.root, name, history, info, Instant(NOW.wall + at, NOW.steady + at))
+
+
+def fold_in(
+    state: FolderState, directory: Directory, name: bytes, history: str, info: FileInfo | None, now: Instant
+) -> bool:
+    """Fold one name as the engine does: what is there is folded only if it counts."""
+    counts = info is not None and state.selection.patterns_of(name, directory.below)
+    found = columns({name: info} if info is not None and counts else {})
+    return state.fold(directory, {name: history}, found, [] if counts else [name], now)
 
 
 def at_the_start(state: FolderState, directory: Directory, name: bytes, info: FileInfo, now: Instant) -> None:
     """Let a listing find one file that was there before fexp looked; a listing holds only what counts."""
     if state.selection.patterns_of(name, directory.below):
-        columns = FileColumns([name], [info.size_bytes], [info.modified_at], [info.changed_at], [info.inode])
-        state.take_in(directory, columns, now, 0.0, is_start=True)
+        state.take_in(directory, columns({name: info}), now, 0.0, is_start=True)
 
 
 class StateMachine(RuleBasedStateMachine):
@@ -84,14 +92,29 @@ class StateMachine(RuleBasedStateMachine):
     @rule(data=st.data(), name=NAMES, history=HISTORIES, info=INFOS)
     def fold(self, data: st.DataObject, name: bytes, history: str, info: FileInfo | None) -> None:
         directory, now = self._one(data), self._now()
-        self.state.fold(directory, name, history, info, now, now.steady)
+        fold_in(self.state, directory, name, history, info, now)
         if info is None:
             self.files.pop((directory, name), None)
         elif SELECTION.patterns_of(name, directory.below):
             self.files[directory, name] = info
         before = self.state.patterns()
-        assert not self.state.fold(directory, name, "", info, self._now(), now.steady)
+        assert not fold_in(self.state, directory, name, "", info, self._now())
         assert self.state.patterns() == before
+
+    @rule(data=st.data(), told=st.dictionaries(NAMES, st.tuples(HISTORIES, INFOS), max_size=5))
+    def fold_together(self, data: st.DataObject, told: dict[bytes, tuple[str, FileInfo | None]]) -> None:
+        directory = self._one(data)
+        found = {
+            name: info
+            for name, (_, info) in told.items()
+            if info is not None and SELECTION.patterns_of(name, directory.below)
+        }
+        gone = [name for name in told if name not in found]
+        histories = {name: history for name, (history, _) in told.items()}
+        self.state.fold(directory, histories, columns(found), gone, self._now())
+        for name in gone:
+            self.files.pop((directory, name), None)
+        self.files.update({(directory, name): info for name, info in found.items()})
 
     @rule(data=st.data(), name=st.sampled_from([b"d", b"e"]))
     def new_directory(self, data: st.DataObject, name: bytes) -> None:
@@ -190,7 +213,7 @@ def test_a_dwell_time_falls_into_its_bucket(stayed_seconds: float, bucket: int, 
     state = FolderState(b"/f", Selection(recursive=True))
     directory = state.root.child(b"d")
     for number in range(together):
-        state.fold(directory, b"%d" % number, "a", FileInfo(0, 1.0, 0.0, 1), NOW, NOW.steady)
+        fold_in(state, directory, b"%d" % number, "a", FileInfo(0, 1.0, 0.0, 1), NOW)
     state.drop(directory, Instant(0.0, NOW.steady + stayed_seconds))
     flow = flow_of(state)
     assert flow.dwell.counts[bucket] == together

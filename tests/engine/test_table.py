@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from fexp.model import FileInfo
 from fexp.table import Extremes, Table
+from tests.engine.columns import columns
 
 Names = st.binary(min_size=1, max_size=2)
 Infos = st.builds(
@@ -49,7 +50,7 @@ class TableMachine(RuleBasedStateMachine):
     def _put(self, name: bytes, info: FileInfo) -> None:
         old = self.files.get(name)
         if old is None:
-            self.table.add(name, info, 7.0)
+            self.table.fill(columns({name: info}), [7.0])
         else:
             grown = self.table.change(name, info)
             same = (old.size_bytes, old.modified_at, old.inode) == (
@@ -73,23 +74,36 @@ class TableMachine(RuleBasedStateMachine):
     def remove_one(self, data: st.DataObject) -> None:
         if self.files:
             name = self._some(data)
-            record, info = self.table.remove(name), self.files.pop(name)
-            assert record is not None
-            assert record[:3] == (info.size_bytes, info.modified_at, info.inode)
-            assert record.arrived_at == 7.0
+            removed, info = self.table.remove([name, b"unknown", name]), self.files.pop(name)
+            assert removed == ([name], [info.size_bytes], [info.modified_at], [7.0])
 
     @rule()
     def remove_an_extreme(self) -> None:
         if self.files:
             name = max(self.files, key=lambda one: self.files[one].size_bytes)
-            self.table.remove(name)
+            self.table.remove([name])
             del self.files[name]
 
     @rule(count=st.integers(1, 300))
     def remove_many(self, count: int) -> None:
-        for name in list(self.files)[:count]:
-            self.table.remove(name)
-            del self.files[name]
+        names = list(self.files)[:count]
+        infos = [self.files.pop(name) for name in names]
+        removed = self.table.remove(names)
+        assert removed.names == names
+        assert removed.sizes == [info.size_bytes for info in infos]
+        assert removed.modified_at == [info.modified_at for info in infos]
+
+    @rule(files=st.dictionaries(Names, Infos, min_size=1, max_size=300))
+    def fill_many(self, files: dict[bytes, FileInfo]) -> None:
+        is_new, changed = self.table.sift(columns(files))
+        assert is_new == [name not in self.files for name in files]
+        assert changed == [
+            index for index, (name, info) in enumerate(files.items()) if name in self.files and self.files[name] != info
+        ]
+        new = {name: info for name, info in files.items() if name not in self.files}
+        if new:
+            self.table.fill(columns(new), [7.0] * len(new))
+            self.files.update(new)
 
     @rule(asks=st.booleans())
     def ask_for_the_extremes(self, asks: bool) -> None:
@@ -109,11 +123,8 @@ class TableMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         assert self.table.names() == set(self.files)
         assert self.table.extremes() == extremes_of(self.files)
-        for name, info in self.files.items():
-            record = self.table.get(name)
-            assert record is not None
-            assert record is not None
-            assert record[:3] == (info.size_bytes, info.modified_at, info.inode)
+        assert set(self.table.files()) == {(name, *info[:2]) for name, info in self.files.items()}
+        assert self.table.sift(columns(self.files)) == ([False] * len(self.files), [])
 
 
 TestTable = pytest.mark.timeout(300)(TableMachine.TestCase)
@@ -128,18 +139,18 @@ def test_a_large_table_keeps_its_extremes_through_every_kind_of_change(seed: int
         name = b"%d" % chance.randrange(9000)
         info = FileInfo(chance.randrange(50), float(chance.randrange(50)), 0.0, number)
         if name not in files:
-            table.add(name, info, 0.0)
+            table.fill(columns({name: info}), [0.0])
             files[name] = info
         elif chance.random() < 0.5:
             table.change(name, info)
             files[name] = info
         else:
-            table.remove(name)
+            table.remove([name])
             del files[name]
         if number % 97 == 0:
             assert table.extremes() == extremes_of(files)
     for name in list(files):
-        table.remove(name)
+        table.remove([name])
         del files[name]
         if len(files) % 211 == 0:
             assert table.extremes() == extremes_of(files)

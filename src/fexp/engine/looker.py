@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from fexp import scan
 from fexp.engine.common import log
-from fexp.model import DIRECTORY_ARRIVED, LEFT, Backend, Fault, Reason
+from fexp.model import DIRECTORY_ARRIVED, LEFT, Backend, Fault, FileColumns, Reason
 from fexp.names import printable
 from fexp.state import FolderState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fexp.engine.common import Common
-    from fexp.model import FileInfo, Instant
+    from fexp.model import Instant
     from fexp.selection import Folder
     from fexp.state import Directory
     from fexp.watch import Source
@@ -24,6 +26,7 @@ _FOLD_AT_ONCE = 256
 """Files folded under one hold of the lock: a scrape waits for at most so many."""
 _TAKE_AT_ONCE = 4096
 """The same for files of a listing, of which each costs less."""
+_NO_FILES = FileColumns([], [], [], [], [])
 
 
 @dataclass(eq=False)
@@ -83,36 +86,33 @@ class Looker:
 
     # Files ---------------------------------------------------------------------------------------------------------
 
-    def look_at_files(self, directory: Directory, histories: dict[bytes, str]) -> None:
+    def look_at_files(self, directory: Directory, histories: Mapping[bytes, str]) -> None:
         """Look at the names that hints told of, and fold."""
         selection = self.folder.selection
-        facts = self.source is not None and self.source.departures_are_facts
-        prefix = directory.path if directory.path.endswith(b"/") else directory.path + b"/"
+        departures_are_facts = self.source is not None and self.source.departures_are_facts
         if self.suspects:
             self.suspects.difference_update((directory, name) for name in histories)
-        seen: list[tuple[bytes, str, FileInfo | None]] = []
+        gone: list[bytes] = []
+        doubtful: list[bytes] = []
         for name, history in histories.items():
-            info = None
-            if not facts or history[-1] != LEFT:
-                if not selection.patterns_of(name, directory.below):
-                    continue
-                try:
-                    info = scan.look(prefix + name, follow_symlinks=selection.follow_symlinks)
-                except OSError as error:
-                    self._count_fault(error)
-            seen.append((name, history, info))
-            if len(seen) == _FOLD_AT_ONCE:
-                self._fold(directory, seen)
-                seen = []
-        self._fold(directory, seen)
+            if departures_are_facts and history[-1] == LEFT:
+                gone.append(name)
+            elif selection.patterns_of(name, directory.below):
+                doubtful.append(name)
+        for first in range(0, len(doubtful), _FOLD_AT_ONCE):
+            part = doubtful[first : first + _FOLD_AT_ONCE]
+            found = scan.look_at(directory.path, part, follow_symlinks=selection.follow_symlinks)
+            self.faults.update(found.faults)
+            self._fold(directory, histories, found.files, found.missing)
+        for first in range(0, len(gone), _FOLD_AT_ONCE):
+            self._fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE])
 
-    def _fold(self, directory: Directory, seen: list[tuple[bytes, str, FileInfo | None]]) -> None:
+    def _fold(
+        self, directory: Directory, histories: Mapping[bytes, str], found: FileColumns, gone: list[bytes]
+    ) -> None:
         now = self._common.clock()
-        fold = self.state.fold
-        changed = False
         with self._common.lock:
-            for name, history, info in seen:
-                changed |= fold(directory, name, history, info, now, now.steady)
+            changed = self.state.fold(directory, histories, found, gone, now)
         self._touch(changed)
 
     # Directories ---------------------------------------------------------------------------------------------------
@@ -237,8 +237,7 @@ class Looker:
             with self._common.lock:
                 different += self.state.take_in(directory, part, now, job.absent_since, is_start=is_start)
         with self._common.lock:
-            for name in vanished:
-                self.state.fold(directory, name, "", None, now, now.steady)
+            self.state.let_go(directory, vanished, now)
         different.extend(vanished)
         self._touch(bool(different))
         if (

@@ -47,6 +47,7 @@ _EVENTS = (
     In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE
     | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR | In.IN_EXCL_UNLINK
 )  # fmt: skip
+_OF_FILES = frozenset({ARRIVED, LEFT, CHANGED, LEFT + CHANGED})
 _SELF_EVENTS = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNORED
 
 
@@ -142,33 +143,32 @@ class InotifySource:
         """See ``Source.hints``. Watches may change while it is read: what follows is read by the new ones."""
         assert isinstance(delivered, bytes)
         unpack, watched, letters = _HEADER.unpack_from, self._watched, self._letters
+        latest, told_of = -1, []  # most events are about the same directory as the one before
         start, end = 0, len(delivered)
         while start < end:
             descriptor, mask, _cookie, length = unpack(delivered, start)
             start += 16 + length
-            directories = watched.get(descriptor)
-            if directories is None:
-                if mask & In.IN_Q_OVERFLOW:
-                    yield None, b"", OVERFLOW
-                continue
             told = letters.get(mask)
             if told is None:
                 told = letters[mask] = _letters_of(mask)
-            if told is ITSELF:
-                if mask & In.IN_IGNORED:
-                    del watched[descriptor]
-                    for directory in directories:
-                        directory.watch = None
-                for directory in tuple(directories):
-                    yield directory, b"", ITSELF
-                continue
             name = delivered[start - length : start].rstrip(b"\0")
-            if told.islower():
-                for directory in directories:
-                    histories[directory][name] += told
+            if told in _OF_FILES:
+                if descriptor != latest:
+                    latest, told_of = descriptor, [histories[one] for one in watched.get(descriptor, ())]
+                for history_of in told_of:
+                    history_of[name] += told
                 continue
-            for directory in tuple(directories):
-                for letter in told if name else DIRECTORY_CHANGED:
+            latest = -1
+            if told is OVERFLOW:
+                yield None, b"", OVERFLOW
+                continue
+            directories = tuple(watched.get(descriptor, ()))
+            if mask & In.IN_IGNORED and directories:
+                del watched[descriptor]
+                for directory in directories:
+                    directory.watch = None
+            for directory in directories:
+                for letter in told if name or told is ITSELF else DIRECTORY_CHANGED:
                     yield directory, name, letter
         self._tap.read_bytes += end
 
@@ -198,6 +198,8 @@ def _letters_of(mask: int) -> str:
     Two names that were exchanged (RENAME_EXCHANGE) tell of the second's departure last, though a file is there: what
     was moved away is looked at again.
     """
+    if mask & In.IN_Q_OVERFLOW:
+        return OVERFLOW
     if mask & _SELF_EVENTS:
         return ITSELF
     arrived, left, changed = (
