@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from fexp.model import Snapshot
     from fexp.outputs import Collects
 
-_EOF = b"# EOF\n"
-
 
 class _Only:
     """A registry of given families."""
@@ -33,11 +31,11 @@ class _Only:
         return self._families
 
 
-def _render(family: Metric, form: Format) -> bytes:
+def _render(families: Iterable[Metric], form: Format) -> bytes:
     if form is Format.OPENMETRICS:
-        body: bytes = openmetrics.generate_latest(_Only([family]))  # type: ignore[no-untyped-call]
-        return body.removesuffix(_EOF)
-    return generate_latest(_Only([family]))
+        body: bytes = openmetrics.generate_latest(_Only(families))  # type: ignore[no-untyped-call]
+        return body
+    return generate_latest(_Only(families))
 
 
 class Exposition:
@@ -56,16 +54,12 @@ class Exposition:
 
     def render(self, form: Format, names: Collection[str] = ()) -> bytes:
         """Render the families, all or those whose own name or a sample's name is among ``names``."""
-        parts = [self._careful(family, form) for family in self._families() if not names or _is_named(family, names)]
-        left_out = CounterMetricFamily(
-            "fexp_unrendered_samples", "Samples that could not be rendered and were left out of a scrape."
-        )
-        left_out.add_metric([], self._left_out)
-        if not names or _is_named(left_out, names):
-            parts.append(_render(left_out, form))
-        if form is Format.OPENMETRICS:
-            parts.append(_EOF)
-        return b"".join(parts)
+        families = list(self._families())
+        try:
+            return _render(_named([*families, self._left_out_family()], names), form)
+        except Exception:  # noqa: BLE001 - found out below, family by family
+            kept = [self._without_bad_samples(family, form) for family in families]
+            return _render(_named([*filter(None, kept), self._left_out_family()], names), form)
 
     def _families(self) -> Iterator[Metric]:
         snapshot = self._take()
@@ -93,21 +87,30 @@ class Exposition:
         except Exception as error:  # noqa: BLE001 - numbers about the process are worth less than the scrape
             self._leave_out("process", error, 1)
 
-    def _careful(self, family: Metric, form: Format) -> bytes:
+    def _without_bad_samples(self, family: Metric, form: Format) -> Metric | None:
         try:
-            return _render(family, form)
+            _render([family], form)
         except Exception:  # noqa: BLE001 - found out below, sample by sample
-            whole = Metric(family.name, family.documentation, family.type)
+            kept = Metric(family.name, family.documentation, family.type)
+        else:
+            return family
         for sample in family.samples:
             alone = Metric(family.name, family.documentation, family.type)
             alone.samples = [sample]
             try:
-                _render(alone, form)
+                _render([alone], form)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is left out
                 self._leave_out(family.name, error, 1)
             else:
-                whole.samples.append(sample)
-        return _render(whole, form) if whole.samples else b""
+                kept.samples.append(sample)
+        return kept if kept.samples else None
+
+    def _left_out_family(self) -> Metric:
+        family = CounterMetricFamily(
+            "fexp_unrendered_samples", "Samples that could not be rendered and were left out of a scrape."
+        )
+        family.add_metric([], self._left_out)
+        return family
 
     def _leave_out(self, name: str, error: Exception, samples: int) -> None:
         with self._lock:
@@ -119,5 +122,10 @@ class Exposition:
             self._log.error("left out of /metrics: a value of %s does not render (%s)", name, type(error).__name__)
 
 
-def _is_named(family: Metric, names: Collection[str]) -> bool:
-    return family.name in names or any(sample.name in names for sample in family.samples)
+def _named(families: list[Metric], names: Collection[str]) -> list[Metric]:
+    """Give the families whose own name or a sample's name is among the names; all when there are no names."""
+    if not names:
+        return families
+    return [
+        family for family in families if family.name in names or any(sample.name in names for sample in family.samples)
+    ]
