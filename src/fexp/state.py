@@ -7,6 +7,7 @@ one does not fold. The price of a fold depends on what changed, never on how man
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,8 @@ class FolderState:
         self.tell: Tell | None = None
         self._dwell_bounds_seconds = dwell_bounds_seconds
         self._totals = tuple(Totals(dwell_bounds_seconds) for _ in selection.patterns)
+        self._gone: deque[tuple[Totals, Table, Instant]] = deque()
+        """Tables of directories that departed whole, and when: their dwell times are still to be observed."""
 
     @property
     def files(self) -> int:
@@ -237,7 +240,10 @@ class FolderState:
         return changed
 
     def clear(self, directory: Directory, now: Instant) -> bool:
-        """Let all files of one directory depart."""
+        """Let all files of one directory depart, at a price that does not depend on their number.
+
+        Their dwell times follow with ``observe_some``.
+        """
         for index, table in directory.tables.items():
             totals = self._totals[index]
             totals.files -= len(table)
@@ -245,7 +251,7 @@ class FolderState:
             totals.departures += len(table)
             totals.departed_bytes += table.size_bytes
             totals.last_departure_at = now.wall
-            self._observe_dwells(totals, table.arrived_at(), now)
+            self._gone.append((totals, table, now))
             totals.tables.discard(table)
             totals.extremes = None
             if self.tell is not None:
@@ -254,6 +260,18 @@ class FolderState:
         emptied = bool(directory.tables)
         directory.tables = {}
         return emptied
+
+    @property
+    def owes_dwells(self) -> bool:
+        """Whether dwell times of files that departed are still to be observed."""
+        return bool(self._gone)
+
+    def observe_some(self, count: int) -> None:
+        """Observe the dwell times of so many files whose directory departed."""
+        totals, table, left_at = self._gone[0]
+        self._observe_dwells(totals, table.shed(count), left_at)
+        if not table:
+            self._gone.popleft()
 
     # What they are made of -----------------------------------------------------------------------------------------
 

@@ -30,7 +30,13 @@ INFOS = st.none() | st.builds(
 )
 
 
+def observe_all(state: FolderState) -> None:
+    while state.owes_dwells:
+        state.observe_some(2)
+
+
 def flow_of(state: FolderState, index: int = 0) -> FlowSnapshot:
+    observe_all(state)
     flow = state.patterns()[index].flow
     assert flow is not None
     return flow
@@ -140,6 +146,7 @@ class StateMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_number_is_right(self) -> None:
+        observe_all(self.state)
         for index, pattern in enumerate(self.state.patterns()):
             mine = [
                 info

@@ -192,6 +192,12 @@ class Looker:
             if self.source is not None:
                 self.source.disarm(part)
 
+    def observe_some(self) -> None:
+        """Observe some of the dwell times that departed directories left behind."""
+        with self._common.lock:
+            self.state.observe_some(_TAKE_AT_ONCE)
+        self._common.touched()
+
     # Listings ------------------------------------------------------------------------------------------------------
 
     def list_next(self) -> Look | None:
@@ -230,14 +236,15 @@ class Looker:
     def _fold_listing(self, job: _Job, listing: scan.Listing) -> None:
         directory, files, now = job.directory, listing.files, self._common.clock()
         is_start = job.look is not None and job.look.reason is Reason.START
-        vanished = directory.names().difference(files.names)
+        vanished = list(directory.names().difference(files.names))
         different: list[bytes] = []
         for first in range(0, len(files.names), _TAKE_AT_ONCE):
             part = files.part(slice(first, first + _TAKE_AT_ONCE))
             with self._common.lock:
                 different += self.state.take_in(directory, part, now, job.absent_since, is_start=is_start)
-        with self._common.lock:
-            self.state.let_go(directory, vanished, now)
+        for first in range(0, len(vanished), _TAKE_AT_ONCE):
+            with self._common.lock:
+                self.state.let_go(directory, vanished[first : first + _TAKE_AT_ONCE], now)
         different.extend(vanished)
         self._touch(bool(different))
         if (

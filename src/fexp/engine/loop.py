@@ -32,6 +32,8 @@ _BATCH_BYTES = 1 << 20
 """Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
+_BREATH_SECONDS = 0.0002
+"""Between steps of work that can wait, so that whoever reads the numbers comes first."""
 _STOP_SECONDS = 3.0
 """How long a stop waits for the look under way: a dead file system may never answer."""
 _DOUBT_SECONDS = 0.001
@@ -161,6 +163,8 @@ class Engine:
     def _patience_seconds(self) -> float:
         if self._dirty or any(watched.looker.is_busy for watched in self._watched.values()):
             return 0.0
+        if any(watched.looker.state.owes_dwells for watched in self._watched.values()):
+            return _BREATH_SECONDS
         if self._flushes or any(watched.looker.suspects for watched in self._watched.values()):
             return _DOUBT_SECONDS
         due_at = min((watched.due_at for watched in self._watched.values()), default=float("inf"))
@@ -216,8 +220,11 @@ class Engine:
             self._watched[state].check_root()
 
     def _work(self) -> None:
-        """List directories for a while, each folder in its turn."""
+        """Make up for some of what can wait, then list directories for a while, each folder in its turn."""
         until = self._clock().steady + _WORK_SECONDS
+        for watched in self._watched.values():
+            if watched.looker.state.owes_dwells:
+                watched.looker.observe_some()
         busy = [watched for watched in self._watched.values() if watched.looker.is_busy]
         while busy:
             for watched in busy:

@@ -65,7 +65,8 @@ class WatchedFolder:
     @property
     def is_unsettled(self) -> bool:
         """Whether looks are under way or due."""
-        return self.looker.is_busy or self._look is not None or self._next_reason is not None
+        looker = self.looker
+        return looker.is_busy or looker.state.owes_dwells or self._look is not None or self._next_reason is not None
 
     @property
     def due_at(self) -> float:
