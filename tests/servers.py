@@ -22,6 +22,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from email.message import Message
     from pathlib import Path
 
 READY_SECONDS = 20.0
@@ -64,6 +65,7 @@ class Reply:
 
     status: int
     text: str
+    headers: Message[str, str]
 
     def json(self) -> Any:
         """Read the body as JSON."""
@@ -75,10 +77,10 @@ def fetch(url: str, *, method: str = "GET", body: bytes | None = None, headers: 
     request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
     try:
         with _NO_PROXY.open(request, timeout=10) as response:
-            return Reply(response.status, response.read().decode())
+            return Reply(response.status, response.read().decode(), response.headers)
     except urllib.error.HTTPError as error:
         with error:
-            return Reply(error.code, error.read().decode())
+            return Reply(error.code, error.read().decode(), error.headers)
 
 
 class Server:

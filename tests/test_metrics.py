@@ -90,6 +90,8 @@ EXPECTED = {
     "fexp_delivery_failures_total": ("counter", "output"),
     "fexp_last_delivery_timestamp_seconds": ("gauge", "output"),
     "fexp_delivery_duration_seconds": ("gauge", "output"),
+    "fexp_config_last_reload_successful": ("gauge", ""),
+    "fexp_config_last_reload_success_timestamp_seconds": ("gauge", ""),
     "fexp_build_info": ("gauge", "version python watchdog"),
 }
 

@@ -130,7 +130,7 @@ class Daemon:
             if not self._engine.is_alive():
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             if command is _Command.RELOAD:
-                self.reload()
+                self._obey_reload()
             self._follow()
             if not publishing and all(status.looked for status in self._engine.statuses()):
                 publishing = True
@@ -146,6 +146,12 @@ class Daemon:
             if self._notifier.address is not None:
                 self._tell_systemd()
         progress.end()
+
+    def _obey_reload(self) -> None:
+        try:
+            self.reload()
+        except SettingsError as error:
+            _log.error("not reloaded, the old config stays in force: %s", error)
 
     def _next_command(self, patience_seconds: float) -> _Command | None:
         try:
@@ -217,7 +223,8 @@ class Daemon:
     def snapshot(self) -> Snapshot:
         """Give the numbers of the folders and of the outputs as they are now."""
         deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
-        return self._engine.snapshot()._replace(deliveries=deliveries)
+        reload = self._http.latest_reload() if self._http is not None else None
+        return self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
 
     def statuses(self) -> Sequence[FolderStatus]:
         """Give how far the watching of each folder is."""
@@ -229,12 +236,19 @@ class Daemon:
         return self._engine.unready() + dead
 
     def reload(self) -> None:
-        """Look at everything again. During the first look systemd hears nothing of it: it would take it for ready."""
+        """Read the web config again, and look at everything again. Raises SettingsError and keeps the old config.
+
+        During the first look systemd hears nothing of it: it would take it for ready.
+        """
         if self._ready:
             self._notifier.reloading()
-        self._engine.look_again(Reason.RELOAD)
-        if self._ready:
-            self._notifier.ready(self._status())
+        try:
+            if self._http is not None:
+                self._http.reload()
+            self._engine.look_again(Reason.RELOAD)
+        finally:
+            if self._ready:
+                self._notifier.ready(self._status())
 
     def metadata(self) -> Mapping[str, object]:
         """Describe this fexp for tools. Holds no secret."""

@@ -21,7 +21,15 @@ from fexp import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from fexp.model import DeliverySnapshot, DwellSnapshot, FlowSnapshot, FolderSnapshot, PatternSnapshot, Snapshot
+    from fexp.model import (
+        DeliverySnapshot,
+        DwellSnapshot,
+        FlowSnapshot,
+        FolderSnapshot,
+        PatternSnapshot,
+        ReloadSnapshot,
+        Snapshot,
+    )
 
     Reader = Callable[[Snapshot], Iterator["Sample"]]
 
@@ -160,6 +168,14 @@ def _delivery(name: str, kind: Kind, text: str, value: Callable[[DeliverySnapsho
     return Row(name, kind, Scope.SELF, ("output",), text, read)
 
 
+def _reload(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -> Row:
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        if snapshot.reload is not None:
+            yield Sample({}, value(snapshot.reload))
+
+    return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)
+
+
 @cache
 def _build_labels() -> dict[str, str]:
     return {"version": __version__, "python": platform.python_version(), "watchdog": VERSION_STRING}
@@ -292,6 +308,16 @@ CATALOGUE: tuple[Row, ...] = (
         Kind.GAUGE,
         "How long an output's latest successful delivery took.",
         lambda d: d.duration_seconds,
+    ),
+    _reload(
+        "fexp_config_last_reload_successful",
+        "Whether the config files were good when they were last read; a bad one leaves the old in force.",
+        lambda r: r.successful,
+    ),
+    _reload(
+        "fexp_config_last_reload_success_timestamp_seconds",
+        "When good config files were last read, as Unix time.",
+        lambda r: r.succeeded_at,
     ),
     Row(
         "fexp_build_info",

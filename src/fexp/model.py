@@ -162,11 +162,20 @@ class DeliverySnapshot(NamedTuple):
     """Snapshots that waited for the other side and were given up; None where nothing waits."""
 
 
+class ReloadSnapshot(NamedTuple):
+    """How the latest reading of the config files went, and when the latest that succeeded was."""
+
+    successful: bool
+    succeeded_at: float
+
+
 class Snapshot(NamedTuple):
     """Everything fexp knows at one moment. Never changed once made."""
 
     folders: tuple[FolderSnapshot, ...]
     deliveries: tuple[DeliverySnapshot, ...] = ()
+    reload: ReloadSnapshot | None = None
+    """None where there is no config file to be read."""
 
 
 class FolderStatus(NamedTuple):

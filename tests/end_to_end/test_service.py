@@ -13,7 +13,7 @@ import pytest
 from fexp.engine import Engine, EngineSettings
 from fexp.selection import Folder, Selection
 from tests.end_to_end.running import watching
-from tests.servers import poll
+from tests.servers import fetch, poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,3 +113,31 @@ def test_stop_in_the_middle_of_the_first_look(tmp_path: Path) -> None:
             poll(lambda fexp=fexp: any("listening" in line for line in fexp.lines), every_seconds=0.002)
             assert fexp.stop() == 0
         assert list(textfile.parent.iterdir()) == []
+
+
+def test_a_reload_that_finds_a_bad_config_keeps_the_old_one_and_says_so(tmp_path: Path, manager: Manager) -> None:
+    """By HTTP with a 400 and the reason, by SIGHUP with a log line; and a metric to alert on."""
+    data, config = tmp_path / "data", tmp_path / "web.yml"
+    data.mkdir()
+    config.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n")
+    with watching(
+        str(data), "--listen", "127.0.0.1:0", "--web-config", str(config), NOTIFY_SOCKET=str(manager.path)
+    ) as fexp:
+        assert fexp.value("fexp_config_last_reload_successful") == 1
+        good_at = fexp.value("fexp_config_last_reload_success_timestamp_seconds")
+        config.write_text("http_server_config: {heathers: {}}\n")
+        answer = fetch(f"{fexp.url}/-/reload", method="POST")
+        assert answer.status == 400
+        assert "heathers" in answer.text
+        assert fexp.value("fexp_config_last_reload_successful") == 0
+        assert fexp.value("fexp_config_last_reload_success_timestamp_seconds") == good_at
+        assert fexp.value("fexp_scans_total", reason="reload") == 0
+        assert fexp.get("/-/healthy").headers["X-Frame-Options"] == "deny"
+        fexp.process.send_signal(signal.SIGHUP)
+        poll(lambda: any("not reloaded" in line and "heathers" in line for line in fexp.lines))
+        poll(lambda: len(manager.heard("READY=1")) == 3)
+        config.write_text("http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+        assert fetch(f"{fexp.url}/-/reload", method="POST").status == 200
+        assert fexp.value("fexp_config_last_reload_successful") == 1
+        assert fexp.get("/-/healthy").headers["X-Frame-Options"] == "sameorigin"
+        poll(lambda: fexp.value("fexp_scans_total", reason="reload") == 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 import ssl
 from base64 import b64encode
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import bcrypt
 import pytest
 
+from fexp.errors import SettingsError
 from fexp.outputs.http import HttpServer, Limits
 from fexp.outputs.http.guard import Bucket, Guard, Users
 from fexp.outputs.http.webconfig import RateLimit
@@ -397,6 +399,25 @@ def test_new_rules_that_point_to_a_bad_file_are_taken_when_that_file_is_mended(t
     make_pair("next", site.authority).write(tmp_path, "next")
     assert guard.changed() is not None
     assert guard.changed() is None
+
+
+def test_a_reload_reads_the_files_at_once_and_refuses_bad_ones(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    guard = Guard(write_users(path, alice="right"), logging.getLogger("fexp.test.guard"), wall_now=lambda: 7.0)
+    assert guard.latest == (True, 7.0)
+    old = guard.rules
+    path.write_text("basic_auth_users: [")
+    with pytest.raises(SettingsError, match=re.escape(str(path))):
+        guard.reload()
+    assert guard.rules is old
+    assert guard.latest == (False, 7.0)
+    write_users(path, bob="right")
+    guard.reload()
+    assert set(guard.rules.config.users) == {"bob"}
+    assert guard.latest == (True, 7.0)
+    path.unlink()
+    assert guard.changed() is None
+    assert guard.latest == (False, 7.0)
 
 
 def test_an_inline_pair_serves(tmp_path: Path) -> None:

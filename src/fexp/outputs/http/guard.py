@@ -7,15 +7,17 @@ import binascii
 import hashlib
 import os
 import secrets
+import threading
 from base64 import b64decode
 from collections import OrderedDict
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 import bcrypt
 
 from fexp.errors import SettingsError
+from fexp.model import ReloadSnapshot
 from fexp.outputs.http.tls import make_context
 from fexp.outputs.http.webconfig import RateLimit, WebConfig, read_web_config
 
@@ -152,15 +154,25 @@ class Guard:
     caught in the middle of being written must not open the door.
     """
 
-    def __init__(self, path: str | None, log: logging.Logger, now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        log: logging.Logger,
+        now: Callable[[], float] = monotonic,
+        wall_now: Callable[[], float] = time,
+    ) -> None:
         self._path = path
         self._log = log
         self._now = now
+        self._wall_now = wall_now
+        self._reading = threading.Lock()  # a reload may come from any thread
         self._looked_at = now()
         self._looking = False
         self._files: tuple[str, ...] = ()
         self._seen: Fingerprint = ()
         self.rules = self._read(path, _identity(path)) if path else _rules(WebConfig())
+        self.latest = ReloadSnapshot(successful=True, succeeded_at=wall_now()) if path else None
+        """How the latest reading went; None without a file."""
 
     async def refresh(self, off_loop: Callable[[Callable[[], Rules | None]], Awaitable[Rules | None]]) -> Rules:
         """Give the rules in force, after a look at the files when the last look is a second old."""
@@ -176,16 +188,32 @@ class Guard:
         """Look at the files; give new rules when they changed and are good."""
         if self._path is None:
             return None
-        found = (_identity(self._path), *map(_identity, self._files))
-        if found == self._seen:
-            return None
-        self._seen = found
+        with self._reading:
+            found = (_identity(self._path), *map(_identity, self._files))
+            if found == self._seen:
+                return None
+            self._seen = found
+            try:
+                rules = self._renewed(self._path)
+            except SettingsError as error:
+                self._log.error("the web config changed and the old one stays in force: %s", error)
+                return None
+            self._log.info("the web config changed and is in force: %s", self._path)
+            return rules
+
+    def reload(self) -> None:
+        """Read the files again, changed or not. Raises SettingsError; the old rules then stay in force."""
+        if self._path is not None:
+            with self._reading:
+                self.rules = self._renewed(self._path)
+
+    def _renewed(self, path: str) -> Rules:
         try:
-            rules = self._read(self._path, found[0], self.rules.config)
+            rules = self._read(path, _identity(path), self.rules.config)
         except (SettingsError, OSError, ValueError) as error:
-            self._log.error("the web config changed and the old one stays in force: %s", error)
-            return None
-        self._log.info("the web config changed and is in force: %s", self._path)
+            self.latest = self.latest and self.latest._replace(successful=False)
+            raise SettingsError(str(error)) from error
+        self.latest = ReloadSnapshot(successful=True, succeeded_at=self._wall_now())
         old, new = self.rules.config, rules.config
         if (old.users, old.rate_limit) == (new.users, new.rate_limit):
             return Rules(new, rules.context, self.rules.users, self.rules.bucket)

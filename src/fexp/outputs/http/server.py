@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
-    from fexp.model import FolderStatus, Snapshot
+    from fexp.model import FolderStatus, ReloadSnapshot, Snapshot
     from fexp.outputs.http.guard import Guard, Rules
     from fexp.outputs.http.listen import Listen
     from fexp.outputs.http.loop import Server
@@ -86,6 +86,15 @@ class HttpServer:
         self._bound = open_all(self._listens)
         scheme = "https" if self._guard.rules.context else "http"
         self.addresses = [bound.url(scheme) for bound in self._bound]
+
+    def reload(self) -> None:
+        """Read the web config again. Raises SettingsError; the old one then stays in force."""
+        if self._guard is not None:
+            self._guard.reload()
+
+    def latest_reload(self) -> ReloadSnapshot | None:
+        """Tell how the latest reading of the web config went; None without one."""
+        return self._guard.latest if self._guard is not None else None
 
     def start(self) -> None:
         """Answer from now on, in a thread of its own. Clients that came since ``open`` are answered first."""
