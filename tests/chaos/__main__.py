@@ -6,11 +6,20 @@ import argparse
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 
 from fexp.model import Backend
 from tests.chaos.driver import run
+from tests.chaos.world import World
+
+NAMESPACE = [
+    *("unshare", "--user", "--map-root-user", "--mount"),
+    *("setpriv", "--bounding-set=-dac_override,-dac_read_search"),
+]
+"""Where a process may mount, and may not read what it was denied."""
+_CONFINED = "FEXP_CHAOS_CONFINED"
 
 
 def main() -> None:
@@ -22,16 +31,33 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=None, help="how many, instead of --hours")
     parser.add_argument("--storms", type=int, default=20)
     parser.add_argument("--accomplices", type=int, default=0, help="processes that storm at the same time")
+    parser.add_argument(
+        "--confined", action="store_true", help="in a namespace of its own: mounts come and go, directories are denied"
+    )
     parser.add_argument("--directory", default="/dev/shm", help="a directory on the disk to do it on")
     options = parser.parse_args()
+    if options.confined and os.environ.get(_CONFINED) is None:
+        os.execvpe(
+            NAMESPACE[0],
+            [*NAMESPACE, sys.executable, "-m", "tests.chaos", *sys.argv[1:]],
+            {**os.environ, _CONFINED: "1"},
+        )
     logging.disable(logging.WARNING)
     until = time.monotonic() + options.hours * 3600
     seed = options.seed
     while seed < options.seed + options.seeds if options.seeds else time.monotonic() < until:
         base = tempfile.mkdtemp(prefix="fexp-chaos-", dir=options.directory)
         try:
-            run(os.fsencode(base), options.backend, seed, options.storms, options.accomplices)
+            run(
+                os.fsencode(base),
+                options.backend,
+                seed,
+                options.storms,
+                options.accomplices,
+                confined=options.confined,
+            )
         finally:
+            World(os.fsencode(base), 0).free()
             shutil.rmtree(base, ignore_errors=True)
         seed += 1
         if seed % 10 == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fexp.state import FolderState
 
 _SETTLED_WITHIN_SECONDS = 20.0
+_STORM_SECONDS = 60.0
 
 
 def selection_of(rules: Rules) -> Selection:
@@ -176,18 +178,23 @@ class Accomplice:
         self._pipe, theirs = spawn.Pipe()
         self._process = spawn.Process(target=_storm_when_told, args=(base, seed, theirs), daemon=True)
         self._process.start()
+        theirs.close()  # or its death would go unnoticed
 
     def begin(self, actions: int) -> None:
         self._pipe.send(actions)
 
     def end(self, world: World) -> None:
         """Wait for its storm to end, and write down what it did."""
+        assert self._pipe.poll(_STORM_SECONDS), "the accomplice hangs in its storm"
         log, silent = self._pipe.recv()
         world.log += log
         world.silent |= silent
 
     def close(self) -> None:
-        self._pipe.send(0)
+        with suppress(OSError):
+            self._pipe.send(0)
+        self._process.join(_STORM_SECONDS)
+        self._process.kill()
         self._process.join()
         self._process.close()
         self._pipe.close()
@@ -202,12 +209,14 @@ def _storm_when_told(base: bytes, seed: int, pipe: Connection) -> None:
         pipe.send((world.log, world.silent))
 
 
-def run(base: bytes, backend: Backend, seed: int, storms: int, accomplices: int = 0) -> Engine:
+def run(
+    base: bytes, backend: Backend, seed: int, storms: int, accomplices: int = 0, *, confined: bool = False
+) -> Engine:
     """Let storms pass over an engine, and give it stopped. An AssertionError tells the seed and the faults.
 
     With an even seed the first storm passes while the engine begins. With accomplices no two runs are alike.
     """
-    world = World(base, seed)
+    world = World(base, seed, confined=confined)
     world.storm(20)
     folders = chaos_folders(world)
     # watchdog's observer loses track of renamed directories: there only the timed look is sure to be right
@@ -254,7 +263,8 @@ def _tidy(world: World) -> None:
     """Keep the place that nobody watches from growing without end."""
     for name in os.listdir(world.out):
         if world.random.random() < 0.7:
-            remove_tree(os.path.join(world.out, name))
+            with suppress(OSError):  # a mount keeps it, or it is denied
+                remove_tree(os.path.join(world.out, name))
 
 
 def _settle(engine: Engine, referee: Referee, world: World, backend: Backend, *, law: bool = True) -> list[str]:

@@ -37,9 +37,9 @@ def _matches(name: bytes, glob: str, rules: Rules) -> bool:
 
 
 def files_on_disk(root: bytes, rules: Rules) -> dict[str, dict[bytes, Seen]] | None:
-    """Give path and facts of every file that counts, by pattern; None when the folder is not there."""
+    """Give path and facts of every file that counts, by pattern; None: the folder is not there or denied."""
     found: dict[str, dict[bytes, Seen]] = {pattern: {} for pattern in rules.patterns}
-    if not os.path.isdir(root):
+    if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK):
         return None
     for directory, subdirectories, _ in os.walk(root):
         below = os.path.relpath(directory, root) if directory != root else b""

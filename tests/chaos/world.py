@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,14 +25,20 @@ DIRECTORY_NAMES = (b"d0", b"d1", b"d2", b"inner", b".dark", b"skipped", b"sub.tx
 _DEEPEST = 6
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+_MS_BIND = 4096
+_MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def exchange(one: bytes, other: bytes) -> None:
     """Swap two names in one step, as RENAME_EXCHANGE does."""
-    if _libc.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE):
+    _call(_libc.renameat2, _AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE)
+
+
+def _call(function: Callable[..., int], *arguments: object) -> None:
+    if function(*arguments):
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), one)
+        raise OSError(number, os.strerror(number))
 
 
 def remove_tree(path: bytes) -> None:
@@ -46,9 +53,10 @@ class World:
     """``base/p/a`` with ``inner`` in it, ``base/b``, ``base/link`` to the first; nobody watches ``base/out``.
 
     ``silent`` says that something happened since it was last cleared that the kernel tells no watcher of.
+    ``confined``: in a mount namespace of its own and without the right to read everything, it can mount and deny.
     """
 
-    def __init__(self, base: bytes, random_seed: int) -> None:
+    def __init__(self, base: bytes, random_seed: int, *, confined: bool = False) -> None:
         self.base = base
         self.random = random.Random(random_seed)
         self.silent = False
@@ -63,7 +71,7 @@ class World:
             for directory in (self.inner, self.b, self.out):
                 os.makedirs(directory)
             os.symlink(self.a, self.link)
-        self._actions = self._weighted()
+        self._actions = self._weighted(confined=confined)
 
     def storm(self, actions: int) -> None:
         """Do so many things at random, as fast as can be."""
@@ -76,7 +84,7 @@ class World:
                 if error.errno in (errno.ENOSPC, errno.EMFILE):
                     raise
 
-    def _weighted(self) -> list[Callable[[], None]]:
+    def _weighted(self, *, confined: bool) -> list[Callable[[], None]]:
         weights: dict[Callable[[], None], int] = {
             self.write: 30, self.append: 8, self.truncate: 5, self.touch: 6, self.chmod: 4, self.huge: 2,
             self.unlink: 16, self.come_and_go: 4, self.hard_link: 5, self.symbolic_link: 4, self.special: 3,
@@ -88,6 +96,8 @@ class World:
             self.replace_root: 1, self.recreate_root: 1, self.switch_link: 1,
             self.replace_parent: 1, self.late_root: 1,
         }  # fmt: skip
+        if confined:
+            weights |= {self.mount: 3, self.unmount: 3, self.deny: 4, self.allow: 4}
         return [action for action, weight in weights.items() for _ in range(weight)]
 
     # Choosing -----------------------------------------------------------------------------------------
@@ -143,14 +153,18 @@ class World:
         for name in self.random.sample(FILE_NAMES, 3):
             self._write(os.path.join(directory, name))
 
-    def _write(self, path: bytes, mode: str = "wb") -> None:
+    def _write(self, path: bytes, how: int = os.O_TRUNC) -> None:
         if os.path.lexists(path):
             status = os.lstat(path)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "a FIFO would block, a link leads elsewhere")
             self.silent |= status.st_nlink > 1
-        with open(path, mode) as file:
-            file.write(b"x" * self.random.randrange(300))
+        # An accomplice may have put a FIFO or a link there meanwhile.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | how, 0o666)
+        try:
+            os.write(file, b"x" * self.random.randrange(300))
+        finally:
+            os.close(file)
 
     # Files --------------------------------------------------------------------------------------------
 
@@ -158,7 +172,7 @@ class World:
         self._write(self._new_name())
 
     def append(self) -> None:
-        self._write(self._file(), "ab")
+        self._write(self._file(), os.O_APPEND)
 
     def truncate(self) -> None:
         os.truncate(self._file(), self.random.randrange(400))
@@ -242,6 +256,52 @@ class World:
         if self.random.random() < 0.5:
             os.unlink(directory)
             self._fill(directory)
+
+    # What only a confined world can do ----------------------------------------------------------------
+
+    def mount(self) -> None:
+        kind = self.random.choice((b"tmpfs", b"bind"))
+        _call(_libc.mount, self._directory(), self._subdirectory(), kind, _MS_BIND if kind == b"bind" else 0, None)
+
+    def unmount(self) -> None:
+        _call(_libc.umount2, self.random.choice(self._mount_points() or [self.out]), _MNT_DETACH)
+
+    def deny(self) -> None:
+        self._change_mode(self._directory(), 0)
+
+    def allow(self) -> None:
+        self._change_mode(self.random.choice(self._denied() or [self.out]), 0o755)
+
+    def _change_mode(self, path: bytes, mode: int) -> None:
+        # Where it is mounted again, nothing there tells of it: what is denied cannot be watched itself.
+        self.silent |= bool(self._mount_points())
+        os.chmod(path, mode)
+
+    def _mount_points(self) -> list[bytes]:
+        with open("/proc/self/mountinfo", "rb") as file:
+            points = [line.split(b" ")[4].decode("unicode_escape").encode("latin-1") for line in file]
+        return [point for point in points if point.startswith(self.base + b"/")]
+
+    def _denied(self) -> list[bytes]:
+        places = [self.base, *self._tops(), self.out]
+        return [
+            path
+            for place in places
+            for top, names, _ in os.walk(place)
+            for name in names
+            if not os.lstat(path := os.path.join(top, name)).st_mode & 0o700
+        ]
+
+    def free(self) -> None:
+        """Undo mounts and denials: of each the outer first, for they hide others."""
+        before: list[list[bytes]] = []
+        while (now := [self._denied(), self._mount_points()]) != before:
+            before = now
+            for path in now[0]:
+                os.chmod(path, 0o755)
+            for path in now[1]:
+                with suppress(OSError):
+                    _call(_libc.umount2, path, _MNT_DETACH)
 
     # The folders themselves ---------------------------------------------------------------------------
 

@@ -62,6 +62,8 @@ class Looker:
         """The folder's path through all symlinks, as the mount table knows it."""
         self.unwatched: set[Directory] = set()
         """Directories that the source cannot watch: they are polled."""
+        self.recent: set[Directory] = set()
+        """Directories that were armed, listed or had files looked at since the mounts were last checked."""
         self._said_polled = False
         self.suspects: set[tuple[Directory, bytes]] = set()
         """Files that a whole look found different and no event has told of yet."""
@@ -88,6 +90,7 @@ class Looker:
 
     def look_at_files(self, directory: Directory, histories: Mapping[bytes, str]) -> None:
         """Look at the names that hints told of, and fold."""
+        self.recent.add(directory)
         selection = self.folder.selection
         departures_are_facts = self.source is not None and self.source.departures_are_facts
         if self.suspects:
@@ -159,6 +162,7 @@ class Looker:
 
     def arm(self, directory: Directory) -> bool:
         """Watch a directory as well as can be; say whether what was known of it is doubtful."""
+        self.recent.add(directory)
         if self.source is None:
             return False
         kind = self._common.mounts.network_kind(os.path.join(self.real_path, directory.below.rstrip(b"/")))
@@ -198,6 +202,12 @@ class Looker:
             self.state.observe_some(_TAKE_AT_ONCE)
         self._common.touched()
 
+    def look_again_at_recent(self) -> None:
+        """Doubt what was looked at lately: a mount may have stood over it, and the watch may be on what it hid."""
+        for directory in tuple(self.recent):
+            if directory.alive:
+                self.want_listing(directory, deep=self.arm(directory), absent_since=directory.seen_at)
+
     # Listings ------------------------------------------------------------------------------------------------------
 
     def list_next(self) -> Look | None:
@@ -216,6 +226,7 @@ class Looker:
 
     def _list(self, job: _Job) -> None:
         directory = job.directory
+        self.recent.add(directory)
         began = self._common.clock()
         if directory in self.unwatched:
             self.arm(directory)  # there may be a watch left by now

@@ -179,11 +179,17 @@ class WatchedFolder:
             for directory in looker.unwatched:
                 looker.want_listing(directory, deep=False, absent_since=directory.seen_at or now)
 
-    def obey_mounts(self, points: set[bytes]) -> None:
-        """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own."""
+    def obey_mounts(self, points: set[bytes] | None) -> None:
+        """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own.
+
+        What came and went since the last call may have misled only the looks since then.
+        """
         own = self.looker.real_path.rstrip(b"/") + b"/"
-        if any((point.rstrip(b"/") + b"/").startswith(own) for point in points):
+        if any((point.rstrip(b"/") + b"/").startswith(own) for point in points or ()):
             self.want_look(Reason.INTERVAL)
+        elif points is not None and self._identity is not None:
+            self.looker.look_again_at_recent()
+        self.looker.recent.clear()
 
     def settle_doubts(self) -> None:
         """All that happened is folded: what a look found different and no event has told of is drift."""

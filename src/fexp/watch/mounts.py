@@ -25,14 +25,14 @@ def is_network(kind: bytes) -> bool:
     return kind in NETWORK_TYPES or (base == b"fuse" and sub in NETWORK_FUSE)
 
 
-def parse_mounts(table: bytes) -> dict[bytes, bytes]:
-    """Read the kernel's mount table, see proc(5): mount point to type of file system, of several the top one."""
+def parse_mounts(table: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+    """Read the kernel's mount table, see proc(5): each line's mount point and type of file system, in order."""
     mounts = {}
     for line in table.splitlines():
         fields = line.split(b" ")
         if b"-" in fields[6:-1]:
             point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
-            mounts[point] = fields[fields.index(b"-", 6) + 1]
+            mounts[line] = (point, fields[fields.index(b"-", 6) + 1])
     return mounts
 
 
@@ -40,7 +40,9 @@ class Mounts:
     """The mount table, read again when the kernel says that it changed. Empty where there is none to read."""
 
     def __init__(self) -> None:
-        self._mounts: dict[bytes, bytes] = {}
+        self._mounts: dict[bytes, tuple[bytes, bytes]] = {}
+        self._kinds: dict[bytes, bytes] = {}
+        """Types by mount point; of several mounts at one the top one's."""
         self._has_network = False
         self._poll: select.poll | None = None
         try:
@@ -52,23 +54,27 @@ class Mounts:
         self._poll.poll(0)
         self._read()
 
-    def changed_points(self) -> set[bytes]:
-        """Give the mount points at which something was mounted or unmounted since the last call."""
+    def changed_points(self) -> set[bytes] | None:
+        """Give the mount points at which something is otherwise than at the last call; None: nothing happened.
+
+        What was mounted and unmounted in between is not among them.
+        """
         if self._poll is None or not self._poll.poll(0):
-            return set()
+            return None
         before = self._mounts
         self._read()
-        return {point for point, _ in before.items() ^ self._mounts.items()}
+        # By whole lines: what is mounted on top of another, or in its place, may well be of the same type.
+        return {point for _, (point, _) in before.items() ^ self._mounts.items()}
 
     def network_kind(self, path: bytes) -> bytes | None:
         """Give the type of the network file system that a resolved path lies in; None when it lies in none."""
         if not self._has_network:
             return None
-        while path not in self._mounts:
+        while path not in self._kinds:
             if path in (b"/", b""):
                 return None
             path = os.path.dirname(path)
-        return self._mounts[path] if is_network(self._mounts[path]) else None
+        return self._kinds[path] if is_network(self._kinds[path]) else None
 
     def close(self) -> None:
         """Free the descriptor."""
@@ -82,4 +88,5 @@ class Mounts:
         while part := os.read(self._descriptor, 1 << 16):
             parts.append(part)
         self._mounts = parse_mounts(b"".join(parts))
-        self._has_network = any(map(is_network, self._mounts.values()))
+        self._kinds = dict(self._mounts.values())
+        self._has_network = any(map(is_network, self._kinds.values()))
