@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.servers import Reply, fetch, poll
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "fexp"]
@@ -98,10 +98,12 @@ class Watching:
 
 
 @contextmanager
-def watching(*arguments: str, ready: bool = True, cwd: Path | None = None, **extra: str) -> Iterator[Watching]:
-    """Run ``fexp watch`` until the block ends."""
+def watching(
+    *arguments: str, ready: bool = True, cwd: Path | None = None, launcher: Sequence[str] = (), **extra: str
+) -> Iterator[Watching]:
+    """Run ``fexp watch`` until the block ends; ``launcher`` is a program that starts it."""
     process = subprocess.Popen(
-        [*COMMAND, "watch", *arguments],
+        [*launcher, *COMMAND, "watch", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

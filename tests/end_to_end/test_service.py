@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -13,7 +14,7 @@ import pytest
 from fexp.engine import Engine, EngineSettings
 from fexp.selection import Folder, Selection
 from tests.end_to_end.running import watching
-from tests.servers import fetch, poll
+from tests.servers import fetch, free_port, poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +99,38 @@ def test_a_socket_from_systemd(tmp_path: Path) -> None:
         poll(lambda: fexp.lines)
     assert len(fexp.lines) == 1
     assert "systemd passed no socket" in fexp.lines[0]
+
+
+@pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="NO systemd-socket-activate HERE")
+def test_sockets_that_systemd_opened(tmp_path: Path) -> None:
+    """With systemd's own tool: the first client, who came before fexp ran, is answered; so is each later one."""
+    (tmp_path / "a.txt").touch()
+    port = free_port()
+    launcher = ("systemd-socket-activate", "-l", f"127.0.0.1:{port}")
+    with watching(str(tmp_path), "--listen", "systemd", launcher=launcher, ready=False) as fexp:
+        poll(lambda: any("Listening on" in line for line in fexp.lines))
+        assert fetch(f"http://127.0.0.1:{port}/-/healthy").status == 200
+        fexp.wait_until_ready()
+        text = fetch(f"http://127.0.0.1:{port}/metrics").text
+        assert f'fexp_files{{folder="{tmp_path}",pattern="*"}} 1.0' in text
+        assert fexp.stop() == 0
+
+
+def test_a_long_first_look_asks_systemd_for_more_time(manager: Manager, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for directory in range(40):
+        (data / str(directory)).mkdir(parents=True)
+        for number in range(1000):
+            os.close(os.open(f"{data}/{directory}/{number}", os.O_CREAT | os.O_WRONLY))
+    with watching(str(data), "-r", "--listen", "127.0.0.1:0", NOTIFY_SOCKET=str(manager.path), ready=False) as fexp:
+        poll(lambda: manager.heard("READY=1"))
+        before = manager.lines[: manager.lines.index("READY=1")]
+        assert "EXTEND_TIMEOUT_USEC=30000000" in before
+        assert any(line.startswith("STATUS=first look at") for line in before)
+        assert fexp.value("fexp_files") == 40_000
+        extended = len(manager.heard("EXTEND_TIMEOUT_USEC"))
+        assert fexp.stop() == 0
+        assert len(manager.heard("EXTEND_TIMEOUT_USEC")) == extended
 
 
 def test_stop_in_the_middle_of_the_first_look(tmp_path: Path) -> None:
