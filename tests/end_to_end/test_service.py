@@ -118,10 +118,11 @@ def test_sockets_that_systemd_opened(tmp_path: Path) -> None:
 
 def test_a_long_first_look_asks_systemd_for_more_time(manager: Manager, tmp_path: Path) -> None:
     data = tmp_path / "data"
+    (tmp_path / "file").touch()
     for directory in range(40):
         (data / str(directory)).mkdir(parents=True)
         for number in range(1000):
-            os.close(os.open(f"{data}/{directory}/{number}", os.O_CREAT | os.O_WRONLY))
+            os.link(tmp_path / "file", f"{data}/{directory}/{number}")
     with watching(str(data), "-r", "--listen", "127.0.0.1:0", NOTIFY_SOCKET=str(manager.path), ready=False) as fexp:
         poll(lambda: manager.heard("READY=1"))
         before = manager.lines[: manager.lines.index("READY=1")]
