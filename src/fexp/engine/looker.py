@@ -105,7 +105,8 @@ class Looker:
         for first in range(0, len(doubtful), _FOLD_AT_ONCE):
             part = doubtful[first : first + _FOLD_AT_ONCE]
             found = scan.look_at(directory.path, part, follow_symlinks=selection.follow_symlinks)
-            self.faults.update(found.faults)
+            if found.faults:
+                self.faults.update(found.faults)
             self._fold(directory, histories, found.files, found.missing)
         for first in range(0, len(gone), _FOLD_AT_ONCE):
             self._fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE])

@@ -248,6 +248,8 @@ class Engine:
 
     def _settle_doubts(self) -> None:
         """Once all that happened is folded, tell those who wait for that. Asked in the order of its way here."""
+        if not self._flushes and not any(watched.looker.suspects for watched in self._watched.values()):
+            return
         if self._source is not None and not self._source.drained():
             return
         if not self._queue.empty() or any(watched.is_unsettled for watched in self._watched.values()):

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 _READ_BYTES = 1 << 20
 _BACKLOG_BYTES = 64 << 20
 """With so much unread, the tap stops reading: the kernel's queue fills and says by itself that events were lost."""
-_GATHER_SECONDS = 0.002
+_GATHER_SECONDS, _GATHER_STORM_SECONDS = 0.001, 0.005
 """While the reader of the events is behind, the kernel gathers them: larger batches, and less fighting for the GIL."""
+_STORM_BYTES = 8 << 10
+"""With so much unread, larger batches count for more than a quick answer."""
 _HEADER = struct.Struct("iIII")
 
 _EVENTS = (
@@ -80,9 +82,10 @@ class _Tap(InotifyFD):
         return readable
 
     def _let_reader_catch_up(self) -> None:
-        self.stopped_event.wait(_GATHER_SECONDS)
+        behind_bytes = self._delivered_bytes - self.read_bytes
+        self.stopped_event.wait(_GATHER_SECONDS if behind_bytes < _STORM_BYTES else _GATHER_STORM_SECONDS)
         while self._delivered_bytes - self.read_bytes > _BACKLOG_BYTES and self.should_keep_running():
-            self.stopped_event.wait(_GATHER_SECONDS)
+            self.stopped_event.wait(_GATHER_STORM_SECONDS)
 
     @property
     def descriptor(self) -> int:
