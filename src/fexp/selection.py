@@ -55,14 +55,11 @@ def _matches_name(glob: str, *, ignore_case: bool) -> Matches:
     return lambda name: matches(os.fsdecode(name)) is not None
 
 
-_PATH_TOKEN = re.compile(
-    r"""(?P<deep>(?<![^/])\*\*/) | (?P<rest>(?<![^/])\*\*\Z) | (?P<many>\*+) | (?P<one>\?)
-      | (?P<set>\[!?+.[^\]]*+\]) | (?P<plain>.)""",
-    re.DOTALL | re.VERBOSE,
-)
+_PATH_PIECE = r"""(?xs) (?P<deep>(?<![^/])\*\*/) | (?P<rest>(?<![^/])\*\*\Z) | (?P<many>\*+) | (?P<one>\?)
+      | (?P<set>\[!?+.[^\]]*+\]) | (?P<plain>.)"""
 
 
-def _path_token(token: re.Match[str]) -> str:
+def _path_piece(token: re.Match[str]) -> str:
     if token["deep"]:
         return "(?:[^/]+/)*"
     if token["rest"]:
@@ -78,7 +75,7 @@ def _path_token(token: re.Match[str]) -> str:
 
 def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
     """Compile a glob on a path: ``*``, ``?``, ``[]`` stay within a component, ``**`` spans any number of them."""
-    body = _PATH_TOKEN.sub(_path_token, glob.strip("/"))
+    body = re.sub(_PATH_PIECE, _path_piece, glob.strip("/"))  # compiled only when such a glob is given
     matches = re.compile(f"(?s:{body})", re.IGNORECASE if ignore_case else 0).fullmatch
     return lambda path: matches(os.fsdecode(path)) is not None
 
