@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fexp.model import Fault, FileColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from fexp.selection import Selection
 
@@ -82,33 +82,39 @@ def in_reach(path: bytes) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def look_at(directory: bytes, names: Iterable[bytes], *, follow_symlinks: bool) -> Found:
+def look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
     """Look at some names of a directory."""
+    try:
+        with in_reach(directory) as shorter:
+            return _look_at(os.path.join(shorter, b""), names, os.stat if follow_symlinks else os.lstat)
+    except OSError as error:  # of the way there
+        fault = fault_of(error)
+        return Found(FileColumns([], [], [], [], []), list(names), Counter([fault] if fault else []))
+
+
+def _look_at(prefix: bytes, names: Sequence[bytes], look: Callable[[bytes], os.stat_result]) -> Found:
     files = FileColumns([], [], [], [], [])
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
     add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
     missing: list[bytes] = []
     faults: Counter[Fault] = Counter()
-    look = os.stat if follow_symlinks else os.lstat
-    with in_reach(directory) as shorter:
-        prefix = os.path.join(shorter, b"")
-        for name in names:
-            try:
-                found = look(prefix + name)
-            except OSError as error:
-                fault = fault_of(error)
-                if fault is not None:
-                    faults[fault] += 1
-                missing.append(name)
-                continue
-            if found.st_mode & _TYPE_BITS == stat.S_IFREG:
-                add_name(name)
-                add_size(found.st_size)
-                add_modified_at(found.st_mtime)
-                add_changed_at(found.st_ctime)
-                add_inode(found.st_ino)
-            else:
-                missing.append(name)
+    for name in names:
+        try:
+            found = look(prefix + name)
+        except OSError as error:
+            fault = fault_of(error)
+            if fault is not None:
+                faults[fault] += 1
+            missing.append(name)
+            continue
+        if found.st_mode & _TYPE_BITS == stat.S_IFREG:
+            add_name(name)
+            add_size(found.st_size)
+            add_modified_at(found.st_mtime)
+            add_changed_at(found.st_ctime)
+            add_inode(found.st_ino)
+        else:
+            missing.append(name)
     return Found(files, missing, faults)
 
 

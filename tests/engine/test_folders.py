@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import socket
+import subprocess
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 
 from fexp import scan
 from fexp.engine import Engine, EngineSettings, loop
-from fexp.model import Backend, Reason
+from fexp.model import Backend, Fault, Reason
 from fexp.selection import Folder, Selection
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching
@@ -318,3 +319,46 @@ def test_a_look_that_hangs_does_not_keep_the_engine_from_ending(
         answers.set()
         engine._thread.join(10)
         engine.stop()
+
+
+def test_names_of_a_directory_that_cannot_be_reached_any_more(tmp_path: Path) -> None:
+    """Events may tell of a directory beyond what a path can hold, after its way there was cut."""
+    far = os.fsencode(tmp_path) + b"/gone" + b"/deep" * 1000
+    assert scan.look_at(far, [b"a", b"b"], follow_symlinks=False) == ((([],) * 5), [b"a", b"b"], {})
+    near = _fill(tmp_path / "near", "a")
+    found = scan.look_at(os.fsencode(near), [b"a", b"b", b"c" * 256], follow_symlinks=False)
+    assert (found.files.names, found.missing) == ([b"a"], [b"b", b"c" * 256])
+    assert found.faults == {Fault.NAME: 1}
+
+
+@every_backend
+def test_a_tree_deeper_than_a_path_can_hold(tmp_path: Path, backend: Backend) -> None:
+    """What lies beyond PATH_MAX counts and is followed like all else; tools that take paths do not see it."""
+    root, names = tmp_path / "root", [f"{level:02d}".ljust(200, "d") for level in range(25)]
+    root.mkdir()
+    deepest = os.open(root, os.O_RDONLY)
+    for name in names:
+        os.mkdir(name, dir_fd=deepest)
+        deeper = os.open(name, os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = deeper
+
+    def touch(name: str) -> None:
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=deepest))
+
+    try:
+        touch("before")
+        with watching(root, RECURSIVE, backend=backend, poll_interval_seconds=0.05, rescan_seconds=0.2) as live:
+            live.until(lambda folder: folder.patterns[0].files == 1)
+            touch("after" + "n" * 250)
+            os.unlink("before", dir_fd=deepest)
+            touch("more")
+            live.until(lambda folder: folder.patterns[0].files == 2)
+            os.rename(root / names[0], tmp_path / "away")
+            live.until(lambda folder: folder.patterns[0].files == 0)
+            os.rename(tmp_path / "away", root / names[0])
+            live.until(lambda folder: folder.patterns[0].files == 2)
+            assert live.pattern().size_bytes == 0
+    finally:
+        os.close(deepest)
+        subprocess.run(["rm", "-rf", str(root)], check=True)

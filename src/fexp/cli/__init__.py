@@ -86,7 +86,7 @@ def _stop_cleanly_on_signals() -> None:
 def _unwritable(error: OSError) -> int:
     """End what cannot print: files and sockets have their errors where they are touched, standard output only here."""
     if not isinstance(error, BrokenPipeError):  # nobody reads on: nothing to tell
-        tell(f"standard output: {error.strerror or error}")
+        tell(f"{error.filename or 'standard output'}: {error.strerror or error}")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost without a word
     return 1
 

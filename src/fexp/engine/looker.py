@@ -64,6 +64,8 @@ class Looker:
         """Directories that the source cannot watch: they are polled."""
         self.recent: set[Directory] = set()
         """Directories that were armed, listed or had files looked at since the mounts were last checked."""
+        self.doubtful: set[Directory] = set()
+        """Those over which a mount may have stood at that moment, their watch being on what it hid, or on it."""
         self._said_polled = False
         self.suspects: set[tuple[Directory, bytes]] = set()
         """Files that a whole look found different and no event has told of yet."""
@@ -203,11 +205,15 @@ class Looker:
             self.state.observe_some(_TAKE_AT_ONCE)
         self._common.touched()
 
-    def look_again_at_recent(self) -> None:
-        """Doubt what was looked at lately: a mount may have stood over it, and the watch may be on what it hid."""
-        for directory in tuple(self.recent):
+    def look_again_at_doubtful(self) -> int:
+        """Have what is doubtful watched and listed anew; give how many files are known there."""
+        files = 0
+        for directory in self.doubtful:
             if directory.alive:
+                files += sum(map(len, directory.tables.values()))
                 self.want_listing(directory, deep=self.arm(directory), absent_since=directory.seen_at)
+        self.doubtful.clear()
+        return files
 
     # Listings ------------------------------------------------------------------------------------------------------
 

@@ -241,7 +241,7 @@ class Engine:
             for watched in self._watched.values():
                 watched.check_root()
                 watched.keep_time(now)
-                watched.obey_mounts(points)
+                watched.obey_mounts(points, now)
         for watched in self._watched.values():
             watched.begin_if_due(now)
         self._settle_doubts()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOOK_SHARE = 20
 """Timed looks take at most a twentieth of the time."""
+_LISTED_FILE_SECONDS = 6e-6
 
 
 class WatchedFolder:
@@ -44,6 +45,7 @@ class WatchedFolder:
         """Of a whole look that is due as soon as it may begin."""
         self._look_ended_at = self._may_look_at = float("-inf")
         self._unwatched_due_at = 0.0
+        self._may_doubt_at = float("-inf")
         self._scans: Counter[Reason] = Counter()
         self._scan_duration_seconds: float | None = None
         self._last_scan_at: float | None = None
@@ -142,6 +144,7 @@ class WatchedFolder:
     def _forget_root(self) -> None:
         self.looker.disarm_below(self.looker.root)
         self.looker.suspects.clear()
+        self.looker.doubtful.clear()
         with self._common.lock:
             self._identity = None
             self._up = False
@@ -179,17 +182,21 @@ class WatchedFolder:
             for directory in looker.unwatched:
                 looker.want_listing(directory, deep=False, absent_since=directory.seen_at or now)
 
-    def obey_mounts(self, points: set[bytes] | None) -> None:
+    def obey_mounts(self, points: set[bytes] | None, now: float) -> None:
         """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own.
 
-        What came and went since the last call may have misled only the looks since then.
+        What came and went since the last call may have misled only the looks since then. On hosts where mounts come
+        and go all the time, looking there again takes no more than its share of the time.
         """
         own = self.looker.real_path.rstrip(b"/") + b"/"
         if any((point.rstrip(b"/") + b"/").startswith(own) for point in points or ()):
             self.want_look(Reason.INTERVAL)
-        elif points is not None and self._identity is not None:
-            self.looker.look_again_at_recent()
+        elif points is not None:
+            self.looker.doubtful |= self.looker.recent
         self.looker.recent.clear()
+        if self.looker.doubtful and self._identity is not None and now >= self._may_doubt_at:
+            files = self.looker.look_again_at_doubtful()
+            self._may_doubt_at = now + files * _LISTED_FILE_SECONDS * (_LOOK_SHARE - 1)
 
     def settle_doubts(self) -> None:
         """All that happened is folded: what a look found different and no event has told of is drift."""
