@@ -116,6 +116,8 @@ class FolderState:
         self._totals = tuple(Totals(dwell_bounds_seconds) for _ in selection.patterns)
         self._gone: deque[tuple[Totals, Table, Instant]] = deque()
         """Tables of directories that departed whole, and when: their dwell times are still to be observed."""
+        self._observed = 0
+        """Files of the first of them whose dwell times are."""
 
     @property
     def files(self) -> int:
@@ -269,9 +271,11 @@ class FolderState:
     def observe_some(self, count: int) -> None:
         """Observe the dwell times of so many files whose directory departed."""
         totals, table, left_at = self._gone[0]
-        self._observe_dwells(totals, table.shed(count), left_at)
-        if not table:
+        first, self._observed = self._observed, self._observed + count
+        self._observe_dwells(totals, table.arrived_at()[first : self._observed], left_at)
+        if self._observed >= len(table):
             self._gone.popleft()
+            self._observed = 0
 
     # What they are made of -----------------------------------------------------------------------------------------
 

@@ -179,12 +179,9 @@ class Table:
         ):
             self._is_sure = False
 
-    def shed(self, count: int) -> array[float]:
-        """Forget so many files and give when they arrived. For a table whose files are gone: it is of no other use."""
-        self._slots = {}
-        arrived_at = self._arrived_at[-count:]
-        del self._arrived_at[-count:], self._names[-count:]
-        return arrived_at
+    def arrived_at(self) -> array[float]:
+        """Give all arrival times on the steady clock, in no order. Not to be changed."""
+        return self._arrived_at
 
     def extremes(self) -> Extremes | None:
         """Give the extremes, or None while there is no file."""

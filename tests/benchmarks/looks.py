@@ -80,7 +80,7 @@ def move_rows(bench: Bench) -> Iterator[Row]:
     took: dict[str, list[float]] = {f"{name} {way}": [] for name in counts for way in ("in", "out")}
     walks: list[float] = []
     with fexp_watch("-r", folder) as fexp:
-        for _ in range(3 if bench.quick else 5):
+        for _ in range(3 if bench.quick else 11):
             for name, files in counts.items():
                 home, away = os.path.join(outside, name), os.path.join(folder, name)
                 walks.append(run(["find", home, "-printf", "%s %T@\\n"]).wall_seconds if name == "big" else 0.0)

@@ -26,6 +26,7 @@ _FOLD_AT_ONCE = 256
 """Files folded under one hold of the lock: a scrape waits for at most so many."""
 _TAKE_AT_ONCE = 4096
 """The same for files of a listing, of which each costs less."""
+_OBSERVE_AT_ONCE = 1024
 _NO_FILES = FileColumns([], [], [], [], [])
 
 
@@ -202,7 +203,7 @@ class Looker:
     def observe_some(self) -> None:
         """Observe some of the dwell times that departed directories left behind."""
         with self._common.lock:
-            self.state.observe_some(_TAKE_AT_ONCE)
+            self.state.observe_some(_OBSERVE_AT_ONCE)
         self._common.touched()
 
     def look_again_at_doubtful(self) -> int:

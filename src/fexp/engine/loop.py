@@ -32,8 +32,8 @@ _BATCH_BYTES = 1 << 20
 """Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
-_BREATH_SECONDS = 0.0002
-"""Between steps of work that can wait, so that whoever reads the numbers comes first."""
+_BREATH_SECONDS = 0.002
+"""Before each step of work that can wait, so that whoever reads the numbers comes first."""
 _STOP_SECONDS = 3.0
 """How long a stop waits for the look under way: a dead file system may never answer."""
 _DOUBT_SECONDS = 0.001
@@ -155,7 +155,10 @@ class Engine:
     def _run(self) -> None:
         while not self._stopping:
             self._turns += 1
+            owing = [watched for watched in self._watched.values() if watched.looker.state.owes_dwells]
             self._take(self._patience_seconds())
+            for watched in owing:  # what departs in this turn is shown before more is made of it
+                watched.looker.observe_some()
             self._work()
             self._keep_time()
             self._announce()
@@ -164,7 +167,7 @@ class Engine:
         if self._dirty or any(watched.looker.is_busy for watched in self._watched.values()):
             return 0.0
         if any(watched.looker.state.owes_dwells for watched in self._watched.values()):
-            return _BREATH_SECONDS
+            return 0.0 if self._flushes else _BREATH_SECONDS
         if self._flushes or any(watched.looker.suspects for watched in self._watched.values()):
             return _DOUBT_SECONDS
         due_at = min((watched.due_at for watched in self._watched.values()), default=float("inf"))
@@ -220,11 +223,8 @@ class Engine:
             self._watched[state].check_root()
 
     def _work(self) -> None:
-        """Make up for some of what can wait, then list directories for a while, each folder in its turn."""
+        """List directories for a while, each folder in its turn."""
         until = self._clock().steady + _WORK_SECONDS
-        for watched in self._watched.values():
-            if watched.looker.state.owes_dwells:
-                watched.looker.observe_some()
         busy = [watched for watched in self._watched.values() if watched.looker.is_busy]
         while busy:
             for watched in busy:
