@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import os
 import shutil
@@ -20,6 +21,7 @@ NAMESPACE = [
 ]
 """Where a process may mount, and may not read what it was denied."""
 _CONFINED = "FEXP_CHAOS_CONFINED"
+_SEED_SECONDS = 300
 
 
 def main() -> None:
@@ -46,6 +48,7 @@ def main() -> None:
     until = time.monotonic() + options.hours * 3600
     seed = options.seed
     while seed < options.seed + options.seeds if options.seeds else time.monotonic() < until:
+        faulthandler.dump_traceback_later(_SEED_SECONDS, exit=True)  # a hang leaves its stacks
         base = tempfile.mkdtemp(prefix="fexp-chaos-", dir=options.directory)
         try:
             run(
