@@ -113,6 +113,7 @@ class Daemon:
 
     def _start(self) -> None:
         if self._http is not None:
+            self._http.events.changed = self._follow
             self._http.start()
             for address in self._http.addresses:
                 _log.info("listening on %s", address)
@@ -131,7 +132,6 @@ class Daemon:
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             if command is _Command.RELOAD:
                 self._obey_reload()
-            self._follow()
             if not publishing and all(status.looked for status in self._engine.statuses()):
                 publishing = True
                 for publisher in self._publishers:
@@ -189,7 +189,7 @@ class Daemon:
             publisher.announce()
 
     def _follow(self) -> None:
-        """Have the engine tell file events only while somebody listens."""
+        """Have the engine tell file events only while somebody listens. Called in the thread of the HTTP server."""
         wanted = self._http is not None and self._http.events.wanted
         if wanted != self._following:
             self._following = wanted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fexp.model import FileEvent
 
@@ -77,6 +77,8 @@ class EventStream:
     """Hands events to all who follow. ``publish`` is thread-safe and never blocks."""
 
     def __init__(self) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        """Called, in the event loop, when somebody joined or left."""
         self._lock = threading.Lock()
         self._followers: tuple[Follower, ...] = ()
 
@@ -100,8 +102,10 @@ class EventStream:
         """Let a client follow."""
         with self._lock:
             self._followers = (*self._followers, follower)
+        self.changed()
 
     def leave(self, follower: Follower) -> None:
         """Forget a client."""
         with self._lock:
             self._followers = tuple(other for other in self._followers if other is not follower)
+        self.changed()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fexp.outputs.http.limits import Limits
     from fexp.outputs.http.messages import Receive, Request, Send
 
+_AT_ONCE = 256
+
 
 class Following:
     """The clients of one event stream. Belongs to the loop."""
@@ -46,7 +48,11 @@ class Following:
             while not gone.done():
                 await self._wait(wake)
                 events = follower.take()
-                await write(send, b"".join(map(encode, events)) or HEARTBEAT)
+                for first in range(0, len(events), _AT_ONCE):
+                    await write(send, b"".join(map(encode, events[first : first + _AT_ONCE])))
+                    await asyncio.sleep(0)  # others' turn
+                if not events:
+                    await write(send, HEARTBEAT)
                 if follower.missed or self._leaving:
                     reason = "the server stops" if self._leaving else "too slow"
                     await write(send, farewell(reason, follower.missed))
