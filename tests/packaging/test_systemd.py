@@ -256,3 +256,9 @@ def test_a_file_says_at_its_top_what_it_is_for(path: Path) -> None:
         content = path.read_text(encoding="utf-8")
         assert content.startswith("# ")
         assert content.endswith("\n")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_unit_deletes_what_has_fexps_group(service: str) -> None:
+    """systemd's RemoveIPC= takes all in /dev/shm for shared memory that has the unit's user or group."""
+    assert "RemoveIPC" not in unit(service)["Service"]
