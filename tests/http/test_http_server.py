@@ -22,6 +22,7 @@ from tests.http.serving import (
     read_to_end,
     running,
 )
+from tests.servers import poll
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +88,36 @@ def test_a_stop_lets_an_answer_under_way_end_and_cuts_the_idle() -> None:
         assert b"fexp_files{" in read_to_end(busy)
         stopping.join(PATIENCE_SECONDS)
         assert not stopping.is_alive()
+
+
+def test_a_stop_answers_who_has_just_come() -> None:
+    """Behind a socket of systemd's, a client that was taken in has nobody else to ask."""
+    with running(limits=Limits(newcomer_seconds=PATIENCE_SECONDS, stop_seconds=PATIENCE_SECONDS)) as server:
+        with connect(server) as newcomer:
+            assert server._server is not None
+            poll(lambda: server._server._connections)
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            poll(lambda: server._bound[0].socket.fileno() == -1)
+            newcomer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"fexp_files{" in read_to_end(newcomer)
+        stopping.join(PATIENCE_SECONDS)
+        assert not stopping.is_alive()
+
+
+def test_a_stop_answers_what_was_asked_before_it() -> None:
+    """The request is here, but the server has not read it yet."""
+    release = threading.Event()
+    with running() as server, connect(server) as client:
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in client.recv(4096)
+        assert server._loop is not None
+        assert server._server is not None
+        server._loop.call_soon_threadsafe(release.wait, PATIENCE_SECONDS)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        server._loop.call_soon_threadsafe(server._server.leave)
+        release.set()
+        assert b"fexp_files{" in read_to_end(client)
 
 
 def test_a_stop_does_not_wait_for_ever() -> None:

@@ -31,6 +31,7 @@ class Connection(H11Protocol):
         self.greeting: asyncio.Task[None] | None = None
         self._host = server
         self.is_connected = False  # and the handshake, if any, done
+        self._is_last = False
         self._request_timer = _Timer(server.limits.request_seconds, self.drop)
         self._send_timer = _Timer(server.limits.send_seconds, self._drop_unread)
 
@@ -49,6 +50,11 @@ class Connection(H11Protocol):
         """Tell whether the client leaves what was sent unread."""
         return self._send_timer.is_running
 
+    @property
+    def is_new(self) -> bool:
+        """Tell whether no request has come yet."""
+        return self.cycle is None
+
     def drop(self) -> None:
         """End it at once, whatever state it is in."""
         if self.is_connected:
@@ -57,13 +63,12 @@ class Connection(H11Protocol):
             self.greeting.cancel()
 
     def finish(self) -> None:
-        """End it when the answer under way has been given and sent."""
+        """End it after the answer under way; who has just come is answered once."""
+        self._is_last = True
         if not self.is_waiting:
             self.cycle.keep_alive = False
-        elif self.is_connected:
+        elif not self.is_new:
             self.transport.close()
-        else:
-            self.drop()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -90,6 +95,7 @@ class Connection(H11Protocol):
             self._request_timer.start()
         else:
             self._request_timer.stop()
+            self.cycle.keep_alive &= not self._is_last
 
     def pause_writing(self) -> None:
         super().pause_writing()

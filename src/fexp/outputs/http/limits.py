@@ -28,3 +28,5 @@ class Limits(NamedTuple):
     """The longest silence on an event stream."""
     stop_seconds: float = 3.0
     """How long a stop waits for answers under way."""
+    newcomer_seconds: float = 0.5
+    """How long of it a stop waits for the request of a client that has just connected."""

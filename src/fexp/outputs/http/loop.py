@@ -96,14 +96,16 @@ class Server(uvicorn.Server):
         await self._leaving.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the doors, let answers under way end, then end them."""
+        """Close the doors, answer who has come in, and end what takes too long."""
+        loop = asyncio.get_running_loop()
         for door in sockets or ():
-            asyncio.get_running_loop().remove_reader(door)
+            loop.remove_reader(door)
             door.close()
         self._on_leaving()
         self._nobody.clear()
         for connection in list(self._connections):
             connection.finish()
+        loop.call_later(self.limits.newcomer_seconds, self._drop_new)
         try:
             if self._connections:
                 await asyncio.wait_for(self._nobody.wait(), self.limits.stop_seconds)
@@ -112,6 +114,11 @@ class Server(uvicorn.Server):
                 connection.drop()
         for task in self.server_state.tasks:
             task.cancel()
+
+    def _drop_new(self) -> None:
+        for connection in list(self._connections):
+            if connection.is_new:
+                connection.drop()
 
     def _open_door(self, door: socket.socket) -> None:
         if not self._leaving.is_set():
