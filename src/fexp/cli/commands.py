@@ -17,6 +17,7 @@ from fexp.cli.options import (
     CompressionOptions,
     CronOptions,
     EndpointOptions,
+    EngineOptions,
     GroupOptions,
     PushOptions,
     ScanOptions,
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
 _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
 
 
-@takes(SelectionOptions, WatchOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, REMOTE_WRITE_ENDPOINT)
+@takes(
+    SelectionOptions, WatchOptions, GroupOptions, GATEWAY_ENDPOINT, CompressionOptions, REMOTE_WRITE_ENDPOINT,
+    EngineOptions,
+)  # fmt: skip
 def watch(
     folders: list[str],
     selection: SelectionOptions,
@@ -51,6 +55,7 @@ def watch(
     gateway: EndpointOptions,
     compression: CompressionOptions,
     remote_write: EndpointOptions,
+    watching: EngineOptions,
 ) -> None:
     """Follow folders for ever and feed every output that is asked for.
 
@@ -61,7 +66,7 @@ def watch(
     from fexp.outputs.http import parse_listen
     from fexp.settings import parse_duration
 
-    set_up_logging(options.log_level)
+    set_up_logging(watching.log_level)
     outputs: list[Output] = []
     if options.textfile is not None:
         outputs.append(_textfile(options.textfile, options.textfile_mode))
@@ -80,7 +85,7 @@ def watch(
     Daemon(
         WatchSettings(
             folders=chosen,
-            engine=_engine_settings(options),
+            engine=_engine_settings(watching),
             outputs=tuple(outputs),
             listens=tuple(listens),
             web_config=options.web_config,
@@ -212,7 +217,7 @@ def _deliver(
     return status
 
 
-def _engine_settings(options: WatchOptions) -> EngineSettings:
+def _engine_settings(options: EngineOptions) -> EngineSettings:
     from fexp.engine import EngineSettings
     from fexp.model import Backend
     from fexp.settings import parse_buckets, parse_duration

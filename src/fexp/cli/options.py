@@ -106,7 +106,7 @@ REMOTE_WRITE_ENDPOINT = Prefixed(EndpointOptions, "remote_write_", _REMOTE_WRITE
 
 
 class WatchOptions(NamedTuple):
-    """Outputs and engine of ``watch``."""
+    """Outputs of ``watch``."""
 
     listen: Annotated[
         list[str],
@@ -143,6 +143,11 @@ class WatchOptions(NamedTuple):
     keep_on_exit: Annotated[
         bool, _option("Leave the file and the group behind on a clean stop.", _WHERE, "--keep-on-exit")
     ] = False
+
+
+class EngineOptions(NamedTuple):
+    """How ``watch`` watches."""
+
     backend: Annotated[str, _option("auto, inotify, observer or polling.", _HOW, metavar="NAME")] = "auto"
     rescan: Annotated[
         str, _option("Look at everything this often, whatever events told.", _HOW, metavar="DURATION")
