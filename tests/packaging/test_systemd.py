@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import program
+
 from .contract import REPOSITORY, VARIABLES, assert_valid
 
 UNITS = REPOSITORY / "systemd"
@@ -38,20 +40,9 @@ CHANGES_WHAT_IS_MEASURED = (
 )
 
 
-def tool(name: str) -> str:
-    """Path of one of systemd's tools. Its absence skips the test, and fails it where CI=true."""
-    found = shutil.which(name)
-    if found is None:
-        reason = f"{name} is not installed: the units are not checked (on Debian: apt-get install systemd)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
 def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_LOG_TARGET": "console"}
-    return subprocess.run([tool(name), *arguments], env=environ, capture_output=True, text=True, check=False)
+    return subprocess.run([program(name), *arguments], env=environ, capture_output=True, text=True, check=False)
 
 
 def unit(name: str | Path) -> dict[str, dict[str, list[str]]]:
