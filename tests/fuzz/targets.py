@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
 from fexp.names import unique_labels
 from fexp.outputs.endpoint import Endpoint
 from fexp.outputs.gateway import GatewaySettings, grouping_path
+from fexp.outputs.http import HttpServer
 from fexp.outputs.http.listen import parse_listen
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.webconfig import parse_web_config
 from fexp.selection import Selection, pattern_of_extension, pattern_of_name
 from fexp.settings import parse_buckets, parse_duration, parse_labels
 from fexp.watch.mounts import parse_mounts
+from tests.http.serving import MemoryServed, connect, read_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +76,31 @@ def _one_name(text: str) -> None:
         assert Selection((pattern_of_name(os.fsdecode(raw)),)).patterns_of(raw, b"") == (0,)
 
 
+@cache
+def _server() -> HttpServer:
+    """One for all inputs; it ends with the process."""
+    server = HttpServer([parse_listen("127.0.0.1:0")], MemoryServed())
+    server.open()
+    server.start()
+    return server
+
+
+def _http(text: str) -> None:
+    """Whatever a client sends and then hangs up: an answer or none, but never one that speaks of a fault in fexp."""
+    with connect(_server()) as client:
+        client.sendall(text.encode("utf-8", "surrogateescape"))
+        with suppress(OSError):  # it may have hung up first
+            client.shutdown(socket.SHUT_WR)
+        answer = read_to_end(client)
+    assert not answer or (answer.startswith(b"HTTP/1.1 ") and answer[9:10] in b"234"), answer[:200]
+
+
 TARGETS: dict[str, Callable[[str], object]] = {
     "listen": parse_listen,
     "web-config": lambda text: parse_web_config(text, "web.yml"),
     "gateway": _gateway,
     "accept": _accept,
+    "http": _http,
     "selection": _selection,
     "settings": _settings,
     "names": _names,
