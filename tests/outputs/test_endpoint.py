@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -169,6 +170,28 @@ def test_a_password_keeps_its_spaces_and_loses_the_line_end(tmp_path: Path) -> N
     header, secrets = endpoint.authorization()
     assert header == "Basic YW5uYTogcGFzcyB3w7ZyZCA="
     assert " pass wörd " in secrets
+
+
+@pytest.mark.parametrize("option", ["password_file", "token_file"])
+def test_a_secret_from_a_pipe_is_read_once_and_kept(option: str) -> None:
+    """As `--gateway-token-file <(pass show gateway)` gives it; the check at the start must not swallow it."""
+    reading, writing = os.pipe()
+    os.write(writing, b"s3cr3t\n")
+    os.close(writing)
+    user = {"user": "anna"} if option == "password_file" else {}
+    endpoint = Endpoint("https://host", **{option: f"/dev/fd/{reading}"}, **user)  # type: ignore[arg-type]
+    endpoint.check()
+    for _ in range(2):
+        assert "s3cr3t" in endpoint.authorization()[1]
+    os.close(reading)
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_password_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "password"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match="--gateway: the password is empty"):
+        Endpoint("https://host", user="anna", password_file=str(path)).check()
 
 
 def test_an_error_while_sending_is_no_settings_error(tmp_path: Path) -> None:

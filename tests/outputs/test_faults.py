@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import html
+import json
 import logging
 import socket
 import threading
 import traceback
+import urllib.parse
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +65,7 @@ def test_a_4xx_is_not_tried_again_and_its_reason_is_told(status: int) -> None:
     assert isinstance(error, RefusedError)
     assert error.status == status
     assert error.final
-    assert str(error) == f"{server.url}: answered {status}: pushed metrics are \\x1b[31minvalid"
+    assert str(error).startswith(f"{server.url}: answered {status}: pushed metrics are \\x1b[31minvalid second line")
     assert server.attempts == 1
     assert clock.waits == []
 
@@ -106,7 +110,9 @@ def test_retry_after_beyond_the_deadline_is_handed_up_at_once() -> None:
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("soon", None),
         ("-5", None),
-        ("9" * 40, None),
+        ("9" * 40, 1e40),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
         ("", None),
     ],
 )
@@ -240,7 +246,24 @@ def test_nothing_is_left_of_an_exchange_that_was_given_up() -> None:
     with ScriptedServer(drip(b"HTTP/1.1 200 OK\r\nX-Long: ")) as server:
         for _ in range(3):
             assert_ends_in_time(server.url)
-        poll(lambda: not [one for one in threading.enumerate() if one.name == "fexp-exchange"], seconds=2)
+        assert_no_exchange_is_left()
+
+
+def assert_no_exchange_is_left() -> None:
+    poll(lambda: not [one for one in threading.enumerate() if one.name == "fexp-exchange"], seconds=2)
+
+
+def test_nothing_is_left_of_a_tunnel_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(drip(b"HTTP/1.1 200 OK\r\nX-Long: ")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        assert_ends_in_time("https://gateway.example/x")
+        assert_no_exchange_is_left()
+
+
+def test_nothing_is_left_of_a_handshake_that_was_given_up() -> None:
+    with ScriptedServer(drip(b"\x16\x03\x03\x40\x00")) as server:
+        assert_ends_in_time(server.url.replace("http:", "https:"))
+        assert_no_exchange_is_left()
 
 
 def test_an_endless_body_is_cut() -> None:
@@ -252,7 +275,7 @@ def test_an_endless_body_is_cut() -> None:
 
     with ScriptedServer(flood) as server:
         error = failure(send(server.url, deadline_seconds=0.3))
-    assert str(error) == f"{server.url}: answered 500: {'x' * 200}…"
+    assert str(error) == f"{server.url}: answered 500: {'x' * 700} … {'x' * 300}"
 
 
 def test_closing_ends_the_waiting() -> None:
@@ -300,11 +323,67 @@ def test_closed_in_the_middle_is_no_success(content: bytes) -> None:
     assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "what answers there does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "the header of its answer is too long to be one"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", "the header of its answer is too long to be one"),
+    ],
+)
+def test_what_is_no_answer_is_named(content: bytes, reason: str) -> None:
+    with ScriptedServer(raw(content)) as server:
+        error = failure(send(server.url, deadline_seconds=0.2))
+    assert str(error) == f"{server.url}: {reason}"
+
+
+def test_answers_that_only_inform_are_passed_over() -> None:
+    """RFC 9110, 15.2."""
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    with ScriptedServer(raw(hints + hints + b"HTTP/1.1 204 OK\r\nContent-Length: 0\r\n\r\n")) as server:
+        assert send(server.url).send("PUT").status == 204
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"<html><head><title>401 Authorization\n Required</title></head></html>", "401 Authorization Required"),
+        (b"<html>\n<center>nginx</center></html>", ""),
+        (b"inconsistent: 2 error(s) occurred:\n* a\n* b", "inconsistent: 2 error(s) occurred: * a * b"),
+        (b"metric" + b" label:<x>" * 500 + b" is not a COUNTER", " is not a COUNTER"),
+    ],
+)
+def test_the_reason_is_what_a_person_needs(body: bytes, reason: str) -> None:
+    with ScriptedServer(answer(401, body)) as server:
+        error = str(failure(send(server.url)))
+    assert error.endswith(f"{reason}; check the credentials" if reason else "answered 401: check the credentials")
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("token", "body"),
+    [
+        ("A1b2C3d4" * 80, "invalid token: {}"),
+        (SECRET, "x" * 690 + " {}"),
+        ('pa"ss\\wö<&', '{{"error":"bad password {json}"}}'),
+        ('pa"ss\\wö<&', "<html><title>bad {html}</title>"),
+        ("pa ss/w", "bad ?password={url}"),
+    ],
+)
+def test_an_echo_of_the_secret_is_hidden_however_it_is_cut_or_written(token: str, body: str) -> None:
+    forms = {"json": json.dumps(token)[1:-1], "html": html.escape(token), "url": urllib.parse.quote_plus(token)}
+    with ScriptedServer(answer(400, body.format(token, **forms).encode())) as server:
+        error = str(failure(send(server.url, user="anna", password=token)))
+    assert "***" in error
+    for form in (token, *forms.values()):
+        assert form[:6] not in error
+
+
 def test_a_huge_body_is_not_read() -> None:
     body = b"x" * 10_000_000
     with ScriptedServer(answer(400, body)) as server:
         error = failure(send(server.url))
-    assert len(str(error)) < 300
+    assert len(str(error)) < 1200
     with ScriptedServer(answer(200, body)) as server:
         reply = send(server.url).send("GET")
     assert (len(reply.body), reply.cut) == (64 * 1024, True)
@@ -386,7 +465,7 @@ def test_a_proxy_from_the_environment_is_used_and_its_password_kept(monkeypatch:
         monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//anna:{SECRET}@"))
         error = failure(send("http://gateway.example:9091/metrics", deadline_seconds=0.3))
     assert proxy.heads[0].startswith("PUT http://gateway.example:9091/metrics HTTP/1.1")
-    assert "roxy-authorization: Basic" in proxy.heads[0]
+    assert "proxy-authorization: basic" in proxy.heads[0].lower()
     assert str(error) == "http://gateway.example:9091/metrics: answered 502: bad gateway"
 
 
@@ -394,8 +473,46 @@ def test_https_goes_through_the_proxy_as_a_tunnel(monkeypatch: pytest.MonkeyPatc
     with ScriptedServer(raw(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         error = failure(send("https://gateway.example/x", deadline_seconds=0.3))
+        assert proxy.attempts == 1
     assert proxy.heads[0].startswith("CONNECT gateway.example:443 HTTP/1.")
-    assert "407" in str(error)
+    assert str(error) == f"https://gateway.example/x: through the proxy {proxy.url}: it answered 407"
+
+
+def test_a_dead_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy_url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("http_proxy", proxy_url)
+    error = failure(send("http://gateway.example:9091", deadline_seconds=0.3))
+    assert f"through the proxy {proxy_url}: Connection refused" in str(error)
+
+
+def test_a_proxys_password_may_hold_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(answer(200)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//us%40er:p%40ss%2Fw%C3%BC@"))
+        send("http://gateway.example:9091").send("PUT")
+    expected = base64.b64encode("us@er:p@ss/wü".encode()).decode()
+    assert f"Proxy-Authorization: Basic {expected}" in proxy.heads[0]
+
+
+@pytest.mark.parametrize("proxy_url", [f"http://anna:{SECRET}@:99999", "http://[::1", f"http://anna:{SECRET}@"])
+def test_a_proxy_that_is_no_url_is_refused(proxy_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy_url)
+    error = failure(send("http://gateway.example:9091", deadline_seconds=0.3))
+    assert error.final
+    assert "from the environment is none that fexp can use" in str(error)
+    assert SECRET not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host"),
+    [("10.0.0.0/8", "10.9.9.9"), ("x, fd00::/8", "[fd00::1]"), ("fd00::1", "[fd00::1]"), ("[fd00::1]", "[fd00::1]")],
+)
+def test_no_proxy_may_name_networks(no_proxy: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fexp.outputs.wire import proxy_for
+
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert proxy_for(f"http://{host}:9091", loopback=False) is None
+    assert proxy_for("http://192.0.2.1:9091", loopback=False) is not None
 
 
 @pytest.mark.parametrize("no_proxy", ["gateway.example", "*", ".example", "gateway.example:9091"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 import sys
-from time import time
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
@@ -134,10 +134,29 @@ def test_only_the_jobs_own_old_groups_expire(pushgateway: Server) -> None:
     assert len(groups(pushgateway)) == 4  # the refused push left a ghost
     assert output(pushgateway.url).expire(3600) == ()
     assert len(groups(pushgateway)) == 4
-    settings = GatewaySettings.parse(Endpoint(pushgateway.url))
-    tomorrow = GatewayOutput(settings, wall_clock=lambda: time() + 90_000)
-    assert sorted(labels["instance"] for labels in tomorrow.expire(86_400)) == ["a/b", "ghost", "old"]
+    assert sorted(labels["instance"] for labels in output(pushgateway.url).expire(-60)) == ["a/b", "ghost", "old"]
     poll(lambda: groups(pushgateway) == [{"job": "other", "instance": "old"}])
+
+
+@pytest.mark.parametrize("date", [{"Date": "Sat, 21 Nov 2026 12:00:00 GMT"}, {}])
+def test_age_is_by_the_gateways_clock(date: dict[str, str]) -> None:
+    """A host whose clock is days ahead must not delete what was pushed a moment ago."""
+    noon_at = 1_795_262_400.0
+    pushed_at = {"lively": noon_at - 60, "old": noon_at - 90_000}
+    body = json.dumps(
+        {
+            "data": [
+                {"labels": {"job": "fexp", "instance": name}, "push_time_seconds": {"metrics": [{"value": f"{at:e}"}]}}
+                for name, at in pushed_at.items()
+            ]
+        }
+    ).encode()
+    with ScriptedServer(answer(200, body, **date), answer(202)) as server:
+        settings = GatewaySettings.parse(Endpoint(server.url))
+        here_at = noon_at + 180_000 if date else noon_at
+        expired = GatewayOutput(settings, wall_clock=lambda: here_at).expire(86_400)
+        assert [head.split(" HTTP")[0] for head in server.heads[1:]] == ["DELETE /metrics/job/fexp/instance/old"]
+    assert [labels["instance"] for labels in expired] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -231,11 +250,26 @@ def test_import_posts_to_the_exact_url(victoria_metrics: Server) -> None:
     out.publish(Numbers(snapshot_of(imported=5)))
     out.retract()
     victoria_metrics.get("/internal/force_flush")
-    result = poll(lambda: victoria_metrics.query('fexp_files{job="imported"}'))
-    assert (result[0]["metric"]["folder"], result[0]["value"][1]) == ("/in/imported", "5")
+    (result,) = poll(lambda: victoria_metrics.query('fexp_files{job="imported"}'))
+    assert (result["metric"]["folder"], result["value"][1]) == ("/in/imported", "5")
     assert out.target == f"{victoria_metrics.url}/api/v1/import/prometheus?…"
     with pytest.raises(SettingsError, match="needs a Pushgateway"):
         out.expire(1)
+
+
+def test_what_is_imported_says_whose_it_is(victoria_metrics: Server) -> None:
+    """Mistake 17, without a group: two hosts with the same folder must not be one series."""
+    for host, files in (("one", 1), ("two", 2)):
+        url = f"{victoria_metrics.url}/api/v1/import/prometheus"
+        out = output(url, mode="import", job="whose", instance=host, grouping=["rack=7"])
+        out.publish(Numbers(snapshot_of(whose=files)))
+    victoria_metrics.get("/internal/force_flush")
+
+    def stored() -> dict[str, str]:
+        results = victoria_metrics.query('fexp_files{job="whose",rack="7"}')
+        return {one["metric"]["instance"]: one["value"][1] for one in results}
+
+    poll(lambda: stored() == {"one": "1", "two": "2"})
 
 
 def test_import_deletes_nothing_and_keeps_the_url() -> None:
@@ -267,7 +301,7 @@ def test_import_deletes_nothing_and_keeps_the_url() -> None:
         ({"grouping": ["a=\udcff"]}, "not UTF-8"),
         ({"job": "\udcff"}, "not UTF-8"),
         ({"mode": "aggregate"}, "pushgateway or import"),
-        ({"mode": "import", "grouping": ["a=1"]}, "put the labels into the URL"),
+        ({"mode": "import", "grouping": ["folder=x"]}, "label folder: on the series"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], complaint: str) -> None:

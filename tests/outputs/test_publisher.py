@@ -251,6 +251,38 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptu
     assert publisher.stop(retract=False)
 
 
+REASONS = [
+    "http://gateway.example: Connection refused (2 tries)",
+    "http://gateway.example: Connection refused (3 tries)",
+    "http://gateway.example: answered 401: token expired at 1700000000",
+    "http://gateway.example: answered 401: token expired at 1700000060",
+    "http://gateway.example: answered 503: token expired at 1700000060",
+    "http://gateway.example: Connection refused",
+]
+
+
+def test_another_reason_is_told_too_and_so_is_what_fails_at_the_stop(caplog: pytest.LogCaptureFixture) -> None:
+    """Once each while it fails: numbers within a reason, other than the status, make no other reason."""
+
+    class Refusing(Recorder):
+        def retract(self) -> None:
+            raise OutputError(REASONS[0])
+
+    def act(call: int) -> None:
+        raise OutputError(REASONS[call - 1])
+
+    clock = TurnedClock()
+    publisher = Publisher(Refusing(act), Numbers(), clock=clock)
+    publisher.start()
+    for count in range(1, len(REASONS) + 1):
+        poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
+        if count < len(REASONS):
+            turn(publisher, clock, 61.0)
+    assert publisher.stop(retract=True)
+    told = [record.message for record in caplog.records]
+    assert told == [f"gateway: {REASONS[number]}" for number in (0, 2, 4, 0)]
+
+
 def test_the_thread_survives_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
     clock, output = TurnedClock(), Recorder(fails(ZeroDivisionError("surprise")))
     publisher = Publisher(output, Numbers(), clock=clock)

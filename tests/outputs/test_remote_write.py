@@ -261,6 +261,44 @@ def test_what_ended_in_the_only_snapshot_that_was_refused_ends_later() -> None:
         assert told(server.bodies[2]) == (3000, {"b": True, "a": False})
 
 
+MANY = [f"f{number}" for number in range(12_000)]
+
+
+def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut() -> None:
+    """A receiver bounds what it takes at once (VictoriaMetrics: 32 MiB)."""
+    steps = answer(204), answer(503), answer(204), answer(400, b"out of order"), answer(204)
+    with ScriptedServer(*steps) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        with pytest.raises(OutputError, match="503"):
+            rig.publish(*MANY, at=1.0)
+        with pytest.raises(OutputError, match="answered 400: out of order"):
+            rig.publish(at=2.0)
+        requests = [told(body) for body in server.bodies]
+    assert [(at_ms, len(series)) for at_ms, series in requests] == [
+        (1000, 5000), (1000, 5000), (1000, 5000), (1000, 2000), (2000, 5000), (2000, 5000), (2000, 2000),
+    ]  # fmt: skip
+    assert requests[1] == requests[2]
+    assert {name for _, series in requests[:4] for name in series} == set(MANY)
+    assert not any(alive for _, series in requests[4:] for alive in series.values())
+    assert rig.output.dropped_snapshots == 1
+
+
+def test_a_receiver_that_knows_us_not_is_not_asked_for_each_part() -> None:
+    with ScriptedServer(answer(401)) as server:
+        rig = Rig(server.url)
+        with pytest.raises(OutputError, match="answered 401"):
+            rig.publish(*MANY)
+        assert server.attempts == 1
+    assert rig.output.dropped_snapshots == 1
+
+
+def test_a_real_victoria_metrics_stores_more_than_one_request_of_series(victoria_metrics: Server) -> None:
+    output = RemoteWriteOutput(settings_for(victoria_metrics.url + WRITE, job="many"))
+    output.publish(Gauge("fexp_files", {(("folder", name),): 1.0 for name in MANY}))
+    victoria_metrics.get("/internal/force_flush")
+    poll(lambda: [one["value"][1] for one in victoria_metrics.query('count(fexp_files{job="many"})')] == ["12000"])
+
+
 def test_a_real_prometheus_stores_it_and_lets_it_end(prometheus: Server) -> None:
     output = RemoteWriteOutput(settings_for(prometheus.url + WRITE, external_labels=["zone=z1"]))
     output.check()

@@ -7,6 +7,7 @@ import ipaddress
 import math
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -44,6 +45,8 @@ class Endpoint:
     gzip: bool = False
     deadline_seconds: float = 10.0
     """All of a request: its retries, connecting, sending and reading the answer."""
+    _read_once: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What came out of pipes, as of ``<(command)``: it does not come again."""
 
     def __post_init__(self) -> None:
         self._check_url()
@@ -104,6 +107,8 @@ class Endpoint:
             password = self.password
             if password is None:
                 password = self._secret(self.password_file, "password-file").rstrip("\r\n")
+            if not password:
+                raise OutputError(f"{self.option}: the password is empty", final=True)
             # The environment may hold any bytes; they go out as they are.
             raw = f"{self.user}:{password}".encode(errors="surrogateescape")
             encoded = base64.b64encode(raw).decode("ascii")
@@ -178,8 +183,13 @@ class Endpoint:
     def _secret(self, path: str | None, what: str) -> str:
         assert path is not None
         try:
-            with open(path, "rb") as file:
-                return file.read(_MAX_SECRET_BYTES).decode()
+            content = self._read_once.get(path)
+            if content is None:
+                with open(path, "rb") as file:
+                    content = file.read(_MAX_SECRET_BYTES)
+                    if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                        self._read_once[path] = content
+            return content.decode()
         except OSError as error:
             reason = error.strerror or "cannot be read"
         except UnicodeDecodeError:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from fexp.errors import OutputError, SettingsError
 from fexp.labels import check_pairs, split_pairs
 from fexp.names import one_line
-from fexp.outputs.sender import Sender
-from fexp.outputs.text import CONTENT_TYPE, render_text
+from fexp.outputs.sender import Sender, parse_date
+from fexp.outputs.text import CONTENT_TYPE, Labelled, render_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,7 +32,8 @@ class GatewayMode(StrEnum):
 
     PUSHGATEWAY = "pushgateway"
     IMPORT = "import"
-    """Something that takes text at exactly the URL given, such as VictoriaMetrics. It deletes nothing."""
+    """Something that takes text at exactly the URL given, such as VictoriaMetrics. The key becomes labels of all
+    series, as it has no groups, and nothing is ever deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,8 @@ class GatewaySettings:
         return settings
 
     def __post_init__(self) -> None:
-        if self.mode is GatewayMode.IMPORT:
-            if self.grouping:
-                raise SettingsError("--grouping: an import URL has no group; put the labels into the URL")
-            return
-        if self.endpoint.parts.query or "?" in self.endpoint.url:
+        is_gateway = self.mode is GatewayMode.PUSHGATEWAY
+        if is_gateway and (self.endpoint.parts.query or "?" in self.endpoint.url):
             raise SettingsError(
                 f"{self.endpoint.option} {self.endpoint.target}: a Pushgateway's URL has no query;"
                 " leave it out, or say --gateway-mode import"
@@ -127,25 +125,26 @@ class GatewayOutput:
 
     def publish(self, source: Collects) -> None:
         """Replace the whole group, so that what ended here ends there."""
-        body = render_text(source)
         headers = {"Content-Type": CONTENT_TYPE}
         if self._settings.mode is GatewayMode.IMPORT:
-            self._sender.send("POST", body=body, headers=headers)
+            labelled = Labelled(source, dict(self._settings.key))
+            self._sender.send("POST", body=render_text(labelled), headers=headers)
         else:
-            self._sender.send("PUT", self._url(grouping_path(self._settings.key)), body=body, headers=headers)
+            self._sender.send("PUT", self._url(self.group), body=render_text(source), headers=headers)
 
     def retract(self) -> None:
         """Delete the group. An import URL can only wait until its series are stale."""
         if self._settings.mode is not GatewayMode.IMPORT:
-            self._sender.send("DELETE", self._url(grouping_path(self._settings.key)))
+            self._sender.send("DELETE", self._url(self.group))
 
     def expire(self, older_than_seconds: float) -> tuple[Mapping[str, str], ...]:
-        """Delete this job's groups that nobody pushed for so long; returns their labels."""
+        """Delete this job's groups that nobody pushed for so long, by the gateway's clock; returns their labels."""
         if self._settings.mode is GatewayMode.IMPORT:
             raise SettingsError("--expire needs a Pushgateway; an import URL has no groups")
         job = self._settings.job
-        limit_at = self._wall_clock() - older_than_seconds
-        expired = [labels for labels, at in self._groups() if labels.get("job") == job and at < limit_at]
+        groups, now = self._groups()
+        limit_at = now - older_than_seconds
+        expired = [labels for labels, at in groups if labels.get("job") == job and at < limit_at]
         for labels in expired:
             rest = [(name, value) for name, value in labels.items() if name != "job"]
             self._sender.send("DELETE", self._url(grouping_path([("job", job), *rest])))
@@ -155,14 +154,16 @@ class GatewayOutput:
         """End whatever is under way."""
         self._sender.close()
 
-    def _groups(self) -> list[tuple[dict[str, str], float]]:
-        """Ask the gateway for the labels of its groups, and when each was last pushed."""
+    def _groups(self) -> tuple[list[tuple[dict[str, str], float]], float]:
+        """Ask the gateway for the labels of its groups and when each was last pushed; and for its time."""
         url = self._url("/api/v1/metrics")
         answer = self._sender.send("GET", url, answer_limit_bytes=_GROUPS_LIMIT_BYTES)
         if answer.cut:
             raise OutputError(f"{self.target}: its list of groups is too long to read", final=True)
+        now = parse_date(answer.headers.get("Date", ""))
         try:
-            return [(dict(group["labels"]), _pushed_at(group)) for group in json.loads(answer.body)["data"]]
+            groups = [(dict(group["labels"]), _pushed_at(group)) for group in json.loads(answer.body)["data"]]
+            return groups, self._wall_clock() if now is None else now
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise OutputError(f"{self.target}: gives no list of groups; is it a Pushgateway?", final=True) from error
 

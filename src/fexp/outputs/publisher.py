@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _MAX_BACKOFF_SECONDS = 60.0
 _MAX_PATIENCE_SECONDS = 600.0
 """An absurd Retry-After must not silence fexp for good."""
 _CUT_OFF_SECONDS = 1.0
+_MAX_REASONS = 20
+"""So many reasons of one streak of failures are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class Publisher:
         self._succeeded_at: float | None = None
         self._retry_after_seconds: float | None = None
         self._failures_in_a_row = 0
-        self._traced = False
+        self._told: set[str] = set()
         self._state = DeliverySnapshot(output.name, 0, 0, None, None)
 
     def start(self) -> None:
@@ -135,6 +138,7 @@ class Publisher:
     def _run(self) -> None:
         while self._wait_until_due():
             self._attempt(self._publish)
+        self._told.clear()  # nobody tries again: whatever fails now is to be known
         self._attempt(self._output.retract if self._retracting else self._publish)
         self._output.close()
 
@@ -167,15 +171,22 @@ class Publisher:
             act()
         except OutputError as error:
             self._failed(error.retry_after_seconds)
-            if self._failures_in_a_row == 1:
+            if self._is_news(str(error)):
                 logger.warning("%s: %s", self._output.name, error)
-        except Exception:
+        except Exception as error:
             self._failed(None)
-            if not self._traced:
+            if self._is_news(repr(error)):
                 logger.exception("%s: unexpected error with %s", self._output.name, self._output.target)
-            self._traced = True
         else:
             self._delivered(began_at)
+
+    def _is_news(self, reason: str) -> bool:
+        """Whether this is another reason than those told since the latest success. Of numbers, only a status counts."""
+        kind = re.sub(r" \(\d+ tries\)|(?<!answered )\b\d+", "", reason)
+        if kind in self._told or len(self._told) >= _MAX_REASONS:
+            return False
+        self._told.add(kind)
+        return True
 
     def _failed(self, retry_after_seconds: float | None) -> None:
         before = self._state
@@ -193,7 +204,7 @@ class Publisher:
             self._succeeded_at = began_at
             self._retry_after_seconds = None
             self._failures_in_a_row = 0
-            self._traced = False
+            self._told.clear()
             self._state = before._replace(
                 deliveries=before.deliveries + 1,
                 last_delivery_at=self._wall_clock(),

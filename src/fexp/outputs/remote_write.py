@@ -32,6 +32,10 @@ _HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 _BARELY_MS = 60_000
+_SAMPLES_PER_REQUEST = 5_000
+"""Receivers bound a request (VictoriaMetrics: 32 MiB unpacked), and take a small one at once."""
+_OF_THE_CONTENT = frozenset({400, 409, 413, 422})
+"""What a receiver answers to samples that it will not have; the others it may well take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,17 @@ class _Waiting:
     at_ms: int
     values: dict[Labels, float]
     ended: set[Labels]
+    samples_done: int = 0
+    """So many have been delivered or refused for good."""
+    refused: RefusedError | None = None
+    """Why samples of it were refused for good."""
 
-    def encoded(self) -> bytes:
+    def parts(self) -> Iterator[list[tuple[Labels, bytes]]]:
+        """Give what is still to be sent, a request's worth at a time."""
         alive = ((labels, struct.pack("<d", value)) for labels, value in self.values.items())
-        return encode_write_request([*alive, *((labels, STALE) for labels in self.ended)], self.at_ms)
+        samples = [*alive, *((labels, STALE) for labels in self.ended)][self.samples_done :]
+        for start in range(0, len(samples), _SAMPLES_PER_REQUEST):
+            yield samples[start : start + _SAMPLES_PER_REQUEST]
 
 
 class RemoteWriteOutput:
@@ -177,20 +188,31 @@ class RemoteWriteOutput:
         give_up_at = self._clock() + self._settings.endpoint.deadline_seconds
         refused: RefusedError | None = None
         while self._queue:
+            refused = self._deliver(self._queue[0], give_up_at) or refused
+        if refused is not None:
+            raise refused
+
+    def _deliver(self, waiting: _Waiting, give_up_at: float) -> RefusedError | None:
+        """Send what is left of the oldest snapshot and take it from the queue; give the reason if any was refused."""
+        for part in waiting.parts():
             if self._clock() >= give_up_at:
                 raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
+            body = encode_write_request(part, waiting.at_ms)
             try:
-                self._sender.send("POST", body=self._compress(self._queue[0].encoded()), headers=_HEADERS)
+                self._sender.send("POST", body=self._compress(body), headers=_HEADERS)
             except RefusedError as error:
                 if not (error.final and 400 <= error.status < 500):
                     raise
                 # Protocol: what was refused with a 4xx must not be sent again. It would block what follows.
-                refused = error
-                self._drop()
-            else:
-                self._queue.popleft()
-        if refused is not None:
-            raise refused
+                waiting.refused = error
+                if error.status not in _OF_THE_CONTENT:
+                    break
+            waiting.samples_done += len(part)
+        if waiting.refused is None:
+            self._queue.popleft()
+        else:
+            self._drop()
+        return waiting.refused
 
 
 def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:

@@ -6,14 +6,14 @@ import random
 import re
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fexp import __version__
 from fexp.errors import OutputError
-from fexp.names import one_line
 from fexp.outputs.endpoint import shown_url
+from fexp.outputs.reasons import masked, reason_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ _WAYS_OUT = {
     403: "check the credentials",
     404: "check the path of the URL",
     405: "check the path of the URL",
+    407: "check the credentials of the proxy",
 }
 
 
@@ -61,6 +62,7 @@ class Sender:
         self._closed = threading.Event()
         self._wait = wait or self._closed.wait
         self._jitter = jitter
+        self._secrets: tuple[str, ...] = ()
         self._wire: Wire | None = None
 
     def send(
@@ -82,7 +84,7 @@ class Sender:
 
             body = gzip.compress(body, compresslevel=6, mtime=0)
             all_headers["Content-Encoding"] = "gzip"
-        authorization, secrets = self._endpoint.authorization()
+        authorization, self._secrets = self._endpoint.authorization()
         if authorization is not None:
             all_headers["Authorization"] = authorization
         request = Request(method, url or self._endpoint.url, body, all_headers, answer_limit_bytes)
@@ -95,7 +97,7 @@ class Sender:
                 pause_seconds = self._pause_seconds(failures, error.retry_after_seconds)
                 over = error.final or self._closed.is_set() or self._clock() + pause_seconds >= deadline_at
                 if over or self._wait(pause_seconds):
-                    raise self._named(error, failures, secrets) from None
+                    raise self._named(error, failures) from None
 
     def close(self) -> None:
         """End whatever is under way."""
@@ -136,10 +138,11 @@ class Sender:
                 f"answered {answer.status}: points to {where}; not followed, give the address that answers",
                 final=True,
             )
-        reason = _first_line(answer.body) or _WAYS_OUT.get(answer.status, "no reason given")
+        reason = reason_in(answer.body, self._secrets)
+        told = [part for part in (reason, _WAYS_OUT.get(answer.status)) if part]
         return RefusedError(
             answer.status,
-            f"answered {answer.status}: {reason}",
+            f"answered {answer.status}: {'; '.join(told) or 'no reason given'}",
             retry_after_seconds=self._retry_after_seconds(answer.headers.get("Retry-After")),
             final=not (answer.status >= 500 or answer.status == 429),
         )
@@ -147,24 +150,15 @@ class Sender:
     def _retry_after_seconds(self, value: str | None) -> float | None:
         if value is None:
             return None
-        if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        if re.fullmatch(r"[0-9]+", value.strip()):
             return float(value)
-        from email.utils import parsedate_to_datetime
+        date_at = parse_date(value)
+        return None if date_at is None else max(0.0, date_at - self._wall_clock())
 
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return max(0.0, (date - datetime.fromtimestamp(self._wall_clock(), UTC)).total_seconds())
-
-    def _named(self, error: OutputError, failures: int, secrets: tuple[str, ...]) -> OutputError:
+    def _named(self, error: OutputError, failures: int) -> OutputError:
         """Say who failed, and make sure that an echo of what was sent gives nothing away."""
-        reason = str(error)
-        for secret in filter(None, secrets):
-            reason = reason.replace(secret, "***")
         tries = f" ({failures} tries)" if failures > 1 else ""
-        message = f"{self._endpoint.target}: {reason}{tries}"
+        message = f"{self._endpoint.target}: {masked(str(error), self._secrets)}{tries}"
         patience_seconds = error.retry_after_seconds
         if isinstance(error, RefusedError):
             return RefusedError(error.status, message, retry_after_seconds=patience_seconds, final=error.final)
@@ -187,8 +181,12 @@ def is_upgrade(url: str, location: str) -> bool:
     )
 
 
-def _first_line(body: bytes) -> str:
-    for line in body.decode("utf-8", "replace").splitlines():
-        if line.strip():
-            return one_line(line.strip())
-    return ""
+def parse_date(value: str) -> float | None:
+    """Read the date of an HTTP header as seconds since the epoch; None when it is none."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import ipaddress
 import queue
+import re
 import socket
 import ssl
 import threading
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NamedTuple, cast
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
@@ -67,7 +70,8 @@ class Wire:
         The work is done in a thread that is left behind when the time is up, its connection shut: looking up
         a name cannot be interrupted, and a time-out of a socket starts anew with each byte that drips in.
         """
-        self._exchange = exchange = _Exchange(self._manager(request.url), request, seconds)
+        manager = self._manager(request.url)
+        self._exchange = exchange = _Exchange(manager, request, seconds)
         exchange.start()
         try:
             outcome = exchange.outcome.get(timeout=seconds)
@@ -76,7 +80,11 @@ class Wire:
             raise OutputError("no whole answer in time") from None
         if isinstance(outcome, Answer):
             return outcome
-        raise _explained(outcome) from outcome
+        explained = _explained(outcome)
+        if manager.proxy is None:
+            raise explained from outcome
+        via = f"through the proxy {shown_url(manager.proxy.url)}"
+        raise OutputError(f"{via}: {explained}", final=explained.final) from outcome
 
     def cut(self) -> None:
         """Make the exchange that is under way fail now."""
@@ -89,18 +97,7 @@ class Wire:
         if proxy_url is None:
             manager = urllib3.PoolManager(num_pools=1, ssl_context=context)
         else:
-            parts = urllib3.util.parse_url(proxy_url)
-            headers = urllib3.make_headers(proxy_basic_auth=parts.auth) if parts.auth else None
-            try:
-                manager = urllib3.ProxyManager(
-                    parts._replace(auth=None).url, num_pools=1, ssl_context=context, proxy_headers=headers
-                )
-            except urllib3.exceptions.HTTPError as error:
-                raise OutputError(
-                    f"the proxy {shown_url(proxy_url)} from the environment is none that fexp can use;"
-                    " give an http:// or https:// one, or set no_proxy",
-                    final=True,
-                ) from error
+            manager = _through(proxy_url, context)
         manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
         return manager
 
@@ -116,9 +113,44 @@ def proxy_for(url: str, loopback: bool) -> str | None:
     parts = urlsplit(url)
     proxies = getproxies_environment()
     proxy_url = proxies.get(parts.scheme) or proxies.get("all")
-    if loopback or not proxy_url or proxy_bypass(parts.netloc):
+    if loopback or not proxy_url or proxy_bypass(parts.netloc) or _is_exempt(parts.hostname, proxies.get("no", "")):
         return None
     return proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+
+
+def _is_exempt(host: str | None, no_proxy: str) -> bool:
+    """Whether no_proxy names the address or a network that it is in, which the standard library does not know."""
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    for entry in no_proxy.split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip().strip("[]"), strict=False):
+                return True
+        except ValueError:
+            continue  # a name
+    return False
+
+
+def _through(proxy_url: str, context: ssl.SSLContext | None) -> urllib3.ProxyManager:
+    try:
+        parts = urllib3.util.parse_url(proxy_url)
+        if not parts.host:
+            raise urllib3.exceptions.LocationValueError
+        headers = {}
+        if parts.auth:
+            credentials = base64.b64encode(unquote_to_bytes(parts.auth)).decode("ascii")
+            headers["Proxy-Authorization"] = f"Basic {credentials}"
+        return urllib3.ProxyManager(
+            parts._replace(auth=None).url, num_pools=1, ssl_context=context, proxy_headers=headers
+        )
+    except (urllib3.exceptions.HTTPError, ValueError):
+        raise OutputError(
+            f"the proxy {shown_url(proxy_url)} from the environment is none that fexp can use;"
+            " give an http:// or https:// one, or set no_proxy",
+            final=True,
+        ) from None
 
 
 class _Exchange(threading.Thread):
@@ -141,13 +173,17 @@ class _Exchange(threading.Thread):
             self.outcome.put(error)
         finally:
             self._manager.clear()
+            with self._lock:
+                if self._socket is not None:
+                    self._socket.close()
+                    self._socket = None
 
     def connected(self, connected_socket: socket.socket) -> None:
-        """Take note of the socket of this exchange."""
+        """Take note of the connection: of a descriptor of our own, as TLS will take the given one for itself."""
         with self._lock:
-            self._socket = connected_socket
+            self._socket = connected_socket.dup()
             if self._abandoned:
-                _shut(connected_socket)
+                _shut(self._socket)
 
     def abandon(self) -> None:
         """Shut the socket now, or as soon as there is one."""
@@ -181,8 +217,7 @@ class _Exchange(threading.Thread):
 
 def _shut(open_socket: socket.socket) -> None:
     try:
-        # Not the TLS socket's own method: that one is not made to be called from another thread.
-        socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
+        open_socket.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass  # closed already
 
@@ -197,9 +232,19 @@ class _WholeHeader(http.client.HTTPResponse):
         try:
             super().begin()
         finally:
-            self.fp = stream
+            if cast("object", self.fp) is lines:  # else it has been closed
+                self.fp = stream
         if lines.latest not in {b"\r\n", b"\n"}:
             raise http.client.IncompleteRead(lines.latest)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the answer's status; those before it only inform (RFC 9110, 15.2). The library skips 100."""
+        status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # typeshed leaves it out
+        while 101 < status[1] < 200:
+            while self.fp.readline(_CHUNK_BYTES) not in {b"\r\n", b"\n", b""}:
+                pass
+            status = super()._read_status()  # type: ignore[misc]
+        return status
 
 
 class _Lines:
@@ -220,17 +265,15 @@ class _Lines:
 class _PlainConnection(HTTPConnection):
     response_class = _WholeHeader
 
-    def connect(self) -> None:
-        super().connect()
-        _tell(self.sock)
+    def _new_conn(self) -> socket.socket:
+        return _told(super()._new_conn())
 
 
 class _SecureConnection(HTTPSConnection):
     response_class = _WholeHeader
 
-    def connect(self) -> None:
-        super().connect()
-        _tell(self.sock)
+    def _new_conn(self) -> socket.socket:
+        return _told(super()._new_conn())
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -241,10 +284,12 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-def _tell(connected_socket: socket.socket | None) -> None:
+def _told(connected_socket: socket.socket) -> socket.socket:
+    """Tell the exchange of its socket, before a proxy's tunnel or TLS can take their time."""
     exchange = threading.current_thread()
-    if isinstance(exchange, _Exchange) and connected_socket is not None:
-        exchange.connected(connected_socket)
+    assert isinstance(exchange, _Exchange)
+    exchange.connected(connected_socket)
+    return connected_socket
 
 
 def _explained(error: Exception) -> OutputError:
@@ -254,19 +299,34 @@ def _explained(error: Exception) -> OutputError:
         inner = (cause.__cause__, *cause.args, getattr(cause, "original_error", None))
         causes += [one for one in inner if isinstance(one, BaseException) and one not in causes]
     for cause in reversed(causes):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return OutputError(f"the certificate is not valid: {cause.verify_message}", final=True)
-        if isinstance(cause, _TLS_ENDED):
-            return OutputError(_CLOSED)
-        if isinstance(cause, ssl.SSLError):
-            reason = (cause.reason or "handshake failed").replace("_", " ").lower()
-            return OutputError(f"TLS: {reason}", final=True)
-        if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
-            return OutputError("no whole answer in time")
-        if isinstance(cause, OSError) and cause.strerror:
-            return OutputError(cause.strerror)
+        explained = _tls_reason(cause) if isinstance(cause, ssl.SSLError) else _reason(cause)
+        if explained is not None:
+            return explained
     if isinstance(error, OutputError):
         return error
     if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
         return OutputError(_CLOSED)
     return OutputError(f"{type(causes[-1]).__name__}: {causes[-1]}")
+
+
+def _tls_reason(cause: ssl.SSLError) -> OutputError:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return OutputError(f"the certificate is not valid: {cause.verify_message}", final=True)
+    if isinstance(cause, _TLS_ENDED):
+        return OutputError(_CLOSED)
+    reason = (cause.reason or "handshake failed").replace("_", " ").lower()
+    return OutputError(f"TLS: {reason}", final=True)
+
+
+def _reason(cause: BaseException) -> OutputError | None:
+    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+        return OutputError("no whole answer in time")
+    if isinstance(cause, http.client.LineTooLong) or type(cause) is http.client.HTTPException:
+        return OutputError("the header of its answer is too long to be one")
+    if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, http.client.RemoteDisconnected):
+        return OutputError("what answers there does not speak HTTP")
+    if refused := re.match(r"Tunnel connection failed: (\d+)", str(cause)):
+        return OutputError(f"it answered {refused[1]}", final=refused[1].startswith("4") and refused[1] != "429")
+    if isinstance(cause, OSError) and cause.strerror:
+        return OutputError(cause.strerror)
+    return None
