@@ -1,3 +1,22 @@
 """Fixtures for all tests."""
 
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 pytest_plugins = ["tests.servers"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have fexp keep its locks where no other run of the tests has any, and where they go with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RUNTIME_DIRECTORY", raising=False)
+        patch.setitem(os.environ, "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield

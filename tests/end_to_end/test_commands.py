@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from tests.end_to_end.running import COMMAND, environment, run, samples, watching
-from tests.servers import Server, poll
+from tests.servers import Server, free_port, poll
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,9 +244,17 @@ def _mistakes() -> list[tuple[tuple[str, ...], str]]:
         (("watch", "{data}", "--heartbeat", "0"), "--heartbeat"),
         (("watch", "{data}", "--heartbeat", "1s", "--min-interval", "2s"), "--min-interval"),
         (("watch", "{data}", "--heartbeat", "999999999d"), "100 years"),
-        (("watch", "{data}", "--textfile", "{data}/own.prom"), "--exclude own.prom"),
-        (("watch", "{tmp}", "-r", "--match", "*.prom", "--textfile", "{data}/own.prom"), "--exclude own.prom"),
+        (("watch", "{data}", "--textfile", "{data}/own.prom"), "--exclude 'own.prom'"),
+        (("watch", "{tmp}", "-r", "--match", "*.prom", "--textfile", "{data}/own.prom"), "--exclude 'own.prom'"),
+        (
+            ("watch", "{data}", "--hidden", "--exclude", "own.prom", "--textfile", "{data}/own.prom"),
+            "'.own.prom.*.tmp'",
+        ),
         (("push", "{data}", "--deadline", "5s", "--splay", "5s"), "--splay"),
+        (("push", "--delete", "--deadline", "5s", "--splay", "5s"), "--splay"),
+        (("push", "--delete", "--gateway-mode", "import"), "an import URL has no groups"),
+        (("push", "--expire", "1d", "--gateway-mode", "import"), "an import URL has no groups"),
+        (("push", "--expire", "1d", "{data}"), "FOLDER"),
         (("watch", "{data}", "--dwell-buckets", "1m,1s"), "1m,1s"),
         (("scan",), "FOLDER"),
         (("push",), "FOLDER"),
@@ -313,22 +321,90 @@ def test_one_shots_do_not_overlap(data: Path, tmp_path: Path) -> None:
     from fexp.cli.cron import alone
 
     target = tmp_path / "fexp.prom"
-    extra = str(tmp_path)
-    os.environ["RUNTIME_DIRECTORY"] = str(tmp_path)
+    (tmp_path / "by-another-name").symlink_to(tmp_path)
+    with alone(str(target), shown=str(target)):
+        for name in (target, tmp_path / "by-another-name" / target.name):
+            ended = run("write", str(data), "--textfile", str(name))
+            assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+            assert "still at work" in ended.stderr
+        assert run("write", str(data), "--textfile", str(tmp_path / "other.prom")).returncode == 0
+    assert run("write", str(data), "--textfile", str(target)).returncode == 0
+
+
+def test_a_watching_fexp_keeps_its_places_to_itself(data: Path, tmp_path: Path, pushgateway: Server) -> None:
+    """Two that write the same file or group would each delete what the other told."""
+    target = str(tmp_path / "x.prom")
+    with watching(str(data), "--textfile", target, "--gateway", pushgateway.url, "--instance", "h") as fexp:
+        for others in (
+            ("watch", "--textfile", target),
+            ("write", "--textfile", target),
+            ("watch", "--gateway", pushgateway.url, "--instance", "h"),
+            ("push", "--gateway", pushgateway.url, "--instance", "h"),
+        ):
+            ended = run(others[0], str(data), *others[1:])
+            assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+            assert "another fexp is still at work there" in ended.stderr
+        assert run("push", str(data), "--gateway", pushgateway.url, "--instance", "other").returncode == 0
+        assert fexp.stop() == 0
+    assert run("write", str(data), "--textfile", target).returncode == 0
+
+
+@pytest.mark.parametrize("given", ["{tmp}/run", "{tmp}/run:{tmp}/elsewhere"])
+def test_the_lock_holds_whatever_the_umask_and_however_many_runtime_directories(
+    given: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fexp.cli.cron import alone
+
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", given.format(tmp=tmp_path))
+    target = tmp_path / "fexp.prom"
+    before = os.umask(0o777)
     try:
-        (tmp_path / "by-another-name").symlink_to(tmp_path)
         with alone(str(target), shown=str(target)):
-            for name in (target, tmp_path / "by-another-name" / target.name):
-                ended = run("write", str(data), "--textfile", str(name), RUNTIME_DIRECTORY=extra)
-                assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-                assert "still at work" in ended.stderr
-            assert (
-                run("write", str(data), "--textfile", str(tmp_path / "other.prom"), RUNTIME_DIRECTORY=extra).returncode
-                == 0
-            )
+            (lock,) = (tmp_path / "run").iterdir()
+            assert lock.stat().st_mode & 0o777 == 0o600
+            ended = run("write", str(data), "--textfile", str(target), RUNTIME_DIRECTORY=given.format(tmp=tmp_path))
     finally:
-        del os.environ["RUNTIME_DIRECTORY"]
-    assert run("write", str(data), "--textfile", str(target), RUNTIME_DIRECTORY=extra).returncode == 0
+        os.umask(before)
+    assert "still at work" in ended.stderr
+
+
+def test_whatever_goes_wrong_is_one_line(tmp_path: Path) -> None:
+    """A folder and the gateway at once; what could be read would have been delivered."""
+    missing = str(tmp_path / "missing")
+    ended = run("push", missing, "--gateway", f"http://127.0.0.1:{free_port()}", "--gateway-deadline", "0.1s")
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert f"{missing}: No such file or directory; " in ended.stderr
+    assert "Connection refused" in ended.stderr
+
+
+@pytest.mark.parametrize("what", ["--delete", "--expire=1d"])
+def test_removing_groups_is_in_time_too(what: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        ended = run("push", what, "--gateway", url, "--deadline", "0.3s")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "--deadline" in ended.stderr
+
+
+def test_a_secret_that_hangs_is_in_time_too(data: Path, tmp_path: Path) -> None:
+    """As one on a dead network mount does."""
+    os.mkfifo(tmp_path / "token")
+    ended = run("push", str(data), "--gateway-token-file", str(tmp_path / "token"), "--deadline", "0.3s")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "--deadline" in ended.stderr
+
+
+def test_an_output_that_is_not_there_yet_keeps_no_other_from_starting(data: Path, tmp_path: Path) -> None:
+    """After a boot the directory of the textfile may come late; nobody shall have to restart fexp for it."""
+    directory = tmp_path / "late"
+    options = ("--listen", "127.0.0.1:0", "--heartbeat", "0.1s", "--min-interval", "0.1s")
+    with watching(str(data), "--textfile", str(directory / "x.prom"), *options) as fexp:
+        poll(lambda: fexp.value("fexp_delivery_failures_total", output="textfile"))
+        assert any("its directory is not there" in line for line in fexp.lines)
+        directory.mkdir()
+        poll((directory / "x.prom").exists)
+        assert fexp.stop() == 0
 
 
 def test_a_one_shot_ends(data: Path) -> None:

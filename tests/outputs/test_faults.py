@@ -561,8 +561,7 @@ def test_a_dead_gateway_slows_nobody_and_gets_the_truth_when_it_is_back(
         clock.now += 60
         with publisher._wake:
             publisher._wake.notify()
-    gateway._settings = GatewaySettings.parse(Endpoint(pushgateway.url), instance="back")
-    gateway._sender = Sender(gateway._settings.endpoint)
+    gateway.__dict__ = GatewayOutput(GatewaySettings.parse(Endpoint(pushgateway.url), instance="back")).__dict__
     clock.now += 60
     with publisher._wake:
         publisher._wake.notify()

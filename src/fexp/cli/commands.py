@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fexp.cli import tell
 from fexp.cli.help import GroupedCommand
 from fexp.cli.options import (
     GATEWAY_ENDPOINT,
@@ -27,17 +26,17 @@ from fexp.cli.options import (
     WriteOptions,
     takes,
 )
-from fexp.errors import SettingsError
+from fexp.errors import FexpError, OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from fexp.engine import EngineSettings
     from fexp.metrics import Scope
-    from fexp.model import Snapshot
     from fexp.outputs import Output
     from fexp.outputs.endpoint import Endpoint
     from fexp.outputs.gateway import GatewayOutput
+    from fexp.outputs.textfile import TextfileOutput
     from fexp.selection import Folder
 
 _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
@@ -61,17 +60,26 @@ def watch(
 
     With none asked for, it serves http://127.0.0.1:9877/metrics. Stop it with Ctrl-C or SIGTERM.
     """
+    from fexp.cli.cron import alone
     from fexp.cli.logs import set_up_logging
     from fexp.daemon import Daemon, WatchSettings
     from fexp.outputs.http import parse_listen
     from fexp.settings import parse_duration
 
     set_up_logging(watching.log_level)
+    chosen = _folders(folders, selection)
     outputs: list[Output] = []
+    places: dict[str, Output] = {}
     if options.textfile is not None:
-        outputs.append(_textfile(options.textfile, options.textfile_mode))
+        textfile = _textfile(options.textfile, options.textfile_mode)
+        _refuse_counting_itself(textfile, chosen)
+        outputs.append(textfile)
+        places[os.path.realpath(options.textfile)] = textfile
     if options.gateway is not None:
-        outputs.append(_gateway(options.gateway, group, gateway, compression, selection))
+        pushed = _gateway(options.gateway, group, gateway, compression, selection)
+        outputs.append(pushed)
+        if pushed.place is not None:
+            places[pushed.place] = pushed
     if options.remote_write is not None:
         outputs.append(_remote_write(options, group, remote_write, selection))
     listens = [parse_listen(text) for text in options.listen]
@@ -79,21 +87,22 @@ def watch(
         listens = [parse_listen("127.0.0.1:9877")]
     if options.web_config is not None and not listens:
         raise SettingsError("--web-config says how to serve, but nothing is served: add --listen")
-    chosen = _folders(folders, selection)
-    if options.textfile is not None:
-        _refuse_counting_itself(options.textfile, chosen)
-    Daemon(
-        WatchSettings(
-            folders=chosen,
-            engine=_engine_settings(watching),
-            outputs=tuple(outputs),
-            listens=tuple(listens),
-            web_config=options.web_config,
-            heartbeat_seconds=parse_duration("--heartbeat", options.heartbeat),
-            min_interval_seconds=parse_duration("--min-interval", options.min_interval, zero=True),
-            keep_on_exit=options.keep_on_exit,
-        )
-    ).run()
+    settings = WatchSettings(
+        folders=chosen,
+        engine=_engine_settings(watching),
+        outputs=tuple(outputs),
+        listens=tuple(listens),
+        web_config=options.web_config,
+        heartbeat_seconds=parse_duration("--heartbeat", options.heartbeat),
+        min_interval_seconds=parse_duration("--min-interval", options.min_interval, zero=True),
+        keep_on_exit=options.keep_on_exit,
+    )
+    if len(outputs) + len(listens) == 1 and outputs:
+        outputs[0].check()  # beside others, it is no reason not to start: what is missing may come
+    with ExitStack() as alone_at:
+        for place, output in places.items():
+            alone_at.enter_context(alone(place, shown=output.target))
+        Daemon(settings).run()
 
 
 @takes(
@@ -117,17 +126,19 @@ def push(
     from fexp.settings import parse_duration
 
     output = _gateway(options.gateway, group, gateway, compression, selection)
-    if options.delete or options.expire is not None:
-        if folders:
-            raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
+    if not (options.delete or options.expire is not None):
+        return _deliver(output.place, output, _folders(folders, selection), cron, EVERYWHERE)
+    if folders:
+        raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
+    if output.place is None:
+        raise SettingsError("--delete and --expire need a Pushgateway: an import URL has no groups")
+    older_than_seconds = parse_duration("--expire", options.expire) if options.expire is not None else None
+    with _in_turn(output.place, output, cron):
         if options.delete:
             output.retract()
-        if options.expire is not None:
-            output.expire(parse_duration("--expire", options.expire))
-        return 0
-    # What is imported replaces nothing: two runs at one URL are no mistake.
-    place = None if group.gateway_mode == "import" else options.gateway.rstrip("/") + output.group
-    return _deliver(place, output, _folders(folders, selection), cron, EVERYWHERE)
+        if older_than_seconds is not None:
+            output.expire(older_than_seconds)
+    return 0
 
 
 @takes(SelectionOptions, WriteOptions, CronOptions)
@@ -149,13 +160,16 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
 def scan(folders: list[str], selection: SelectionOptions, options: ScanOptions) -> int:
     """Look once and print what is there: for people."""
     from fexp.cli.printing import FORMATS
+    from fexp.oneshot import look_at_all
 
     name = options.format or ("table" if sys.stdout.isatty() else "prom")
     if name not in FORMATS:
         raise SettingsError(f"--format {name!r} is not known: {', '.join(FORMATS)}")
-    snapshot, status = _look(_folders(folders, selection))
+    snapshot, problems = look_at_all(_folders(folders, selection))
     FORMATS[name](snapshot)
-    return status
+    if problems:
+        raise FexpError("; ".join(problems))
+    return 0
 
 
 def _folders(paths: list[str], options: SelectionOptions) -> tuple[Folder, ...]:
@@ -177,33 +191,48 @@ def _folders(paths: list[str], options: SelectionOptions) -> tuple[Folder, ...]:
     )
 
 
-def _refuse_counting_itself(textfile: str, folders: tuple[Folder, ...]) -> None:
+def _refuse_counting_itself(textfile: TextfileOutput, folders: tuple[Folder, ...]) -> None:
     """A textfile that counts is changed by being written, which is a reason to write it, for ever."""
-    path = os.fsencode(os.path.realpath(textfile))
     for folder in folders:
-        if folder.selection.counts(path, os.path.realpath(folder.path)):
+        real_folder = os.path.realpath(folder.path)
+        excludes = [
+            f"--exclude '{glob}'"
+            for path, glob in textfile.paths.items()
+            if folder.selection.counts(os.fsencode(os.path.realpath(path)), real_folder)
+        ]
+        if excludes:
             raise SettingsError(
-                f"--textfile {textfile} would count as a file of {folder.label}, and each writing as a change:"
-                f" write it elsewhere, or add --exclude {os.path.basename(textfile)}"
+                f"--textfile {textfile.target} would count as a file of {folder.label}, and each writing as a change:"
+                f" write it elsewhere, or add {' '.join(excludes)}"
             )
 
 
-def _look(folders: tuple[Folder, ...]) -> tuple[Snapshot, int]:
-    """Look at the folders; tell in one line which cannot be read. Give the numbers and the exit status."""
+def _deliver(
+    place: str | None,
+    output: Output,
+    folders: tuple[Folder, ...],
+    cron: CronOptions,
+    scopes: Collection[Scope],
+) -> int:
+    """Look and deliver; whatever went wrong is one FexpError. What could be read is delivered."""
+    from fexp.metrics import FexpCollector
     from fexp.oneshot import look_at_all
 
-    snapshot, problems = look_at_all(folders)
+    with _in_turn(place, output, cron):
+        snapshot, problems = look_at_all(folders)
+        try:
+            output.publish(FexpCollector(lambda: snapshot, scopes))
+        except OutputError as error:
+            problems.append(str(error))
     if problems:
-        tell("; ".join(problems))
-    return snapshot, 1 if problems else 0
+        raise FexpError("; ".join(problems))
+    return 0
 
 
-def _deliver(
-    place: str | None, output: Output, folders: tuple[Folder, ...], cron: CronOptions, scopes: Collection[Scope]
-) -> int:
-    """Look and deliver in time; alone, when there is a place that holds only one. Give the exit status."""
+@contextmanager
+def _in_turn(place: str | None, output: Output, cron: CronOptions) -> Iterator[None]:
+    """Run the block on time, within its deadline, and alone when there is a place that holds only one."""
     from fexp.cli.cron import alone, deadline, splay
-    from fexp.metrics import FexpCollector
     from fexp.settings import parse_duration
 
     splay_seconds = parse_duration("--splay", cron.splay, zero=True)
@@ -211,10 +240,9 @@ def _deliver(
     if splay_seconds >= deadline_seconds:
         raise SettingsError(f"--splay {cron.splay} leaves no time before --deadline {cron.deadline}: give more")
     with alone(place, shown=output.target) if place else nullcontext(), deadline(deadline_seconds):
+        output.check()
         splay(splay_seconds)
-        snapshot, status = _look(folders)
-        output.publish(FexpCollector(lambda: snapshot, scopes))
-    return status
+        yield
 
 
 def _engine_settings(options: EngineOptions) -> EngineSettings:
@@ -237,16 +265,14 @@ def _engine_settings(options: EngineOptions) -> EngineSettings:
     )
 
 
-def _textfile(path: str, mode: str) -> Output:
+def _textfile(path: str, mode: str) -> TextfileOutput:
     from fexp.outputs.textfile import TextfileOutput
 
     try:
         bits = int(mode, 8)
     except ValueError:
         raise SettingsError(f"--textfile-mode {mode!r} is no file mode: write it in octal, such as 0644") from None
-    output = TextfileOutput(path, mode=bits)
-    output.check()
-    return output
+    return TextfileOutput(path, mode=bits)
 
 
 def _gateway(
@@ -266,9 +292,7 @@ def _gateway(
         mode=group.gateway_mode,
         metric_labels=_metric_labels(selection),
     )
-    output = GatewayOutput(settings)
-    output.check()
-    return output
+    return GatewayOutput(settings)
 
 
 def _remote_write(
@@ -284,9 +308,7 @@ def _remote_write(
         external_labels=options.remote_write_label,
         metric_labels=_metric_labels(selection),
     )
-    output = RemoteWriteOutput(settings)
-    output.check()
-    return output
+    return RemoteWriteOutput(settings)
 
 
 def _metric_labels(selection: SelectionOptions) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a one-shot from cron needs: to be alone, to spread the load of a fleet, and to end."""
+"""What is started by others needs: to be alone at a place, to spread the load of a fleet, and to end."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def alone(place: str, *, shown: str) -> Iterator[None]:
 
     The lock is the kernel's: it goes with its process, however that ends. The empty file stays.
     """
-    directory = os.environ.get("RUNTIME_DIRECTORY") or os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
-    path = os.path.join(directory, f"fexp-{os.geteuid()}-{name}.lock")
+    path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.fchmod(file, 0o600)  # whatever the umask: the next run wants to open it too
     except OSError:
         yield  # no place for a lock: delivering matters more than being alone
         return
@@ -48,6 +48,14 @@ def alone(place: str, *, shown: str) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _lock_directory() -> str:
+    """Where this user's locks lie: in a place of its own if there is one, as in /tmp others could take the names."""
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or os.environ.get("XDG_RUNTIME_DIR")
+    if given:
+        return given
+    return "/run" if os.geteuid() == 0 and os.access("/run", os.W_OK) else tempfile.gettempdir()
 
 
 @contextmanager

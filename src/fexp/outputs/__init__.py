@@ -33,6 +33,10 @@ class Output(Protocol):
     target: str
     """What a person calls the other side: a path, or a URL without credentials."""
 
+    def check(self) -> None:
+        """Say with a SettingsError what would keep it from delivering now, as far as this machine can tell."""
+        ...
+
     def publish(self, source: Collects) -> None:
         """Deliver the numbers as they are now. Doing it twice is harmless."""
         ...

@@ -116,8 +116,12 @@ class GatewayOutput:
         self._sender = sender or Sender(settings.endpoint)
         self._wall_clock = wall_clock
         self.target = settings.endpoint.target
-        self.group = grouping_path(settings.key)
-        """The group's own path below the gateway's."""
+        self._group_url = self._url(grouping_path(settings.key))
+
+    @property
+    def place(self) -> str | None:
+        """What only one can keep: the group's URL. What is imported replaces nothing: None."""
+        return self._group_url if self._settings.mode is GatewayMode.PUSHGATEWAY else None
 
     def check(self) -> None:
         """Say with a SettingsError which of the named files cannot be used."""
@@ -130,12 +134,12 @@ class GatewayOutput:
             labelled = Labelled(source, dict(self._settings.key))
             self._sender.send("POST", body=render_text(labelled), headers=headers)
         else:
-            self._sender.send("PUT", self._url(self.group), body=render_text(source), headers=headers)
+            self._sender.send("PUT", self._group_url, body=render_text(source), headers=headers)
 
     def retract(self) -> None:
         """Delete the group. An import URL can only wait until its series are stale."""
         if self._settings.mode is not GatewayMode.IMPORT:
-            self._sender.send("DELETE", self._url(self.group))
+            self._sender.send("DELETE", self._group_url)
 
     def expire(self, older_than_seconds: float) -> tuple[Mapping[str, str], ...]:
         """Delete this job's groups that nobody pushed for so long, by the gateway's clock; returns their labels."""

@@ -43,15 +43,13 @@ class TextfileOutput:
     name = "textfile"
 
     def __init__(self, path: str, *, mode: int = 0o644) -> None:
+        """Raise a SettingsError when nobody would read such a file."""
         self.target = one_line(path, _NAME_MAX_BYTES * 16)
         self._directory, self._file = os.path.split(path)
         self._directory = self._directory or "."
         self._mode = mode
         self._litter = re.compile(rf"\.{re.escape(self._file)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}\.tmp")
         self._swept = False
-
-    def check(self) -> None:
-        """Say with a SettingsError what would keep this file from being written or read."""
         if not self._file.endswith(".prom"):
             raise SettingsError(
                 f"--textfile {self.target}: node_exporter reads only names that end in .prom; add the ending"
@@ -63,15 +61,24 @@ class TextfileOutput:
                 f"--textfile-mode {self._mode:04o}: not the mode of a file that its owner can read;"
                 " 0644 lets node_exporter read it"
             )
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The paths that are written, a temporary one for all of them, each with the glob of its name."""
+        names = {self._file: self._file, self._temporary(): f".{self._file}.*.tmp"}
+        return {os.path.join(self._directory, name): glob for name, glob in names.items()}
+
+    def check(self) -> None:
+        """Say with a SettingsError what would keep this file from being written now."""
         directory = one_line(self._directory, _NAME_MAX_BYTES * 16)
         if not os.path.isdir(self._directory):
             what = "is not a directory" if os.path.lexists(self._directory) else "does not exist"
             raise SettingsError(
                 f"--textfile {self.target}: {directory} {what}; create it, or name node_exporter's textfile directory"
             )
-        if not os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True):
+        if not os.access(self._directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             raise SettingsError(
-                f"--textfile {self.target}: cannot write into {directory}; let this user's group write there"
+                f"--textfile {self.target}: cannot read and write {directory}; let this user's group do so"
             )
         try:
             self._refuse_other_kinds(None)
@@ -111,7 +118,7 @@ class TextfileOutput:
             finally:
                 os.close(directory)
         except FileNotFoundError as error:
-            raise OutputError(f"cannot {verb} {self.target}: its directory is gone") from error
+            raise OutputError(f"cannot {verb} {self.target}: its directory is not there") from error
         except OSError as error:
             raise OutputError(f"cannot {verb} {self.target}: {error.strerror or error}") from error
 
@@ -151,10 +158,14 @@ class TextfileOutput:
                 pass  # gone with its directory, or left to the next start's sweep
             raise
 
+    def _temporary(self) -> str:
+        """Give a name that nobody can foresee and node_exporter does not read."""
+        return f".{self._file}.{secrets.token_hex(_RANDOM_BYTES)}.tmp"
+
     def _create(self, directory: int) -> tuple[str, int]:
-        """Create a temporary file whose name nobody can foresee, locked while its writer lives."""
+        """Create a temporary file, locked while its writer lives."""
         while True:
-            temporary = f".{self._file}.{secrets.token_hex(_RANDOM_BYTES)}.tmp"
+            temporary = self._temporary()
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             file = os.open(temporary, flags, 0o600, dir_fd=directory)
             if _lock(file) is not False and os.fstat(file).st_nlink:
