@@ -170,10 +170,10 @@ class Daemon:
     def _end(self) -> None:
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
-        self._engine.stop()
         self._stop_publishers()
         if self._http is not None:
             self._http.stop()
+        self._engine.stop()  # last: a number that is still served is still true
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""

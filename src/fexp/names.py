@@ -30,9 +30,14 @@ def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:
     return labels
 
 
+def visible(text: str) -> str:
+    """Escape what cannot be printed: it would end a line, move the cursor or turn the writing round."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """Make text fit for one line of a log: what cannot be printed is escaped, what is too long cut off."""
-    escaped = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text[:limit]
-    )
+    escaped = visible(text[:limit])
     return escaped[:limit] + ("…" if len(text) > limit or len(escaped) > limit else "")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _SHARE_FROM = 64
 """So many directories waiting are worth the other cores."""
 _TASK = struct.Struct("I")
-_TASKS_MAX = 4096
-"""Task numbers must fit into a pipe without anybody reading: a pipe holds at least 16 pages, see pipe(7)."""
+_TASKS_MAX = 1024
+"""Task numbers must fit into a pipe without anybody reading. A user with many pipes gets one page each, see pipe(7)."""
 
 
 class Sum:

@@ -407,6 +407,32 @@ def test_an_output_that_is_not_there_yet_keeps_no_other_from_starting(data: Path
         assert fexp.stop() == 0
 
 
+@pytest.mark.parametrize("name", ["gone\nfexp: forged", "gone\x1b[2J\x85\u2028\x9bforged\x7f"])
+def test_a_name_forges_no_line_and_moves_no_cursor(name: str, tmp_path: Path) -> None:
+    ended = run("scan", str(tmp_path / name))
+    assert ended.stderr.endswith("No such file or directory\n")
+    assert ended.stderr.removesuffix("\n").isprintable()
+    with watching(str(tmp_path / name), "--listen", "127.0.0.1:0") as fexp:
+        poll(lambda: fexp.value("fexp_folder_up") == 0)
+        assert fexp.stop() == 0
+    assert all(line.isprintable() for line in fexp.lines)
+    assert any("forged" in line and "No such file" in line for line in fexp.lines)
+
+
+def test_what_is_served_during_a_stop_is_true(data: Path) -> None:
+    """A hanging gateway makes a stop long; until its end the numbers are those of the disk."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        options = ("--listen", "127.0.0.1:0", "--ext", "txt", "--gateway", url, "--gateway-deadline", "5s")
+        with watching(str(data), *options) as fexp:
+            hanging.accept()
+            fexp.process.send_signal(signal.SIGTERM)
+            poll(lambda: any("gateway:" in line for line in fexp.lines))  # the delivery under way has failed
+            (data / "late.txt").touch()
+            poll(lambda: fexp.value("fexp_files") == 4)
+            assert fexp.process.wait(20) == 0
+
+
 def test_a_one_shot_ends(data: Path) -> None:
     """Against a gateway that accepts and never answers, the deadline ends it with one line."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:

@@ -108,16 +108,29 @@ def test_a_client_that_leaves_is_forgotten() -> None:
 
 def test_a_slow_client_is_told_and_dropped_and_others_go_on() -> None:
     limits = Limits(events_per_client=10, heartbeat_seconds=5)
+    release = threading.Event()
     with running(limits=limits) as server, following(server) as (_, slow):
+        assert server._loop is not None
+        server._loop.call_soon_threadsafe(release.wait, 20)  # nothing is sent meanwhile
         server.events.publish([make_event(str(number)) for number in range(11)])
+        server.events.publish([make_event("one too many")])
+        release.set()
         read_until(slow, b"event: dropped\n")
         assert json.loads(slow.readline().removeprefix(b"data: ")) == {
             "reason": "too slow",
-            "missed_events": 11,
+            "missed_events": 12,
         }
         with following(server) as (_, quick):
             server.events.publish([make_event()])
             read_until(quick, b"event: arrival\n")
+
+
+def test_a_burst_is_no_reason_to_drop_who_keeps_up() -> None:
+    with running(limits=Limits(events_per_client=10)) as server, following(server) as (_, stream):
+        server.events.publish([make_event(str(number)) for number in range(5000)])
+        for number in range(5000):
+            read_until(stream, b"event: arrival\n")
+            assert json.loads(stream.readline().removeprefix(b"data: "))["path"] == str(number)
 
 
 def test_a_client_that_never_reads_is_cut_and_publishing_never_waits() -> None:

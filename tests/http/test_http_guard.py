@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import ssl
+import warnings
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import pytest
 from fexp.errors import SettingsError
 from fexp.outputs.http import HttpServer, Limits
 from fexp.outputs.http.guard import Bucket, Guard, Users
+from fexp.outputs.http.turns import BusyError
 from fexp.outputs.http.webconfig import RateLimit
 from tests.http.certificates import Pair, make_pair
 from tests.http.serving import (
@@ -32,7 +34,7 @@ from tests.http.serving import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 
@@ -157,6 +159,58 @@ def test_wrong_passwords_do_not_push_right_ones_out(monkeypatch: pytest.MonkeyPa
     assert asyncio.run(flood())
 
 
+def test_a_cheaper_hash_does_not_tell_that_its_user_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = count_hashes(monkeypatch)
+    dear = bcrypt.hashpw(b"right", bcrypt.gensalt(5))
+    users = Users({"cheap": hashed(b"right"), "dear": dear})
+
+    async def ask_for(user: str) -> bool:
+        return await users.admits(basic(user, "wrong")["Authorization"], here)
+
+    for user in ("cheap", "nobody", "dear"):
+        compared.clear()
+        assert not asyncio.run(ask_for(user))
+        assert dear in compared
+
+
+def test_while_others_guess_the_right_password_comes_next() -> None:
+    """The latest is checked first; of too many, who waited longest is told so, and never that it is wrong."""
+    users = Users({"alice": hashed(b"right")})
+    order: list[str] = []
+
+    async def one(password: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]) -> str:
+        try:
+            verdict = await users.admits(basic("alice", password)["Authorization"], off_loop)
+        except BusyError:
+            return "busy"
+        order.append(password)
+        return "in" if verdict else "out"
+
+    async def all_at_once() -> list[str]:
+        go = asyncio.Event()
+
+        async def slow(work: Callable[[], bool]) -> bool:
+            await go.wait()
+            return work()
+
+        guesses = [asyncio.create_task(one(f"guess {number}", slow)) for number in range(70)]
+        await asyncio.sleep(0)
+        right = asyncio.create_task(one("right", slow))
+        cancelled = asyncio.create_task(one("gone", slow))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        return [*await asyncio.gather(*guesses), await right]
+
+    results = asyncio.run(all_at_once())
+    assert results[-1] == "in"
+    assert order[:2] == ["guess 0", "right"]
+    assert "gone" not in order
+    assert results.count("busy") == 70 - 1 - 64 + 2
+    assert results[1:7] == ["busy"] * 6
+
+
 def test_hashing_is_done_one_at_a_time() -> None:
     users = Users({"alice": hashed(b"right")})
     under_way = 0
@@ -232,6 +286,27 @@ def test_client_certificates_are_verified(tmp_path: Path) -> None:
         assert not fails(server, site.client(make_pair("prometheus", site.authority)))
         assert fails(server, site.client())
         assert fails(server, site.client(make_pair("prometheus")))
+
+
+def test_an_intermediate_authority_will_do(tmp_path: Path) -> None:
+    """As in Go: each certificate in client_ca_file is trusted by itself."""
+    site = Site(tmp_path, "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: inter.crt\n")
+    intermediate = make_pair("inter", site.authority, is_authority=True)
+    intermediate.write(tmp_path, "inter")
+    with running(web_config=str(site.path)) as server:
+        assert not fails(server, site.client(make_pair("prometheus", intermediate)))
+        assert fails(server, site.client(make_pair("prometheus", site.authority)))
+
+
+def test_tls_1_0_is_spoken_where_it_is_asked_for(tmp_path: Path) -> None:
+    site = Site(tmp_path, "  min_version: TLS10\n")
+    old = site.client()
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1
+    with running(web_config=str(site.path)) as server:
+        assert not fails(server, old)
 
 
 def test_names_in_client_certificates_are_held_to_the_list(tmp_path: Path) -> None:
@@ -382,6 +457,56 @@ def test_a_file_caught_half_written_does_not_open_the_door(
     assert "right" not in caplog.text
 
 
+MTLS = TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"
+
+
+@pytest.mark.parametrize("less", [TLS, MTLS.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven"), MTLS])
+def test_client_certificates_are_not_given_up_without_a_restart(tmp_path: Path, less: str) -> None:
+    site = Site(tmp_path)
+    site.path.write_text(MTLS + "  client_allowed_sans: [prometheus.example]\n")
+    guard = Guard(str(site.path), logging.getLogger("fexp.test.guard"))
+    touch(site.path, less)
+    with pytest.raises(SettingsError, match="asks less of client certificates; restart fexp"):
+        guard.reload()
+    assert guard.rules.config.tls is not None
+    assert guard.rules.config.tls.client_allowed_sans
+
+
+def test_a_path_that_is_none_spoils_nothing(tmp_path: Path) -> None:
+    """The good file is taken up again when it is back."""
+    site = Site(tmp_path)
+    guard = Guard(str(site.path), logging.getLogger("fexp.test.guard"))
+    good = site.path.read_text()
+    touch(site.path, TLS.replace("server.crt", '"a\\0b"'))
+    with pytest.raises(SettingsError, match="cannot be read"):
+        guard.reload()
+    guard.look()
+    touch(site.path, good)
+    old = guard.rules
+    guard.look()
+    assert guard.rules is not old
+
+
+def test_a_look_that_is_overtaken_by_a_reload_undoes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    guard = Guard(write_users(path, alice="right"), logging.getLogger("fexp.test.guard"), now=iter(range(99)).__next__)
+
+    async def overtaken(look: Callable[[], None]) -> None:
+        write_users(path, bob="right")
+        look()
+        write_users(path, carol="right")
+        guard.reload()
+
+    assert set(asyncio.run(guard.refresh(overtaken)).config.users) == {"carol"}
+
+
+def test_several_curves_are_not_ignored_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    site = Site(tmp_path, "  curve_preferences: [CurveP256, CurveP384]\n")
+    Guard(str(site.path), logging.getLogger("fexp.test.guard"))
+    if not hasattr(ssl.SSLContext, "set_groups"):
+        assert "curve_preferences: this Python can choose a single curve only" in caplog.text
+
+
 def test_a_file_that_vanishes_keeps_the_old_rules(tmp_path: Path) -> None:
     path, clock = tmp_path / "web.yml", Clock()
     with running(web_config=write_users(path, alice="right")) as server:
@@ -395,10 +520,12 @@ def test_new_rules_that_point_to_a_bad_file_are_taken_when_that_file_is_mended(t
     site = Site(tmp_path)
     guard = Guard(str(site.path), logging.getLogger("fexp.test.guard"))
     touch(site.path, TLS.replace("server.crt", "next.crt").replace("server.key", "next.key"))
-    assert guard.changed() is None
+    old = guard.rules
+    guard.look()
+    assert guard.rules is old
     make_pair("next", site.authority).write(tmp_path, "next")
-    assert guard.changed() is not None
-    assert guard.changed() is None
+    guard.look()
+    assert guard.rules is not old
 
 
 def test_a_reload_reads_the_files_at_once_and_refuses_bad_ones(tmp_path: Path) -> None:
@@ -416,7 +543,8 @@ def test_a_reload_reads_the_files_at_once_and_refuses_bad_ones(tmp_path: Path) -
     assert set(guard.rules.config.users) == {"bob"}
     assert guard.latest == (True, 7.0)
     path.unlink()
-    assert guard.changed() is None
+    guard.look()
+    assert set(guard.rules.config.users) == {"bob"}
     assert guard.latest == (False, 7.0)
 
 

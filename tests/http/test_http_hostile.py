@@ -185,10 +185,43 @@ def test_without_descriptors_waiting_clients_make_room() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))  # not one more
             scrape.connect(("127.0.0.1", port_of(server)))
             scrape.sendall(GET)
+            began_at = time.monotonic()
             assert b" 200 OK" in read_answer(scrape)
             assert read_to_end(idle[0]) == b""
+            assert time.monotonic() - began_at < 5  # of the 10 after which idle ones go anyway
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["Accept", "Accept-Encoding", "X"])
+@pytest.mark.parametrize("noise", ['\\"' * 100_000, "a;" + "\t" * 200_000 + '"', '"' * 200_000, "y" * 200_000])
+def test_a_large_header_is_refused_at_once(name: str, noise: str) -> None:
+    """Also when it comes in one piece; and nobody else waits meanwhile."""
+    with running() as server:
+        began_at = time.monotonic()
+        answer = send_raw(server, f"GET /metrics HTTP/1.1\r\nHost: x\r\n{name}: {noise}\r\n\r\n".encode())
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+        assert ask(server, "/metrics").status == 200
+        assert time.monotonic() - began_at < 2  # it was minutes
+
+
+@pytest.mark.parametrize("target", [b"http://[/", b"http://[::1", b"https://]/x"])
+def test_a_target_that_is_no_url_is_a_bad_request_and_nothing_in_the_log(
+    target: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running() as server:
+        answer = send_raw(server, b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("path", [b"/metrics", b"/", b"/-/healthy"])
+def test_who_closes_one_way_is_answered(path: bytes) -> None:
+    """As nc -N and some health checkers do."""
+    with running() as server, connect(server) as client:
+        client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_end(client).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_huge_header_is_refused() -> None:

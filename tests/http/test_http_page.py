@@ -54,6 +54,15 @@ def test_no_name_makes_a_tag(name: str) -> None:
     assert odd.tags == plain.tags
 
 
+def test_a_terminal_and_a_reader_are_not_led_astray() -> None:
+    """Names with the bytes of a terminal's commands, of line ends and of writing that turns round."""
+    name = "/a\x1b[31m\x9b\x7f\x0b\x85\u2028\u202eb"
+    status = FolderStatus(name, False, True, 0, name)
+    page = render_page(Snapshot((make_folder(name, name), make_folder(name, name, up=False))), (status,), 0.0).decode()
+    assert all(char.isprintable() or char in "\n\N{NARROW NO-BREAK SPACE}" for char in page)
+    assert "/a\\x1b[31m\\x9b\\x7f\\x0b\\x85\\u2028\\u202eb" in page
+
+
 def test_policy_allows_just_this_style_and_this_script() -> None:
     with running() as server:
         reply = ask(server, "/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +108,7 @@ def test_rate_limit_is_a_go_duration(text: str, limit: RateLimit | None) -> None
 
 
 TLS = "tls_server_config: {cert_file: a, key_file: b, "
+SANS = "client_ca_file: c, client_allowed_sans: [x], client_auth_type: "
 
 
 @pytest.mark.parametrize(
@@ -128,6 +130,12 @@ TLS = "tls_server_config: {cert_file: a, key_file: b, "
         (TLS + "client_auth_type: Sometimes}", "not one of"),
         (TLS + "client_ca_file: c}", "client_auth_type"),
         (TLS + "client_allowed_sans: [x]}", "client_allowed_sans without"),
+        (TLS + SANS + "RequestClientCert}", "client_allowed_sans without"),
+        (TLS + SANS + "VerifyClientCertIfGiven}", "client_allowed_sans without"),
+        ("tls_server_config:\n  cert_file: c\n  key_file: |\n    -----BEGIN\n    hunter2", "a PEM belongs into key"),
+        ("basic_auth_users: {alice: *hunter2}", "undefined alias"),
+        (f"basic_auth_users: {{{HASH}: alice}}", "write NAME: HASH"),
+        ("http_server_config: {headers: {X-Frame-Options: ''}}", "not one of"),
         (TLS + "cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]}", "not one of"),
         (TLS + "cipher_suites: TLS_AES_128_GCM_SHA256}", "a list"),
         (TLS + "prefer_server_cipher_suites: maybe}", "true or false"),
@@ -155,7 +163,8 @@ def test_mistakes_are_one_line_with_the_place(text: str, said: str) -> None:
         parse_web_config(text, "web.yml")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert "secret-password" not in str(refused.value)
+    for secret in ("secret-password", "hunter2", HASH):
+        assert secret not in str(refused.value)
 
 
 @given(st.one_of(st.text(), st.text("{}[]:,-&*!|>'\"%@# \nabtls_server_config", max_size=60)))
@@ -230,6 +239,39 @@ def test_versions_and_curves_are_set() -> None:
     assert make_context(only_13).minimum_version == ssl.TLSVersion.TLSv1_3
 
 
+def test_suites_that_the_versions_have_no_use_for_are_refused() -> None:
+    pair = make_pair("server")
+    only_13 = TlsSettings(
+        cert=pair.cert_pem, key=pair.key_pem, cipher_suites=("TLS_AES_128_GCM_SHA256",), max_version="TLS12"
+    )
+    with pytest.raises(SettingsError, match="none for TLS12"):
+        make_context(only_13)
+
+
+def test_what_stands_beside_a_certificate_does_not_matter(tmp_path: Path) -> None:
+    """As in Go, which looks for the PEM blocks only."""
+    pair = make_pair("server")
+    inline = TlsSettings(cert=pair.cert_pem, key=pair.key_pem, client_ca=f"# Zürich CA\n{pair.cert_pem}")
+    make_context(inline)
+    (tmp_path / "ca.crt").write_text(f"# Zürich CA\n{pair.cert_pem}")
+    make_context(replace(inline, client_ca=None, client_ca_file=str(tmp_path / "ca.crt")))
+    with pytest.raises(SettingsError, match="holds no CA certificate"):
+        make_context(replace(inline, client_ca="# Zürich"))
+
+
+@pytest.mark.parametrize("path", ["srv\0.pem", "srv\ud800.pem"])
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        make_context(TlsSettings(cert_file=path, key_file=path))
+
+
+def test_a_header_loses_the_space_around_it() -> None:
+    """h11 refuses to send it, which left every answer empty."""
+    text = "http_server_config:\n  headers:\n    Strict-Transport-Security: 'max-age=1 '\n    X-XSS-Protection: >\n      0\n"
+    headers = parse_web_config(text, "web.yml").headers
+    assert headers == {"Strict-Transport-Security": "max-age=1", "X-XSS-Protection": "0"}
+
+
 def test_secrets_are_not_in_a_representation() -> None:
     config = WebConfig(tls=TlsSettings(cert="C", key="TOPSECRET"), users={"alice": b"$2y$TOPSECRET"})
     assert "TOPSECRET" not in repr(config)
@@ -241,4 +283,5 @@ def test_names_of_certificates() -> None:
     assert may_enter(certificate, ("2001:db8::1",))
     assert not may_enter(certificate, ("b.example",))
     assert may_enter(certificate, ())
-    assert may_enter(None, ("a.example",))  # only where a certificate is optional
+    assert not may_enter(None, ("a.example",))
+    assert may_enter(None, ())

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fexp.errors import FexpError
+from fexp.names import visible
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -62,7 +63,7 @@ def run(arguments: list[str]) -> int:
 def tell(line: str) -> None:
     """Say a line on standard error, if that takes it: no reason to stop."""
     with suppress(OSError):
-        print(f"fexp: {line}", file=sys.stderr)
+        print(f"fexp: {visible(line)}", file=sys.stderr)
 
 
 def _open_standard_streams() -> None:

@@ -23,7 +23,11 @@ class _Logfmt(logging.Formatter):
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + self.formatException(record.exc_info)
-        shown = message if _PLAIN.fullmatch(message) else json.dumps(message, ensure_ascii=False)
+        if _PLAIN.fullmatch(message) and message.isprintable():
+            shown = message
+        else:
+            quoted = json.dumps(message, ensure_ascii=False)
+            shown = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in quoted)
         line = f"level={record.levelname.lower()} msg={shown}"
         if self._with_time:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs
 from fexp.errors import FexpError, SettingsError
 from fexp.outputs.http import documents
 from fexp.outputs.http.follow import Following
-from fexp.outputs.http.messages import EVENTS, HTML, JSON, Answer, Request, send_answer
+from fexp.outputs.http.messages import EVENTS, EVENTS_PATH, HTML, JSON, Answer, Request, send_answer
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
 from fexp.outputs.http.sharing import Shared
+from fexp.outputs.http.turns import BusyError
 
 if TYPE_CHECKING:
     import logging
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from fexp.outputs.http.events import EventStream
     from fexp.outputs.http.exposition import Exposition
-    from fexp.outputs.http.guard import Rules
+    from fexp.outputs.http.guard import Rules, Users
     from fexp.outputs.http.limits import Limits
     from fexp.outputs.http.messages import Message, Receive, Send
     from fexp.outputs.http.negotiation import Format
@@ -93,7 +94,7 @@ class App:
             "/-/reload": (("POST",), self._reload),
             "/api/v1/metadata": (_READ, self._metadata),
             "/api/v1/folders": (_READ, self._folders),
-            "/api/v1/events": (_READ, lambda _: Answer(b"", EVENTS)),
+            EVENTS_PATH: (_READ, lambda _: Answer(b"", EVENTS)),
             "/api/v1/sd": (_READ, self._discovery),
         }
 
@@ -103,7 +104,7 @@ class App:
         rules = await self._rules()
         try:
             refusal = await self._refusal(request, rules)
-            if refusal is None and request.path == "/api/v1/events" and request.method == "GET":
+            if refusal is None and request.path == EVENTS_PATH and request.method == "GET":
                 await self._following.answer(request, rules, receive, send)
             else:
                 await send_answer(send, refusal or await self._answer(request), request, rules)
@@ -118,11 +119,22 @@ class App:
         if "transfer-encoding" in request.headers and "content-length" in request.headers:
             # Two lengths are how requests are smuggled past proxies: RFC 9112, section 6.1.
             return Answer(b"Content-Length beside Transfer-Encoding\n", status=400, headers={"Connection": "close"})
+        if not request.path:
+            return Answer(b"Bad Request\n", status=400)
+        if request.header_bytes > self._limits.header_bytes:
+            return Answer(b"Request Header Fields Too Large\n", status=431)
         if not rules.bucket.take():
             return Answer(b"Too Many Requests\n", status=429)
-        if rules.users and not await rules.users.admits(request.headers.get("authorization", ""), self._check_off_loop):
-            return Answer(b"Unauthorized\n", status=401, headers={"WWW-Authenticate": 'Basic realm="fexp"'})
-        return None
+        return await self._stranger(request, rules.users) if rules.users else None
+
+    async def _stranger(self, request: Request, users: Users) -> Answer | None:
+        """Answer who does not show right credentials."""
+        try:
+            if await users.admits(request.headers.get("authorization", ""), self._check_off_loop):
+                return None
+        except BusyError:
+            return Answer(b"too many passwords to check\n", status=503, headers={"Retry-After": "1"})
+        return Answer(b"Unauthorized\n", status=401, headers={"WWW-Authenticate": 'Basic realm="fexp"'})
 
     def _astray(self, request: Request) -> Answer | None:
         """Answer what no route takes."""

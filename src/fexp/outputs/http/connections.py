@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fexp.outputs.http.messages import EVENTS_PATH
 from fexp.outputs.http.tls import may_enter
 
 if TYPE_CHECKING:
@@ -96,6 +97,16 @@ class Connection(H11Protocol):
         else:
             self._request_timer.stop()
             self.cycle.keep_alive &= not self._is_last
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own signature
+        """Keep the way back open for who only says that nothing more will come (``nc -N``), until it is answered.
+
+        Not for who follows events: its going is only noticed so. TLS has no half-closed connections.
+        """
+        if self.is_waiting or self.transport.get_extra_info("ssl_object") or self.cycle.scope["path"] == EVENTS_PATH:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -47,13 +47,15 @@ class Follower:
         self._waiting: list[FileEvent] = []
         self._woken = False
         self.missed = 0
-        """Events that did not fit. From the first on, the client is to be dropped."""
+        """Events that it was not told. From the first on, the client is to be dropped."""
 
     def put(self, events: Sequence[FileEvent]) -> None:
         """Queue the events, or count them as missed when too many wait."""
         with self._lock:
-            if self.missed or len(self._waiting) + len(events) > self._most:
-                self.missed += len(events)
+            if self.missed or len(self._waiting) >= self._most:
+                # None of those that wait is told any more: after a gap they would mislead.
+                self.missed += len(self._waiting) + len(events)
+                self._waiting.clear()
             else:
                 self._waiting.extend(events)
             if self._woken:
@@ -86,11 +88,6 @@ class EventStream:
     def wanted(self) -> bool:
         """Tell whether anybody listens; making events for nobody is wasted."""
         return bool(self._followers)
-
-    @property
-    def followers(self) -> int:
-        """Count the clients."""
-        return len(self._followers)
 
     def publish(self, events: Sequence[FileEvent]) -> None:
         """Give the events to every client. One too far behind is dropped by its own task."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 import hashlib
 import os
@@ -19,6 +18,7 @@ import bcrypt
 from fexp.errors import SettingsError
 from fexp.model import ReloadSnapshot
 from fexp.outputs.http.tls import make_context
+from fexp.outputs.http.turns import Turns
 from fexp.outputs.http.webconfig import RateLimit, WebConfig, read_web_config
 
 if TYPE_CHECKING:
@@ -44,18 +44,17 @@ class Users:
 
     def __init__(self, hashes: Mapping[str, bytes]) -> None:
         self._hashes = {name.encode(): hashed for name, hashed in hashes.items()}
-        self._decoy = max(self._hashes.values(), key=lambda hashed: hashed[4:6], default=b"")
+        self._decoy = max(self._hashes.values(), key=_cost, default=b"")
         self._secret = secrets.token_bytes(32)
         self._verdicts: dict[bool, OrderedDict[bytes, None]] = {True: OrderedDict(), False: OrderedDict()}
-        self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        self._turns = Turns(_WAITING)
 
     def __bool__(self) -> bool:
         """Tell whether anybody has to show credentials."""
         return bool(self._hashes)
 
     async def admits(self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]) -> bool:
-        """Tell whether an Authorization header is right. Hashing happens through ``off_loop``."""
+        """Tell whether an Authorization header is right. Hashing happens through ``off_loop``. Raises BusyError."""
         credentials = _credentials(authorization)
         if credentials is None:
             return False
@@ -65,24 +64,18 @@ class Users:
         digest = hashlib.blake2b(user + b"\0" + password, key=self._secret).digest()
         verdict = self._recall(digest)
         if verdict is None:
-            if self._waiting >= _WAITING:
-                return False
-            self._waiting += 1
-            try:
-                async with self._one_at_a_time:
-                    verdict = self._recall(digest)
-                    if verdict is None:
-                        verdict = await off_loop(lambda: self._is_right(user, password))
-                        self._remember(digest, verdict=verdict)
-            finally:
-                self._waiting -= 1
+            async with self._turns:
+                verdict = self._recall(digest)
+                if verdict is None:
+                    verdict = await off_loop(lambda: self._is_right(user, password))
+                    self._remember(digest, verdict=verdict)
         return verdict
 
     def _is_right(self, user: bytes, password: bytes) -> bool:
-        try:
-            same = bcrypt.checkpw(password, self._hashes.get(user, self._decoy))
-        except ValueError:  # a NUL in the password, for some versions
-            same = False
+        hashed = self._hashes.get(user, self._decoy)
+        same = _checks(password, hashed)
+        if _cost(hashed) < _cost(self._decoy):
+            _checks(password, self._decoy)  # else a cheaper hash tells that there is such a user
         return same and user in self._hashes
 
     def _recall(self, digest: bytes) -> bool | None:
@@ -97,6 +90,17 @@ class Users:
         known[digest] = None
         while len(known) > _REMEMBERED:
             known.popitem(last=False)
+
+
+def _checks(password: bytes, hashed: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password, hashed)
+    except ValueError:  # a NUL in the password, for some versions
+        return False
+
+
+def _cost(hashed: bytes) -> bytes:
+    return hashed[4:6]
 
 
 def _credentials(authorization: str) -> tuple[bytes, bytes] | None:
@@ -174,50 +178,49 @@ class Guard:
         self.latest = ReloadSnapshot(successful=True, succeeded_at=wall_now()) if path else None
         """How the latest reading went; None without a file."""
 
-    async def refresh(self, off_loop: Callable[[Callable[[], Rules | None]], Awaitable[Rules | None]]) -> Rules:
+    async def refresh(self, off_loop: Callable[[Callable[[], None]], Awaitable[None]]) -> Rules:
         """Give the rules in force, after a look at the files when the last look is a second old."""
         if self._path and not self._looking and self._now() - self._looked_at >= _LOOK_EVERY_SECONDS:
             self._looking, self._looked_at = True, self._now()
             try:
-                self.rules = await off_loop(self.changed) or self.rules
+                await off_loop(self.look)
             finally:
                 self._looking = False
         return self.rules
 
-    def changed(self) -> Rules | None:
-        """Look at the files; give new rules when they changed and are good."""
+    def look(self) -> None:
+        """Look at the files; when they changed and are good, their rules are in force."""
         if self._path is None:
-            return None
+            return
         with self._reading:
             found = (_identity(self._path), *map(_identity, self._files))
             if found == self._seen:
-                return None
+                return
             self._seen = found
             try:
-                rules = self._renewed(self._path)
+                self._renew(self._path)
             except SettingsError as error:
                 self._log.error("the web config changed and the old one stays in force: %s", error)
-                return None
-            self._log.info("the web config changed and is in force: %s", self._path)
-            return rules
+            else:
+                self._log.info("the web config changed and is in force: %s", self._path)
 
     def reload(self) -> None:
         """Read the files again, changed or not. Raises SettingsError; the old rules then stay in force."""
         if self._path is not None:
             with self._reading:
-                self.rules = self._renewed(self._path)
+                self._renew(self._path)
 
-    def _renewed(self, path: str) -> Rules:
+    def _renew(self, path: str) -> None:
         try:
             rules = self._read(path, _identity(path), self.rules.config)
-        except (SettingsError, OSError, ValueError) as error:
+        except SettingsError:
             self.latest = self.latest and self.latest._replace(successful=False)
-            raise SettingsError(str(error)) from error
+            raise
         self.latest = ReloadSnapshot(successful=True, succeeded_at=self._wall_now())
         old, new = self.rules.config, rules.config
         if (old.users, old.rate_limit) == (new.users, new.rate_limit):
-            return Rules(new, rules.context, self.rules.users, self.rules.bucket)
-        return rules
+            rules = Rules(new, rules.context, self.rules.users, self.rules.bucket)
+        self.rules = rules
 
     def _read(self, path: str, identity: _Identity | None, before: WebConfig | None = None) -> Rules:
         """Read all files. What they were is noted before they are read: a later change is never missed."""
@@ -226,7 +229,17 @@ class Guard:
         self._seen = (identity, *map(_identity, self._files))
         if before:
             _refuse_less(path, before, config)
-        return _rules(config)
+        try:
+            rules = _rules(config)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"web config {path}: {error}") from error
+        if config.tls and len(config.tls.curve_preferences) > 1 and not hasattr(rules.context, "set_groups"):
+            self._log.warning(
+                "web config %s: curve_preferences: this Python can choose a single curve only; with several,"
+                " OpenSSL's own choice holds",
+                path,
+            )
+        return rules
 
 
 def _refuse_less(path: str, before: WebConfig, config: WebConfig) -> None:
@@ -234,11 +247,20 @@ def _refuse_less(path: str, before: WebConfig, config: WebConfig) -> None:
         raise SettingsError(f"web config {path}: TLS is switched on or off only by a restart of fexp")
     if before.users and not config.users:
         raise SettingsError(f"web config {path}: all users are gone; restart fexp if that is meant")
+    if (
+        before.tls
+        and config.tls
+        and (
+            (before.tls.demands_certificate and not config.tls.demands_certificate)
+            or (before.tls.client_allowed_sans and not config.tls.client_allowed_sans)
+        )
+    ):
+        raise SettingsError(f"web config {path}: asks less of client certificates; restart fexp if that is meant")
 
 
 def _identity(path: str) -> _Identity | None:
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the path
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size

@@ -12,7 +12,8 @@ class Limits(NamedTuple):
     """When all are taken, one that waits without a request, or leaves its answer unread, makes room."""
     event_clients: int = 32
     events_per_client: int = 1 << 16
-    """Events that may wait for one client, some 16 MiB. One further behind is dropped; a burst is no reason."""
+    """Events that may wait for one client, some 16 MiB. Who is so far behind when the next come is dropped; one burst,
+    however large, is no reason."""
     header_bytes: int = 16 * 1024
     handshake_seconds: float = 10.0
     """From the connection to the end of the TLS handshake."""

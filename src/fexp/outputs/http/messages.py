@@ -21,6 +21,7 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 EVENTS = "text/event-stream"
+EVENTS_PATH = "/api/v1/events"
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -45,14 +46,28 @@ class Request:
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         path = scope["path"]
         if path.startswith(("http://", "https://")):  # the absolute form of RFC 9112, section 3.2.2
-            path = unquote(urlsplit(scope["raw_path"].decode("ascii")).path) or "/"
+            path = _path_of(scope["raw_path"].decode("ascii"))
         query = scope["query_string"].decode("latin-1")
         return cls(scope["method"], path, query, scope["scheme"], scope["server"], headers)
+
+    @property
+    def header_bytes(self) -> int:
+        """Tell how much the client has said before the body."""
+        said = sum(len(name) + len(value) for name, value in self.headers.items())
+        return said + len(self.path) + len(self.query)
 
     @property
     def has_body(self) -> bool:
         """Tell whether something follows the header."""
         return "transfer-encoding" in self.headers or self.headers.get("content-length", "0").strip("0") != ""
+
+
+def _path_of(url: str) -> str:
+    """Give the path of a URL; empty when it is none."""
+    try:
+        return unquote(urlsplit(url).path) or "/"
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-_ITEM = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
-_PARAMETER = re.compile(r'\s*;\s*([^\s;=,"]+)\s*(?:=\s*("(?:\\.|[^"\\])*"|[^\s;,"]*))?')
+# Strangers send what these read: no character is looked at more than a few times (possessive quantifiers, and a
+# quoted string that nobody closes goes to the end).
+_QUOTED = r'"(?:\\.?|[^"\\])*+(?:"|\Z)'
+_ITEM = re.compile(rf'(?:[^,"]|{_QUOTED})++', re.DOTALL)
+_PARAMETER = re.compile(rf';\s*+([^\s;=,"]++)\s*+(?:=\s*+({_QUOTED}|[^\s;,"]*+))?', re.DOTALL)
 _QUALITY = re.compile(r"(?:0(?:\.\d*)?|1(?:\.0*)?)", re.ASCII)
 
 

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fexp import __version__
+from fexp.names import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ _NUMBERS = {"Files", "Size", "Oldest", "Arrivals"}
 
 
 def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float) -> bytes:
-    """Write the page. Every name is escaped; ``now`` is Unix time."""
+    """Write the page. Every name is escaped, for the browser and for a terminal; ``now`` is Unix time."""
     by_folder = {status.folder: status for status in statuses}
     rows = "".join(_row(cells) for folder in snapshot.folders for cells in _cells(folder, by_folder, now))
     head = "".join(f"<th{_kind(column)}>{column}</th>" for column in _COLUMNS)
@@ -97,12 +98,13 @@ def _cells(folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float
     status = statuses.get(folder.folder)
     backend = folder.backend.value if folder.backend else "none"
     state = _state(folder, status)
+    name = visible(folder.folder)
     if not folder.patterns:
-        yield (folder.folder, "", "", "", "", "", backend, state)
+        yield (name, "", "", "", "", "", backend, state)
     for pattern in folder.patterns:
         numbers = _numbers(pattern, now) if folder.up else ("", "", "")
         arrivals = _grouped(pattern.flow.arrivals) if pattern.flow else ""
-        yield (folder.folder, pattern.pattern, *numbers, arrivals, backend, state)
+        yield (name, visible(pattern.pattern), *numbers, arrivals, backend, state)
 
 
 def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:
@@ -110,7 +112,7 @@ def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:
         return f"first look: {_grouped(status.files_seen)} files so far"
     if folder.up:
         return "up"
-    return f"down: {status.problem}" if status and status.problem else "down"
+    return f"down: {visible(status.problem)}" if status and status.problem else "down"
 
 
 def _numbers(pattern: PatternSnapshot, now: float) -> tuple[str, str, str]:

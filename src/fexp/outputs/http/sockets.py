@@ -97,7 +97,7 @@ def _reason(error: OSError) -> str:
 
 
 def _open_tcp(host: str, port: int) -> list[Bound]:
-    if not host and socket.has_dualstack_ipv6():
+    if host in {"", "::"} and socket.has_dualstack_ipv6():
         return [Bound(socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True))]
     if not host:
         return [Bound(socket.create_server(("", port), backlog=_BACKLOG))]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fexp.errors import SettingsError
+from fexp.names import one_line
 from fexp.outputs.http.webconfig import CIPHER_SUITES, CURVES, TlsSettings
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ def make_context(tls: TlsSettings) -> ssl.SSLContext:
     suites = [CIPHER_SUITES[name] for name in tls.cipher_suites if name in CIPHER_SUITES]
     if tls.cipher_suites and not suites:
         minimum = ssl.TLSVersion.TLSv1_3  # nothing that an older version could use was allowed
-    _set_versions(context, minimum, max(_VERSIONS[tls.max_version], minimum))
+    if _VERSIONS[tls.max_version] < minimum:
+        raise SettingsError(f"web config: cipher_suites has none for {tls.max_version}; name one, or raise max_version")
+    if minimum < ssl.TLSVersion.TLSv1_2:
+        suites = [*(suites or ["DEFAULT"]), "@SECLEVEL=0"]  # else OpenSSL speaks no TLS before 1.2, whatever is asked
+    _set_versions(context, minimum, _VERSIONS[tls.max_version])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     if not tls.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -82,21 +87,24 @@ def _load_authorities(context: ssl.SSLContext, tls: TlsSettings) -> None:
     if tls.client_ca_file:
         _must_be_readable(tls.client_ca_file)
     try:
-        context.load_verify_locations(cafile=tls.client_ca_file, cadata=tls.client_ca)
+        with _as_file(tls.client_ca_file, tls.client_ca) as path:
+            context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
         name = tls.client_ca_file or "the inline client_ca"
         raise SettingsError(f"web config: {name} holds no CA certificate") from error
+    # As in Go, each certificate in the file is trusted by itself: an intermediate authority will do.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     # OpenSSL verifies whatever it asks for: the two types that ask without verifying get the stricter rule.
-    needs_one = tls.client_auth_type in {"RequireAnyClientCert", "RequireAndVerifyClientCert"}
-    context.verify_mode = ssl.CERT_REQUIRED if needs_one else ssl.CERT_OPTIONAL
+    context.verify_mode = ssl.CERT_REQUIRED if tls.demands_certificate else ssl.CERT_OPTIONAL
 
 
 def _must_be_readable(path: str) -> None:
     try:
         with open(path, "rb"):
             pass
-    except OSError as error:
-        raise SettingsError(f"web config: {path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise SettingsError(f"web config: {one_line(path)} cannot be read: {reason}") from error
 
 
 @contextmanager
@@ -120,9 +128,11 @@ def _as_file(path: str | None, text: str | None) -> Iterator[str]:
 
 
 def may_enter(certificate: Mapping[str, Any] | None, allowed_sans: tuple[str, ...]) -> bool:
-    """Tell whether a verified certificate carries an allowed name, or none was needed."""
-    if not certificate or not allowed_sans:
+    """Tell whether a verified certificate carries an allowed name, or no name was asked for."""
+    if not allowed_sans:
         return True
+    if not certificate:
+        return False
     allowed = {_same_spelling(name) for name in allowed_sans}
     return any(_same_spelling(str(name)) in allowed for _, name in certificate.get("subjectAltName", ()))
 

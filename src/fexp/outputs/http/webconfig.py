@@ -85,6 +85,11 @@ class TlsSettings:
     curve_preferences: tuple[str, ...] = ()
 
     @property
+    def demands_certificate(self) -> bool:
+        """Tell whether a client has to show a certificate."""
+        return self.client_auth_type in {"RequireAnyClientCert", "RequireAndVerifyClientCert"}
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Name the files that it stands on."""
         return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
@@ -128,7 +133,8 @@ def parse_web_config(text: str, path: str) -> WebConfig:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
-        problem = getattr(error, "problem", None) or "not YAML"
+        # What YAML quotes may be a password.
+        problem = re.sub(r"""(['"])(?!<).{2,}\1""", "…", getattr(error, "problem", None) or "not YAML")
         raise SettingsError(f"web config {where}: {problem}; see promtool check web-config") from None
     sections = root.entries("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
     return WebConfig(
@@ -149,6 +155,9 @@ def _tls(section: Entry, directory: str) -> TlsSettings | None:
 
     def file(name: str) -> str | None:
         found = text(name)
+        if found and "\n" in found.strip():
+            # Not shown: it may be the key itself.
+            raise known[name].mistake(f"{name} is no path; a PEM belongs into {name.removesuffix('_file')}")
         return os.path.join(directory, found) if found else None
 
     def choice(name: str, choices: tuple[str, ...], default: str) -> str:
@@ -200,7 +209,7 @@ def _check_tls(section: Entry, tls: TlsSettings) -> None:
         raise section.mistake("client_ca_file needs client_auth_type: RequireAndVerifyClientCert")
     if not has_authority and tls.client_auth_type not in {"NoClientCert", "RequestClientCert"}:
         raise section.mistake(f"client_auth_type {tls.client_auth_type} needs a client_ca_file")
-    if tls.client_allowed_sans and not has_authority:
+    if tls.client_allowed_sans and not (has_authority and tls.demands_certificate):
         raise section.mistake(
             "client_allowed_sans without verified certificates: add client_ca_file and "
             "client_auth_type: RequireAndVerifyClientCert"
@@ -215,7 +224,7 @@ def _headers(section: Entry) -> dict[str, str]:
         return {}
     headers = {}
     for name, entry in known["headers"].entries(*HEADERS).items():
-        value = entry.choice(HEADERS[name]) if HEADERS[name] and entry.text() else entry.text()
+        value = entry.choice(HEADERS[name]) if HEADERS[name] else entry.text().strip()
         if not re.fullmatch(r"[\x20-\x7e]*", value):
             raise entry.mistake(f"the value of {name} has characters that a header cannot hold")
         if value:
@@ -228,6 +237,8 @@ def _users(section: Entry) -> dict[str, bytes]:
     for name, entry in section.entries().items():
         if ":" in name:
             raise entry.mistake("a user name cannot hold a colon")
+        if _BCRYPT.fullmatch(name):
+            raise entry.mistake("a hash stands where the user's name belongs; write NAME: HASH")
         if not _BCRYPT.fullmatch(entry.text()):
             # Not shown: it may be the password itself.
             raise entry.mistake(
