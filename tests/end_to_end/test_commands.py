@@ -423,9 +423,8 @@ def test_what_is_served_during_a_stop_is_true(data: Path) -> None:
     """A hanging gateway makes a stop long; until its end the numbers are those of the disk."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
-        options = ("--listen", "127.0.0.1:0", "--ext", "txt", "--gateway", url, "--gateway-deadline", "5s")
-        with watching(str(data), *options) as fexp:
-            hanging.accept()
+        options = ("--listen", "127.0.0.1:0", "--ext", "txt", "--gateway", url, "--gateway-deadline", "2s")
+        with watching(str(data), *options) as fexp, hanging.accept()[0]:
             fexp.process.send_signal(signal.SIGTERM)
             poll(lambda: any("gateway:" in line for line in fexp.lines))  # the delivery under way has failed
             (data / "late.txt").touch()

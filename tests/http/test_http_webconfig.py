@@ -267,8 +267,8 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
 
 def test_a_header_loses_the_space_around_it() -> None:
     """h11 refuses to send it, which left every answer empty."""
-    text = "http_server_config:\n  headers:\n    Strict-Transport-Security: 'max-age=1 '\n    X-XSS-Protection: >\n      0\n"
-    headers = parse_web_config(text, "web.yml").headers
+    values = "    Strict-Transport-Security: 'max-age=1 '\n    X-XSS-Protection: >\n      0\n"
+    headers = parse_web_config(f"http_server_config:\n  headers:\n{values}", "web.yml").headers
     assert headers == {"Strict-Transport-Security": "max-age=1", "X-XSS-Protection": "0"}
 
 
