@@ -22,7 +22,7 @@ def _name(path: Path) -> str:
 MODULES = {_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
 
 WORDS = {"fexp", "fexp.errors", "fexp.model"}
-MIDDLE = {"fexp.selection", "fexp.table", "fexp.state", "fexp.names", "fexp.labels", "fexp.metrics"}
+MIDDLE = {"fexp.selection", "fexp.table", "fexp.state", "fexp.names", "fexp.labels", "fexp.human", "fexp.metrics"}
 EDGES = {"fexp.scan", "fexp.clock", "fexp.systemd", "fexp.watch", "fexp.outputs"}
 """Each with all modules below it."""
 ENGINE = {"fexp.engine"}

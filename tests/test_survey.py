@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp import scan
+from fexp.cli.cron import deadline
 from fexp.model import Fault
 from fexp.selection import Selection
 from fexp.survey import Survey
@@ -65,6 +67,28 @@ def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patter
         assert found.extremes.largest_bytes == max(s.st_size for s in stats)
     with pytest.raises(ChildProcessError):
         os.waitpid(shared[0], 0)  # nobody is left to wait for
+
+
+def test_the_smallest_pipe_holds_all_tasks(tmp_path: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user with many open pipes gets new ones of a page, pipe(7): a longer list would block its only reader."""
+    if not hasattr(fcntl, "F_SETPIPE_SZ"):
+        pytest.skip("pipes have a fixed size here")
+    pipe = os.pipe
+
+    def small_pipe() -> tuple[int, int]:
+        reading, writing = pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        return reading, writing
+
+    monkeypatch.setattr(os, "pipe", small_pipe)
+    for number in range(3000):
+        (tmp_path / f"{number}").mkdir()
+        (tmp_path / f"{number}" / "file").touch()
+    survey = Survey(os.fsencode(tmp_path), Selection(("*",), recursive=True))
+    with deadline(20):
+        survey.run()
+    assert shared
+    assert survey.sums[0].files == 3000
 
 
 def test_what_cannot_be_read_is_counted_by_whoever_meets_it(

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from fexp import __version__
 from fexp import clock as clocks
 from fexp.engine import Engine, EngineSettings
 from fexp.errors import FexpError, SettingsError
-from fexp.metrics import CATALOGUE, TEXTFILE_SCOPES, FexpCollector
+from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
 from fexp.model import Reason
 from fexp.outputs.http import HttpServer
 from fexp.outputs.publisher import Publisher
@@ -251,22 +250,9 @@ class Daemon:
                 self._notifier.ready(self._status())
 
     def metadata(self) -> Mapping[str, object]:
-        """Describe this fexp for tools. Holds no secret."""
+        """Tell tools when this fexp started and what it was told to do. Holds no secret."""
         return {
-            "name": "fexp",
-            "version": __version__,
             "started_at": self._started_at,
-            "folders": [
-                {
-                    "folder": snapshot.folder,
-                    "patterns": list(folder.selection.labels),
-                    "recursive": snapshot.recursive,
-                    "backend": snapshot.backend,
-                    "up": snapshot.up,
-                    "labels": dict(snapshot.labels),
-                }
-                for folder, snapshot in zip(self._settings.folders, self._engine.snapshot().folders, strict=True)
-            ],
             "outputs": [{"output": output.name, "target": output.target} for output in self._settings.outputs],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
@@ -274,7 +260,4 @@ class Daemon:
                 "heartbeat_seconds": self._settings.heartbeat_seconds,
                 "min_interval_seconds": self._settings.min_interval_seconds,
             },
-            "metrics": [
-                {"name": row.name, "type": row.kind, "labels": list(row.labels), "help": row.help} for row in CATALOGUE
-            ],
         }

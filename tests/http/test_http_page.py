@@ -81,7 +81,7 @@ def test_shows_numbers_ages_and_what_is_down() -> None:
     up, down = make_folder(), make_folder("/gone", up=False)
     statuses = (FolderStatus("/gone", False, True, 0, "no such directory"),)
     words = Reader(render_page(Snapshot((up, down)), statuses, 1_700_000_000.0 + 7 * 60)).words
-    assert "7 min" in words
+    assert "7m 0s" in words
     assert "4.8 KiB" in words
     assert "1\N{NARROW NO-BREAK SPACE}234" in words
     assert "down: no such directory" in words

@@ -7,34 +7,14 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from fexp.human import human_age, human_bytes
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
+from fexp.names import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fexp.model import PatternSnapshot, Snapshot
-
-_BINARY_STEP = 1024
-
-
-def human_bytes(size_bytes: float) -> str:
-    """Write a size as people read it: ``1.5 MiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size_bytes < _BINARY_STEP:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= _BINARY_STEP
-    return f"{size_bytes:.1f} PiB"
-
-
-def human_age(seconds: float) -> str:
-    """Write an age as people read it: ``3d 4h``. A time in the future is ``-5m``."""
-    sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
-    parts: list[str] = []
-    for unit, length_seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, length_seconds)
-        if count or parts or unit == "s":
-            parts.append(f"{count:.0f}{unit}")
-    return sign + " ".join(parts[:2])
 
 
 def print_table(snapshot: Snapshot) -> None:
@@ -52,12 +32,8 @@ def print_table(snapshot: Snapshot) -> None:
     for folder in snapshot.folders:
         for pattern in folder.patterns:
             cells = _cells(pattern, now) if folder.up else ["cannot be read", "", "", "", ""]
-            table.add_row(Text(_one_line(folder.folder)), Text(_one_line(pattern.pattern)), *cells)
+            table.add_row(Text(visible(folder.folder)), Text(visible(pattern.pattern)), *cells)
     Console().print(table)
-
-
-def _one_line(name: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _cells(pattern: PatternSnapshot, now: float) -> list[str]:

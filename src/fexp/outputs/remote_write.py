@@ -199,7 +199,7 @@ class RemoteWriteOutput:
                 raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
             body = encode_write_request(part, waiting.at_ms)
             try:
-                self._sender.send("POST", body=self._compress(body), headers=_HEADERS)
+                self._sender.send("POST", body=self._compress(body), headers=_HEADERS, deadline_at=give_up_at)
             except RefusedError as error:
                 if not (error.final and 400 <= error.status < 500):
                     raise

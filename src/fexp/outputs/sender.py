@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import threading
@@ -73,11 +74,15 @@ class Sender:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         answer_limit_bytes: int = 64 * 1024,
+        deadline_at: float = math.inf,
     ) -> Answer:
-        """Send, again while that can help and there is time. Returns a success's answer, else OutputError."""
+        """Send, again while that can help and there is time. Returns a success's answer, else OutputError.
+
+        ``deadline_at``: on the sender's clock, for what is one of several; the endpoint's own holds as well.
+        """
         from fexp.outputs.wire import Request
 
-        deadline_at = self._clock() + self._endpoint.deadline_seconds
+        deadline_at = min(deadline_at, self._clock() + self._endpoint.deadline_seconds)
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
         if self._endpoint.gzip and body:
             import gzip

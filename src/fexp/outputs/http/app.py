@@ -83,7 +83,6 @@ class App:
         self._addresses = addresses
         self._limits = limits
         self._log = log
-        self._started_at = time.time()
         self._scrapes: Shared[Answer] = Shared()
         self._reloads: Shared[Answer] = Shared()
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
@@ -203,8 +202,7 @@ class App:
             self._served.metadata(),
             self._served.snapshot(),
             self._served.statuses(),
-            started_at=self._started_at,
-            addresses=self._addresses,
+            self._addresses,
         )
         return Answer(documents.to_json(document), JSON)
 

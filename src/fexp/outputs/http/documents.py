@@ -95,15 +95,13 @@ def metadata(
     told: Mapping[str, object],
     snapshot: Snapshot,
     statuses: Sequence[FolderStatus],
-    *,
-    started_at: float,
     addresses: Sequence[str],
 ) -> dict[str, object]:
-    """Describe this fexp: what the daemon tells about itself, beside what the server knows."""
+    """Describe this fexp: what the daemon tells of itself (when it started, its settings), and what anybody can see."""
     by_folder = {status.folder: status for status in statuses}
     return {
+        "name": "fexp",
         "version": __version__,
-        "started_at": started_at,
         "listen": addresses,
         **told,
         "folders": [

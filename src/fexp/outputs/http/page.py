@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fexp import __version__
+from fexp.human import human_age, human_bytes
 from fexp.names import visible
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:
 
 def _numbers(pattern: PatternSnapshot, now: float) -> tuple[str, str, str]:
     oldest = pattern.oldest_modified_at
-    return _grouped(pattern.files), _size(pattern.size_bytes), "" if oldest is None else _age(now - oldest)
+    return _grouped(pattern.files), human_bytes(pattern.size_bytes), "" if oldest is None else human_age(now - oldest)
 
 
 def _row(cells: tuple[str, ...]) -> str:
@@ -137,18 +138,3 @@ def _kind(column: str) -> str:
 
 def _grouped(number: float) -> str:
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _size(size_bytes: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size_bytes < 1024:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1024
-    return f"{size_bytes:.1f} PiB"
-
-
-def _age(seconds: float) -> str:
-    for unit, length, next_length in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
-        if seconds < next_length:
-            return f"{max(seconds, 0) / length:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
