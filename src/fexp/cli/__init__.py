@@ -20,8 +20,7 @@ def main() -> None:
     """Run ``fexp`` and exit."""
     _open_standard_streams()
     arguments = sys.argv[1:]
-    is_long_lived = arguments[:1] == ["watch"]
-    if is_long_lived:
+    if arguments[:1] == ["watch"]:
         _stop_cleanly_on_signals()
     else:
         gc.disable()  # it ends before there is garbage
@@ -30,9 +29,9 @@ def main() -> None:
         sys.stdout.flush()
     except OSError as error:
         status = _unwritable(error)
-    if is_long_lived:
-        sys.exit(status)
-    os._exit(status)  # taking modules down one by one, as exit() does, costs a tenth of a one-shot's time
+    # Taking modules down one by one, as exit() does, costs a tenth of a one-shot's time; and of a daemon that has
+    # stopped nothing is left to wait for, not even the check of a password.
+    os._exit(status)
 
 
 def run(arguments: list[str]) -> int:
