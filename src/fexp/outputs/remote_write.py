@@ -262,6 +262,6 @@ def _snappy(option: str) -> Callable[[bytes], bytes]:
     try:
         from cramjam import snappy
     except ImportError:
-        raise SettingsError(f"{option} needs one more package: pip install 'fexp[remote-write]'") from None
+        raise SettingsError(f"{option} needs one more package: pip install cramjam") from None
     # The block format: receivers refuse the framed one.
     return lambda content: bytes(snappy.compress_raw(content))
