@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from fexp.metrics import CATALOGUE
+from tests.servers import program
 
 README = Path(__file__).parent.parent / "README.md"
 _SECTION = re.compile(r"(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
+_RULES = re.compile(r"^```yaml\n(groups:\n.*?)^```$", re.DOTALL | re.MULTILINE)
+
+RULE_TESTS = """
+rule_files: ["rules*.yml"]
+evaluation_interval: 1m
+tests:
+  - name: a folder that is scraped and comes by textfile too counts once in each job, and hosts are added up
+    interval: 1m
+    input_series:
+      - {series: 'fexp_files{job="fexp", instance="a:9877", folder="/in", pattern="*.txt"}', values: "3x10"}
+      - {series: 'fexp_files{job="fexp", instance="b:9877", folder="/in", pattern="*.txt"}', values: "4x10"}
+      - {series: 'fexp_files{job="node", instance="a:9100", folder="/in", pattern="*.txt"}', values: "3x10"}
+      - {series: 'fexp_arrivals_total{job="fexp", instance="a:9877", folder="/in", pattern="*.txt"}', values: "0+60x10"}
+      - {series: 'fexp_arrivals_total{job="node", instance="a:9100", folder="/in", pattern="*.txt"}', values: "0+60x10"}
+      - {series: 'fexp_folder_up{job="fexp", instance="a:9877", folder="/in"}', values: "1x10"}
+      - {series: 'fexp_folder_up{job="fexp", instance="b:9877", folder="/in"}', values: "0x10"}
+      - {series: 'fexp_folder_up{job="node", instance="a:9100", folder="/in"}', values: "1x10"}
+    promql_expr_test:
+      - expr: job_pattern:fexp_files:sum
+        eval_time: 10m
+        exp_samples:
+          - {labels: 'job_pattern:fexp_files:sum{job="fexp", pattern="*.txt"}', value: 7}
+          - {labels: 'job_pattern:fexp_files:sum{job="node", pattern="*.txt"}', value: 3}
+      - expr: job_pattern:fexp_arrivals:rate5m
+        eval_time: 10m
+        exp_samples:
+          - {labels: 'job_pattern:fexp_arrivals:rate5m{job="fexp", pattern="*.txt"}', value: 1}
+          - {labels: 'job_pattern:fexp_arrivals:rate5m{job="node", pattern="*.txt"}', value: 1}
+      - expr: job:fexp_folder_up:count_down
+        eval_time: 10m
+        exp_samples:
+          - {labels: 'job:fexp_folder_up:count_down{job="fexp"}', value: 1}
+          - {labels: 'job:fexp_folder_up:count_down{job="node"}', value: 0}
+"""
 
 
 def metrics_table() -> str:
@@ -32,6 +68,15 @@ def test_metrics_table_is_the_catalogue() -> None:
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text()))
 def test_links_lead_somewhere(link: str) -> None:
     assert (README.parent / link).exists()
+
+
+def test_rules_say_what_the_text_says(tmp_path: Path) -> None:
+    for number, rules in enumerate(_RULES.findall(README.read_text())):
+        (tmp_path / f"rules{number}.yml").write_text(rules)
+    (tmp_path / "tests.yml").write_text(RULE_TESTS)
+    command = [program("promtool"), "test", "rules", str(tmp_path / "tests.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 if __name__ == "__main__":
