@@ -46,6 +46,25 @@ tests:
         exp_samples:
           - {labels: 'job:fexp_folder_up:count_down{job="fexp"}', value: 1}
           - {labels: 'job:fexp_folder_up:count_down{job="node"}', value: 0}
+  - name: a stale textfile and one that is gone are told of, but not other files nor hosts that are down
+    interval: 1m
+    input_series:
+      - {series: 'up{job="node", instance="a"}', values: "1x20"}
+      - {series: 'up{job="node", instance="down"}', values: "1x9 0x10"}
+      - {series: 'node_textfile_mtime_seconds{job="node", instance="a", file="/d/fexp.prom"}', values: "0+60x20"}
+      - {series: 'node_textfile_mtime_seconds{job="node", instance="a", file="/d/fexp-incoming.prom"}', values: "0x20"}
+      - {series: 'node_textfile_mtime_seconds{job="node", instance="a", file="fexp-gone.prom"}', values: "0x9 stale"}
+      - {series: 'node_textfile_mtime_seconds{job="node", instance="a", file="/d/apt.prom"}', values: "0x9 stale"}
+      - {series: 'node_textfile_mtime_seconds{job="node", instance="down", file="/d/fexp.prom"}', values: "0x9 stale"}
+    alert_rule_test:
+      - {alertname: FexpTextfileStale, eval_time: 4m}
+      - alertname: FexpTextfileStale
+        eval_time: 20m
+        exp_alerts: [exp_labels: {job: node, instance: a, file: /d/fexp-incoming.prom}]
+      - {alertname: FexpTextfileGone, eval_time: 4m}
+      - alertname: FexpTextfileGone
+        eval_time: 20m
+        exp_alerts: [exp_labels: {job: node, instance: a, file: fexp-gone.prom}]
 """
 
 
