@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.servers import program
 
 README = Path(__file__).parent.parent / "README.md"
 _SECTION = re.compile(r"(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
+_LINKS = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text())
 _RULES = re.compile(r"^```yaml\n(groups:\n.*?)^```$", re.DOTALL | re.MULTILINE)
 
 RULE_TESTS = """
@@ -84,9 +86,16 @@ def test_metrics_table_is_the_catalogue() -> None:
     assert text == with_tables(text)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text()))
+@pytest.mark.parametrize("link", _LINKS)
 def test_links_lead_somewhere(link: str) -> None:
     assert (README.parent / link).exists()
+
+
+@pytest.mark.parametrize("link", _LINKS)
+def test_a_source_distribution_holds_what_is_linked(link: str) -> None:
+    settings = tomllib.loads((README.parent / "pyproject.toml").read_text())
+    packed = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"] + settings["project"]["license-files"]
+    assert link.partition("/")[0] in packed
 
 
 def test_rules_say_what_the_text_says(tmp_path: Path) -> None:
