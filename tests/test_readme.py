@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fexp.metrics import CATALOGUE
+from tests.packaging.contract import OPTIONS
 from tests.servers import program
 
 README = Path(__file__).parent.parent / "README.md"
@@ -96,6 +97,15 @@ def test_a_source_distribution_holds_what_is_linked(link: str) -> None:
     settings = tomllib.loads((README.parent / "pyproject.toml").read_text())
     packed = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["include"] + settings["project"]["license-files"]
     assert link.partition("/")[0] in packed
+
+
+def test_tables_name_every_option_of_every_command_and_no_other() -> None:
+    named: dict[str, set[str]] = {command: set() for command in OPTIONS}
+    for names, second_cell in re.findall(r"^\| (`-.*?) \| (.*?) \|", README.read_text(), re.MULTILINE):
+        commands = OPTIONS.keys() & second_cell.split(", ") or OPTIONS.keys()
+        for command in commands:
+            named[command].update(re.findall(r"`(-[\w.-]+)", names))
+    assert named == {command: set(options) for command, options in OPTIONS.items()}
 
 
 def test_rules_say_what_the_text_says(tmp_path: Path) -> None:
