@@ -150,9 +150,11 @@ class EngineOptions(NamedTuple):
 
     backend: Annotated[str, _option("auto, inotify, observer or polling.", _HOW, metavar="NAME")] = "auto"
     rescan: Annotated[
-        str, _option("Look at everything this often, whatever events told.", _HOW, metavar="DURATION")
+        str, _option("Look at everything this often, for at most a twentieth of the time.", _HOW, metavar="DURATION")
     ] = "5m"
-    poll_interval: Annotated[str, _option("Look this often at what gives no events.", _HOW, metavar="DURATION")] = "5s"
+    poll_interval: Annotated[
+        str, _option("Look this often at what gives no events, within the same bound.", _HOW, metavar="DURATION")
+    ] = "5s"
     dwell_buckets: Annotated[
         str | None, _option("Bounds of fexp_dwell_seconds, such as 1s,1m,1h,1d.", _HOW, metavar="LIST")
     ] = None
