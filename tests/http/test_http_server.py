@@ -160,8 +160,8 @@ def test_an_idle_server_sleeps() -> None:
     """A tick ten times a second would be some fifty switches here."""
     with running() as server:
         ask(server, "/-/healthy")
-        (thread,) = (thread for thread in threading.enumerate() if thread.name == "fexp-http")
-        status = f"/proc/self/task/{thread.native_id}/status"
+        assert server._thread is not None
+        status = f"/proc/self/task/{server._thread.native_id}/status"
         if not os.path.exists(status):
             pytest.skip("needs /proc to count a thread's switches")
 
