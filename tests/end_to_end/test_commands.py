@@ -369,6 +369,24 @@ def test_the_lock_holds_whatever_the_umask_and_however_many_runtime_directories(
     assert "still at work" in ended.stderr
 
 
+def test_a_link_where_the_lock_belongs_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In /tmp anybody may plant one, and root would make or open what it points to; delivering goes on all the same."""
+    from fexp.cli.cron import alone
+
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(locks))
+    with alone("somewhere", shown="somewhere"):
+        (lock,) = locks.iterdir()
+    lock.unlink()
+    lock.symlink_to(tmp_path / "planted")
+    delivered = False
+    with alone("somewhere", shown="somewhere"):
+        delivered = True
+    assert delivered
+    assert not (tmp_path / "planted").exists()
+
+
 def test_whatever_goes_wrong_is_one_line(tmp_path: Path) -> None:
     """A folder and the gateway at once; what could be read would have been delivered."""
     missing = str(tmp_path / "missing")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -161,6 +164,35 @@ def test_files_that_cannot_be_used_are_named_at_start(tmp_path: Path, authority:
     ):
         with pytest.raises(SettingsError, match="cannot use the TLS files"):
             Endpoint("https://host", **tls).check()  # type: ignore[arg-type] # any of its own
+
+
+def test_an_encrypted_key_asks_nobody(tmp_path: Path, authority: Authority) -> None:
+    """Whoever starts fexp on a terminal may not wait there; the right password is typed in, and not read."""
+    cert_file, key_file = authority.issue("encrypted-too", password=b"open sesame")
+    code = (
+        "import os, sys\n"
+        "os.open(os.ttyname(0), os.O_RDWR)  # the first terminal that the leader of a session opens is the session's\n"
+        "os.close(os.open('/dev/tty', os.O_RDWR))\n"
+        "from fexp.outputs.endpoint import Endpoint\n"
+        "Endpoint('https://host', cert_file=sys.argv[1], key_file=sys.argv[2]).check()\n"
+    )
+    keyboard, terminal = pty.openpty()
+    try:
+        os.write(keyboard, b"open sesame\n")
+        ended = subprocess.run(
+            [sys.executable, "-c", code, cert_file, key_file],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            start_new_session=True,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(keyboard)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("fexp.errors.SettingsError: --gateway: cannot use the TLS files: ")
 
 
 def test_a_password_keeps_its_spaces_and_loses_the_line_end(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import html
 import json
 import logging
 import socket
+import ssl
 import threading
 import traceback
 import urllib.parse
@@ -22,12 +23,12 @@ from fexp.outputs.gateway import GatewayOutput, GatewaySettings
 from fexp.outputs.publisher import Publisher
 from fexp.outputs.sender import RefusedError, Sender
 from fexp.outputs.textfile import TextfileOutput
+from tests.outputs.conftest import Authority
 from tests.outputs.samples import Numbers, TurnedClock, snapshot_of
 from tests.outputs.scripted import ScriptedServer, answer, close_at_once, deaf, drip, hang, raw
 from tests.servers import free_port, poll
 
 if TYPE_CHECKING:
-    import ssl
     from pathlib import Path
 
     from tests.outputs.scripted import Connection, Step
@@ -266,6 +267,26 @@ def test_nothing_is_left_of_a_handshake_that_was_given_up() -> None:
         assert_no_exchange_is_left()
 
 
+def test_what_was_given_up_is_not_sent_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push that went out once the name is found would bring back the group that the stop has deleted."""
+    looked_up, found = socket.getaddrinfo, threading.Event()
+
+    def slow(*arguments: Any, **named: Any) -> Any:
+        found.wait(10)
+        return looked_up(*arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with ScriptedServer(answer(200)) as server:
+        try:
+            assert_ends_in_time(server.url)
+            assert server.attempts == 0
+        finally:
+            found.set()
+        assert_no_exchange_is_left()
+        poll(lambda: server.attempts == 1)
+    assert not any(server.requests)
+
+
 def test_an_endless_body_is_cut() -> None:
     def flood(connection: Connection) -> None:
         connection.read_request()
@@ -429,6 +450,49 @@ def test_a_rotated_token_is_taken_up(tmp_path: Path) -> None:
         path.unlink()
         assert f"--gateway-token-file {path}: No such file or directory" in str(failure(sender))
         assert server.attempts == 2
+
+
+def rotate(there: Path, new: Path) -> None:
+    """Put a file in the place of another, as tools that renew certificates do."""
+    (there.parent / "new").write_bytes(new.read_bytes())
+    (there.parent / "new").replace(there)
+
+
+def test_a_rotated_authority_is_taken_up(tmp_path: Path, authority: Authority, server_tls: ssl.SSLContext) -> None:
+    other_authority = Authority(tmp_path)
+    path = tmp_path / "now.pem"
+    rotate(path, other_authority.ca_file)
+    with ScriptedServer(answer(200), tls=server_tls) as server:
+        sender = send(server.url, ca_file=str(path))
+        assert "the certificate is not valid: " in str(failure(sender))
+        rotate(path, authority.ca_file)
+        assert sender.send("PUT").status == 200
+        rotate(path, other_authority.ca_file)
+        assert "the certificate is not valid: " in str(failure(sender))
+
+
+def test_a_rotated_client_certificate_is_taken_up(tmp_path: Path, authority: Authority) -> None:
+    names: list[str] = []
+
+    def who(connection: Connection) -> None:
+        assert isinstance(connection.stream, ssl.SSLSocket)
+        certificate: Any = connection.stream.getpeercert()
+        names.append(certificate["subject"][0][0][1])
+        answer(200)(connection)
+
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_tls.load_cert_chain(*authority.issue("server-that-asks"))
+    server_tls.load_verify_locations(authority.ca_file)
+    server_tls.verify_mode = ssl.CERT_REQUIRED
+    cert_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
+    with ScriptedServer(who, tls=server_tls) as server:
+        sender = send(server.url, ca_file=str(authority.ca_file), cert_file=str(cert_file), key_file=str(key_file))
+        for name in ("client-of-spring", "client-of-summer"):
+            new_cert_file, new_key_file = authority.issue(name)
+            rotate(cert_file, new_cert_file)
+            rotate(key_file, new_key_file)
+            assert sender.send("PUT").status == 200
+    assert names == ["client-of-spring", "client-of-summer"]
 
 
 def test_who_sends_and_gzip() -> None:

@@ -110,6 +110,19 @@ def test_a_push_replaces_the_whole_group(pushgateway: Server) -> None:
     assert "/in/a" not in text
 
 
+def test_a_metric_that_vanished_here_vanishes_there(pushgateway: Server) -> None:
+    """Mistake 18: a POST would keep it, and a folder that cannot be read would seem to hold its last files for ever."""
+    out, numbers = output(pushgateway.url, instance="h"), Numbers(snapshot_of(a=1))
+    out.publish(numbers)
+    assert "\nfexp_files{" in pushgateway.get("/metrics").text
+    (folder,) = numbers.snapshot.folders
+    numbers.snapshot = numbers.snapshot._replace(folders=(folder._replace(up=False),))
+    out.publish(numbers)
+    text = pushgateway.get("/metrics").text
+    assert 'fexp_folder_up{folder="/in/a",instance="h",job="fexp"} 0' in text
+    assert "fexp_files" not in text
+
+
 def test_two_hosts_do_not_overwrite_each_other(pushgateway: Server) -> None:
     """Mistake 17."""
     for host in ("one", "two"):

@@ -183,6 +183,51 @@ def test_publishes_at_the_start_on_change_and_at_the_end() -> None:
     assert output.calls == ["publish"] * 4 + ["close"]
 
 
+class ReadClock(TurnedClock):
+    """A clock that counts how often it is read."""
+
+    reads = 0
+
+    def __call__(self) -> float:
+        self.reads += 1
+        return super().__call__()
+
+
+def test_a_change_is_delivered_once() -> None:
+    """Mistake 5."""
+    clock, output = ReadClock(), Recorder()
+    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher.start()
+    poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
+    publisher.announce()
+    turn(publisher, clock, 1.0)
+    poll(lambda: publisher.snapshot().deliveries == 2, every_seconds=0.001)
+    clock.now += 59.0
+    reads = clock.reads
+    with publisher._wake:
+        publisher._wake.notify()
+    poll(lambda: clock.reads > reads, every_seconds=0.001)  # it knows the time now, and what it makes of it is decided
+    assert publisher.stop(retract=True)
+    assert output.calls == ["publish", "publish", "retract", "close"]
+
+
+def test_the_heartbeat_counts_from_the_beginning_of_a_slow_delivery() -> None:
+    """Mistake 4: numbers were true when they were read, not when the other side was done with them."""
+    clock = TurnedClock()
+
+    def act(_: int) -> None:
+        clock.now += 10.0
+
+    output = Recorder(act)
+    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher.start()
+    poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
+    assert publisher.snapshot().duration_seconds == 10.0
+    turn(publisher, clock, 50.0)
+    output.wait_for_calls(2)
+    assert publisher.stop(retract=False)
+
+
 def test_retracts_at_the_end() -> None:
     output = Recorder()
     publisher = Publisher(output, Numbers())
@@ -196,6 +241,15 @@ def test_a_publisher_that_never_started_delivers_nothing() -> None:
     output = Recorder()
     assert Publisher(output, Numbers()).stop(retract=True)
     assert output.calls == ["close"]
+
+
+def test_a_publisher_that_was_stopped_has_not_died() -> None:
+    """It would be told as a bug in the midst of every stop."""
+    publisher = Publisher(Recorder(), Numbers())
+    publisher.start()
+    assert publisher.stop(retract=True)
+    assert not publisher._thread.is_alive()
+    assert not publisher.has_died()
 
 
 def test_a_storm_of_changes_is_few_deliveries_and_the_last_change_is_among_them() -> None:

@@ -32,6 +32,8 @@ from tests.servers import Server, free_port, poll
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.outputs.scripted import Connection
+
     Series = tuple[tuple[tuple[str, str], ...], int, bytes]
 
 WRITE = "/api/v1/write"
@@ -249,6 +251,43 @@ def test_what_was_refused_is_not_sent_again_and_does_not_block_the_rest() -> Non
         assert [told(body)[0] for body in server.bodies] == [1000, 1000, 2000]
         assert rig.output.dropped_snapshots == 1
         assert told(server.bodies[2])[1] == {"b": True, "a": False}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_a_receiver_in_trouble_did_not_take_waits_for_it(status: int) -> None:
+    """Mistake 20: 429 is a 4xx, but says later and not never."""
+    with ScriptedServer(answer(status), answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        with pytest.raises(OutputError, match=f"answered {status}"):
+            rig.publish("a", at=1.0)
+        assert rig.output.dropped_snapshots == 0
+        rig.publish("a", at=2.0)
+        assert [told(body)[0] for body in server.bodies] == [1000, 1000, 2000]
+    assert rig.output.dropped_snapshots == 0
+
+
+def test_what_has_piled_up_is_not_sent_for_longer_than_the_deadline() -> None:
+    """Each request may be in time and all of them not; the rest waits for the next time."""
+    away = True
+
+    def slow(connection: Connection) -> None:
+        if not away:
+            rig.clock.now += 2.5
+        answer(503 if away else 204)(connection)
+
+    with ScriptedServer(slow) as server:
+        rig = Rig(server.url, deadline_seconds=5.0)
+        for at in (1.0, 2.0, 3.0, 4.0):
+            with pytest.raises(OutputError, match="503"):
+                rig.publish("a", at=at)
+        away, refused = False, server.attempts
+        with pytest.raises(OutputError, match="too slow, 3 snapshots still wait"):
+            rig.publish("a", at=100.0)
+        assert [told(body)[0] for body in server.bodies[refused:]] == [1000, 2000]
+        with pytest.raises(OutputError, match="too slow, 2 snapshots still wait"):
+            rig.publish("a", at=200.0)
+        assert [told(body)[0] for body in server.bodies[refused + 2 :]] == [3000, 4000]
+    assert rig.output.dropped_snapshots == 0
 
 
 def test_what_ended_in_the_only_snapshot_that_was_refused_ends_later() -> None:
