@@ -43,7 +43,7 @@ _FLUSH_SECONDS = 1.0
 _LAST_DELIVERY_SECONDS = 12.0
 """How long a stop waits for the last delivery; the units allow 20 s for all of it."""
 _EXTENSION_SECONDS = 30.0
-"""What systemd is asked for while the first look goes on."""
+"""What systemd is asked for while the first look goes on, from one directory to the next."""
 
 
 class _Command(Enum):
@@ -98,6 +98,7 @@ class Daemon:
         self._http = HttpServer(settings.listens, self, web_config=settings.web_config) if settings.listens else None
         self._following = False
         self._ready = False
+        self._extended_at = float("-inf")
 
     def run(self) -> None:
         """Watch until a signal says stop. Raises SettingsError when an address cannot be listened on."""
@@ -161,10 +162,14 @@ class Daemon:
     def _tell_systemd(self) -> None:
         unready = self.unready()
         self._notifier.status(unready[0] if unready else self._status())
-        if not self._ready:
+        if not self._engine.has_turned():
+            return  # it hangs in the file system, which may never answer: systemd shall judge that
+        self._notifier.watchdog()
+        looking = not all(status.looked for status in self._engine.statuses())
+        now = self._clock().steady
+        if looking and now >= self._extended_at + _TICK_SECONDS:
+            self._extended_at = now
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
-        if self._engine.has_turned():
-            self._notifier.watchdog()
 
     def _end(self) -> None:
         self._notifier.stopping()
