@@ -1,7 +1,8 @@
 """What can go wrong, named by whose problem it is.
 
 FexpError
- ├─ SettingsError   the command line or the config is wrong; nothing was started          exit status 2
+ ├─ SettingsError   the command line or the config is wrong; nothing new was started      exit status 2
+ │   └─ MissingError
  └─ OutputError     one output could not deliver; a daemon counts it and tries again       exit status 1
 
 ``OSError`` is caught where the file or the socket is touched and becomes one of these, or a fact ("it is gone").
@@ -16,9 +17,13 @@ class FexpError(Exception):
 
 
 class SettingsError(FexpError):
-    """The user's mistake, found before anything started."""
+    """The user's mistake, found before anything was done with it."""
 
     exit_status = 2
+
+
+class MissingError(SettingsError):
+    """Something that the settings name is not there. Where there is more to do, it may still come."""
 
 
 class OutputError(FexpError):

@@ -244,8 +244,8 @@ def _mistakes() -> list[tuple[tuple[str, ...], str]]:
         (("watch", "{data}", "--heartbeat", "0"), "--heartbeat"),
         (("watch", "{data}", "--heartbeat", "1s", "--min-interval", "2s"), "--min-interval"),
         (("watch", "{data}", "--heartbeat", "999999999d"), "100 years"),
-        (("watch", "{data}", "--textfile", "{data}/own.prom"), "--exclude 'own.prom'"),
-        (("watch", "{tmp}", "-r", "--match", "*.prom", "--textfile", "{data}/own.prom"), "--exclude 'own.prom'"),
+        (("watch", "{data}", "--textfile", "{data}/own.prom"), "--exclude own.prom"),
+        (("watch", "{tmp}", "-r", "--match", "*.prom", "--textfile", "{data}/own.prom"), "--exclude own.prom"),
         (
             ("watch", "{data}", "--hidden", "--exclude", "own.prom", "--textfile", "{data}/own.prom"),
             "'.own.prom.*.tmp'",
@@ -411,6 +411,29 @@ def test_a_secret_that_hangs_is_in_time_too(data: Path, tmp_path: Path) -> None:
     ended = run("push", str(data), "--gateway-token-file", str(tmp_path / "token"), "--deadline", "0.3s")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "--deadline" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--textfile", "{tmp}/link.prom"),
+        ("--gateway", "https://h", "--gateway-ca-file", "{tmp}/junk"),
+        ("--gateway", "https://h", "--gateway-token-file", "{tmp}/empty"),
+    ],
+)
+def test_what_no_waiting_can_mend_keeps_fexp_from_starting(data: Path, tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    (tmp_path / "link.prom").symlink_to("elsewhere")
+    (tmp_path / "junk").write_text("junk")
+    (tmp_path / "empty").touch()
+    ended = run("watch", str(data), "--listen", "127.0.0.1:0", *(part.format(tmp=tmp_path) for part in wrong))
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+
+
+def test_the_advice_to_exclude_the_textfile_works(data: Path) -> None:
+    options = ("--textfile", str(data / "it's f[1]*.prom"), "--hidden")
+    advice = run("watch", str(data), *options).stderr.partition("or add ")[2]
+    with watching(str(data), *options, *shlex.split(advice)) as fexp:
+        assert fexp.stop() == 0
 
 
 def test_an_output_that_is_not_there_yet_keeps_no_other_from_starting(data: Path, tmp_path: Path) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fexp.outputs.http import EventStream, HttpServer, Limits
 from fexp.outputs.http.events import Follower, encode
-from tests.http.serving import ask, connect, make_event, running
+from tests.http.serving import ask, connect, make_event, read_to_end, running
+from tests.servers import poll
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
     from typing import BinaryIO
 
@@ -104,6 +106,29 @@ def test_a_client_that_leaves_is_forgotten() -> None:
             assert server.events.wanted
         assert left.wait(20)
         assert not server.events.wanted
+
+
+@pytest.mark.parametrize("target", [b"/api/v1/events", b"http://a/api/v1/events"])
+def test_a_client_that_hangs_up_frees_its_place_at_once(target: bytes) -> None:
+    with running(limits=Limits(event_clients=1)) as server:
+        left = watch_for_leaving(server)
+        with connect(server) as client:
+            client.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(1)
+        assert left.wait(5)  # a heartbeat comes after 15
+
+
+def test_who_follows_and_hangs_up_in_one_breath_is_no_follower() -> None:
+    """Nobody can tell whether such a client still listens."""
+    release = threading.Event()
+    with running() as server, connect(server) as client:
+        assert server._loop is not None
+        server._loop.call_soon_threadsafe(release.wait, 20)
+        client.sendall(REQUEST)
+        client.shutdown(socket.SHUT_WR)
+        release.set()
+        read_to_end(client)
+        poll(lambda: not server.events.wanted)
 
 
 def test_a_slow_client_is_told_and_dropped_and_others_go_on() -> None:

@@ -26,6 +26,7 @@ from tests.http.serving import (
     send_raw,
     watch_for_end,
 )
+from tests.servers import poll
 
 GET = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 BRISK = Limits(request_seconds=0.2, idle_seconds=1, send_seconds=0.3)
@@ -222,6 +223,23 @@ def test_who_closes_one_way_is_answered(path: bytes) -> None:
         client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
         assert read_to_end(client).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_who_closes_one_way_makes_room() -> None:
+    """It may have gone for good: it must not keep a place until its answer is made."""
+    served = MemoryServed(hold=threading.Event())
+    with running(served, limits=Limits(connections=2)) as server:
+        for _ in range(2):
+            client = connect(server)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert served.asked.wait(PATIENCE_SECONDS)
+            client.close()
+        host = server._server
+        assert host is not None
+        poll(lambda: all(one.is_half_closed for one in host._connections))
+        assert ask(server, "/-/healthy").status == 200
+        assert served.hold is not None
+        served.hold.set()
 
 
 def test_a_huge_header_is_refused() -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from fexp.errors import SettingsError
 from fexp.outputs.http import HttpServer, Listen, parse_listen
 from fexp.outputs.http.listen import Transport
+from fexp.outputs.http.sockets import open_all
 from tests.http.serving import MemoryServed, port_of, running
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +84,18 @@ def test_port_in_use_is_one_line() -> None:
         with pytest.raises(SettingsError, match="somebody else listens there") as refused:
             second.open()
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_all_of_ipv6_is_all_of_ipv4_too_unless_that_is_given() -> None:
+    """As Go's servers do; and `--listen [::]:9877 --listen 0.0.0.0:9877` means what it says."""
+    port = free_port()
+    for listens in ([f"[::]:{port}"], [f"[::]:{port}", f"0.0.0.0:{port}"]):
+        bound = open_all([parse_listen(text) for text in listens])
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        socket.create_connection(("::1", port), timeout=5).close()
+        for one in bound:
+            one.close()
 
 
 def test_one_bad_address_leaves_none_bound() -> None:

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -216,6 +217,18 @@ def test_a_secret_from_a_pipe_is_read_once_and_kept(option: str) -> None:
     for _ in range(2):
         assert "s3cr3t" in endpoint.authorization()[1]
     os.close(reading)
+
+
+def test_a_secret_from_a_named_pipe_is_read_each_time(tmp_path: Path) -> None:
+    """An agent may feed it with a new one."""
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    endpoint = Endpoint("https://host", token_file=str(pipe))
+    for token in ("one", "two"):
+        writer = threading.Thread(target=pipe.write_text, args=(token,))
+        writer.start()
+        assert endpoint.authorization()[1] == (token,)
+        writer.join(10)
 
 
 @pytest.mark.parametrize("content", ["", "\n"])

@@ -400,6 +400,28 @@ def test_an_echo_of_the_secret_is_hidden_however_it_is_cut_or_written(token: str
         assert form[:6] not in error
 
 
+def test_an_echo_by_a_go_program_is_hidden() -> None:
+    secret = "a&b<c>'d\"/e"
+    body = r"""{"error":"bad a\u0026b\u003cc\u003e'd\"/e"} a&amp;b&lt;c&gt;&#39;d&#34;/e a%26b%3cc%3e%27d%22%2fe"""
+    with ScriptedServer(answer(400, body.encode())) as server:
+        error = str(failure(send(server.url, user="anna", password=secret)))
+    assert error.endswith('{"error":"bad ***"} *** ***')
+
+
+def test_an_echo_of_the_proxys_password_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = base64.b64encode(f"anna:{SECRET}".encode()).decode()
+    with ScriptedServer(answer(407, f"denied: Basic {coded} anna:{SECRET}".encode())) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//anna:{SECRET}@"))
+        error = str(failure(send("http://gateway.example:9091")))
+    assert error.endswith("answered 407: denied: Basic *** anna:***; check the credentials of the proxy")
+
+
+def test_an_echo_of_the_query_is_hidden() -> None:
+    with ScriptedServer(answer(400, f'no route for "/x?a=1&authKey={SECRET}", key {SECRET}'.encode())) as server:
+        error = str(failure(send(f"{server.url}/x?a=1&authKey={SECRET}")))
+    assert error.endswith('answered 400: no route for "/x?***", key ***')
+
+
 def test_a_huge_body_is_not_read() -> None:
     body = b"x" * 10_000_000
     with ScriptedServer(answer(400, body)) as server:

@@ -303,7 +303,7 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptu
     assert publisher.snapshot().duration_seconds == 0.0
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "gateway: http://gateway.example: Connection refused"),
-        ("INFO", "gateway: http://gateway.example works again, failures: 5"),
+        ("INFO", "gateway: http://gateway.example works, failures: 5"),
     ]
     assert publisher.stop(retract=False)
 

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError, SettingsError
+from fexp.outputs import remote_write
 from fexp.outputs.endpoint import Endpoint
 from fexp.outputs.remote_write import (
     STALE,
     RemoteWriteOutput,
     RemoteWriteSettings,
-    encode_write_request,
+    encode_series,
     series_of,
 )
 from fexp.outputs.sender import Sender
@@ -95,7 +96,9 @@ labels = st.lists(st.tuples(texts, texts)).map(tuple)
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 20."""
     packed = [(one, struct.pack("<d", value)) for one, value in samples]
-    assert decode(encode_write_request(packed, at_ms)) == [(one, at_ms, value) for one, value in packed]
+    assert decode(b"".join(encode_series(one, value, at_ms) for one, value in packed)) == [
+        (one, at_ms, value) for one, value in packed
+    ]
 
 
 @given(st.dictionaries(st.sampled_from(["folder", "pattern", "B", "a", "_x"]), texts))
@@ -123,6 +126,7 @@ class Rig:
         made = settings_for(url, **settings)
         sender = Sender(made.endpoint, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait)
         self.output = RemoteWriteOutput(made, sender=sender, clock=self.clock, wall_clock=self.clock)
+        self.common = made.common_labels
         self.numbers = Gauge("x", {})
 
     def publish(self, *names: str, at: float | None = None) -> None:
@@ -300,9 +304,17 @@ def test_what_ended_in_the_only_snapshot_that_was_refused_ends_later() -> None:
         assert told(server.bodies[2]) == (3000, {"b": True, "a": False})
 
 
-MANY = [f"f{number}" for number in range(12_000)]
+MANY = [f"f{number:05}" for number in range(12_000)]
 
 
+@pytest.fixture
+def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a request hold 5,000 of these samples."""
+    a_sample = encode_series((*Rig("http://h").common, ("__name__", "x"), ("folder", MANY[0])), STALE, 1000)
+    monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
+
+
+@pytest.mark.usefixtures("small_requests")
 def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut() -> None:
     """A receiver bounds what it takes at once (VictoriaMetrics: 32 MiB)."""
     steps = answer(204), answer(503), answer(204), answer(400, b"out of order"), answer(204)
@@ -322,6 +334,7 @@ def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut
     assert rig.output.dropped_snapshots == 1
 
 
+@pytest.mark.usefixtures("small_requests")
 def test_a_receiver_that_knows_us_not_is_not_asked_for_each_part() -> None:
     with ScriptedServer(answer(401)) as server:
         rig = Rig(server.url)
@@ -331,6 +344,7 @@ def test_a_receiver_that_knows_us_not_is_not_asked_for_each_part() -> None:
     assert rig.output.dropped_snapshots == 1
 
 
+@pytest.mark.usefixtures("small_requests")
 def test_a_real_victoria_metrics_stores_more_than_one_request_of_series(victoria_metrics: Server) -> None:
     output = RemoteWriteOutput(settings_for(victoria_metrics.url + WRITE, job="many"))
     output.publish(Gauge("fexp_files", {(("folder", name),): 1.0 for name in MANY}))

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import poll
-
 from .contract import REPOSITORY
 
 if TYPE_CHECKING:
@@ -43,8 +41,9 @@ mkdir memory/upper memory/work memory/root
 mount -t overlay -o lowerdir=/,upperdir=memory/upper,workdir=memory/work overlay memory/root
 cd memory/root
 mkdir -p opt/fexp/python opt/fexp/src
-mount --rbind -o ro "$PYTHON_PREFIX" opt/fexp/python
-mount --rbind -o ro "$SOURCE" opt/fexp/src
+mount --bind -o ro "$PYTHON_PREFIX" opt/fexp/python
+mount --bind -o ro "$SOURCE" opt/fexp/src
+rm -rf etc/systemd/system/timers.target.wants usr/lib/systemd/system/timers.target.wants
 while [ "$PYTHON_BASE" != / ]; do
     chmod a+x ".$PYTHON_BASE"
     PYTHON_BASE=$(dirname "$PYTHON_BASE")
@@ -160,12 +159,14 @@ def running_machine(directory: Path) -> Iterator[Machine]:
     environ = {
         **os.environ,
         "CGROUP": CGROUP,
-        "PYTHON_BASE": sys.base_prefix,
+        "PYTHON_BASE": os.path.realpath(sys.base_prefix),  # a symlink would lead out of the new root
         "PYTHON_PREFIX": sys.prefix,
         "SOURCE": str(REPOSITORY / "src"),
         "SYSTEMD": str(SYSTEMD),
     }
-    boot = ["unshare", *NAMESPACES, "--fork", "--kill-child", "--propagation=private", "sh", "-c", BOOT]
+    # Whoever kills the tests ends it too, and all that it has started.
+    until_we_end = ["setpriv", "--pdeathsig=KILL"]
+    boot = [*until_we_end, "unshare", *NAMESPACES, "--fork", "--kill-child", "--propagation=private", "sh", "-c", BOOT]
     with log_path.open("wb") as log:
         process = subprocess.Popen(boot, cwd=directory, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -218,14 +219,15 @@ def _remove_cgroup(directory: Path) -> None:
     """Its processes are gone; its groups are removed from the leaves on."""
     remove = 'mount -t cgroup2 cgroup2 cgroup && find "cgroup/$CGROUP" -depth -type d -exec rmdir {} +'
 
-    def removed() -> bool:
+    for _ in range(100):
         done = subprocess.run(
             ["unshare", "--mount", "sh", "-c", remove],
             cwd=directory,
             env={**os.environ, "CGROUP": CGROUP},
             capture_output=True,
+            text=True,
             check=False,
         )
-        return done.returncode == 0
-
-    poll(removed)
+        if "busy" not in done.stderr:
+            return  # removed, or it never came about
+        threading.Event().wait(0.05)

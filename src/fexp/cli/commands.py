@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +27,7 @@ from fexp.cli.options import (
     WriteOptions,
     takes,
 )
-from fexp.errors import FexpError, OutputError, SettingsError
+from fexp.errors import FexpError, MissingError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -97,8 +98,12 @@ def watch(
         min_interval_seconds=parse_duration("--min-interval", options.min_interval, zero=True),
         keep_on_exit=options.keep_on_exit,
     )
-    if len(outputs) + len(listens) == 1 and outputs:
-        outputs[0].check()  # beside others, it is no reason not to start: what is missing may come
+    for output in outputs:
+        try:
+            output.check()
+        except MissingError:
+            if len(outputs) + len(listens) == 1:
+                raise  # beside others, it is no reason not to start: it is tried again
     with ExitStack() as alone_at:
         for place, output in places.items():
             alone_at.enter_context(alone(place, shown=output.target))
@@ -196,7 +201,7 @@ def _refuse_counting_itself(textfile: TextfileOutput, folders: tuple[Folder, ...
     for folder in folders:
         real_folder = os.path.realpath(folder.path)
         excludes = [
-            f"--exclude '{glob}'"
+            f"--exclude {shlex.quote(glob)}"
             for path, glob in textfile.paths.items()
             if folder.selection.counts(os.fsencode(os.path.realpath(path)), real_folder)
         ]
@@ -222,7 +227,7 @@ def _deliver(
         snapshot, problems = look_at_all(folders)
         try:
             output.publish(FexpCollector(lambda: snapshot, scopes))
-        except OutputError as error:
+        except FexpError as error:  # the deadline's, too
             problems.append(str(error))
     if problems:
         raise FexpError("; ".join(problems))

@@ -29,17 +29,18 @@ def splay(longest_seconds: float) -> None:
 def alone(place: str, *, shown: str) -> Iterator[None]:
     """Run the block unless another run of this user's delivers to the same place. Raises FexpError then.
 
-    The lock is the kernel's: it goes with its process, however that ends. The empty file stays.
+    It knows of the other run only where both have the same directory for locks. The lock is the kernel's: it goes with
+    its process, however that ends. The empty file stays.
     """
     name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
     path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        os.fchmod(file, 0o600)  # whatever the umask: the next run wants to open it too
     except OSError:
         yield  # no place for a lock: delivering matters more than being alone
         return
     try:
+        os.fchmod(file, 0o600)  # whatever the umask: the next run wants to open it too
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)

@@ -7,18 +7,19 @@ import ipaddress
 import math
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from fexp.errors import OutputError, SettingsError
+from fexp.errors import MissingError, OutputError, SettingsError
 from fexp.names import one_line
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
 _MAX_SECRET_BYTES = 64 * 1024
+_SHORTEST_SECRET = 6
+_OPEN_ALREADY = ("/dev/fd/", "/proc/self/fd/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Endpoint:
     deadline_seconds: float = 10.0
     """All of a request: its retries, connecting, sending and reading the answer."""
     _read_once: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What came out of pipes, as of ``<(command)``: it does not come again."""
+    """What came out of pipes that a shell made, as of ``<(command)``: it does not come again."""
 
     def __post_init__(self) -> None:
         self._check_url()
@@ -92,21 +93,28 @@ class Endpoint:
             if self.parts.scheme == "https" or self.ca_file is not None or self.cert_file is not None:
                 self.tls_context()  # the system's authorities alone take a third of a one-shot's time to read
         except OutputError as error:
-            raise SettingsError(str(error)) from error
+            kind = MissingError if isinstance(error.__cause__, FileNotFoundError) else SettingsError
+            raise kind(str(error)) from error
+
+    @property
+    def secrets_in_url(self) -> tuple[str, ...]:
+        """The query and what in it is long enough to be a secret: no message may hold them."""
+        query = self.parts.query
+        return (query, *(value for _, value in parse_qsl(query) if len(value) >= _SHORTEST_SECRET))
 
     def authorization(self) -> tuple[str | None, tuple[str, ...]]:
         """Give the Authorization header, and the strings that no message may hold."""
         if self.token is not None or self.token_file is not None:
             token = self.token
             if token is None:
-                token = self._secret(self.token_file, "token-file").strip()
+                token = self._text(self.token_file, "token-file").strip()
             if not re.fullmatch(r"[!-~]+", token):
                 raise OutputError(f"{self.option}: the token is empty or not fit for a header", final=True)
             return f"Bearer {token}", (token,)
         if self.user is not None:
             password = self.password
             if password is None:
-                password = self._secret(self.password_file, "password-file").rstrip("\r\n")
+                password = self._text(self.password_file, "password-file").rstrip("\r\n")
             if not password:
                 raise OutputError(f"{self.option}: the password is empty", final=True)
             # The environment may hold any bytes; they go out as they are.
@@ -122,7 +130,7 @@ class Endpoint:
         files = {"ca-file": self.ca_file, "cert-file": self.cert_file, "key-file": self.key_file}
         for what, path in files.items():
             if path is not None:
-                self._secret(path, what)
+                self._read(path, what, limit_bytes=0)
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.cert_file is not None:
@@ -180,21 +188,25 @@ class Endpoint:
         if self.user is not None and (":" in self.user or not self.user.isprintable()):
             raise SettingsError(f"{option}-user: basic auth carries no ':' and no control characters; take another")
 
-    def _secret(self, path: str | None, what: str) -> str:
+    def _text(self, path: str | None, what: str) -> str:
         assert path is not None
         try:
-            content = self._read_once.get(path)
-            if content is None:
-                with open(path, "rb") as file:
-                    content = file.read(_MAX_SECRET_BYTES)
-                    if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
-                        self._read_once[path] = content
-            return content.decode()
+            return self._read(path, what).decode()
+        except UnicodeDecodeError:
+            raise OutputError(f"{self.option}-{what} {one_line(path)}: not UTF-8 text", final=True) from None
+
+    def _read(self, path: str, what: str, limit_bytes: int = _MAX_SECRET_BYTES) -> bytes:
+        if path in self._read_once:
+            return self._read_once[path]
+        try:
+            with open(path, "rb") as file:
+                content = file.read(limit_bytes)
         except OSError as error:
             reason = error.strerror or "cannot be read"
-        except UnicodeDecodeError:
-            reason = "not UTF-8 text"
-        raise OutputError(f"{self.option}-{what} {one_line(path)}: {reason}", final=True)
+            raise OutputError(f"{self.option}-{what} {one_line(path)}: {reason}", final=True) from error
+        if content and path.startswith(_OPEN_ALREADY):
+            self._read_once[path] = content
+        return content
 
 
 def shown_url(url: str) -> str:

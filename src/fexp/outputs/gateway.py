@@ -143,8 +143,6 @@ class GatewayOutput:
 
     def expire(self, older_than_seconds: float) -> tuple[Mapping[str, str], ...]:
         """Delete this job's groups that nobody pushed for so long, by the gateway's clock; returns their labels."""
-        if self._settings.mode is GatewayMode.IMPORT:
-            raise SettingsError("--expire needs a Pushgateway; an import URL has no groups")
         job = self._settings.job
         groups, now = self._groups()
         limit_at = now - older_than_seconds

@@ -211,4 +211,5 @@ class Publisher:
                 duration_seconds=self._attempted_at - began_at,
             )
         if failures:
-            logger.info("%s: %s works again, failures: %d", self._output.name, self._output.target, failures)
+            works = "works again" if before.deliveries else "works"
+            logger.info("%s: %s %s, failures: %d", self._output.name, self._output.target, works, failures)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fexp.names import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _HEAD_CHARS = 700
 _TAIL_CHARS = 300
@@ -37,16 +37,23 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def _forms(secret: str) -> Iterable[str]:
+def _forms(secret: str) -> Iterator[str]:
+    """Give a secret as it is, and as Python, Go and JavaScript write it into JSON, HTML and URLs."""
     import json
     from html import escape
     from urllib.parse import quote, quote_plus
 
     yield secret
-    yield escape(secret)
-    yield escape(secret, quote=False)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield quote(secret, safe="", errors="surrogateescape")
-    yield quote_plus(secret, errors="surrogateescape")
     yield one_line(secret, len(secret))
+    for quotes in (True, False):
+        page = escape(secret, quote=quotes)
+        yield page
+        yield page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+    for ascii_only in (True, False):
+        text = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield text
+        yield text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+    for encode in (quote, quote_plus):
+        url = encode(secret, safe="", errors="surrogateescape")
+        yield url
+        yield re.sub("%..", lambda found: found[0].lower(), url)

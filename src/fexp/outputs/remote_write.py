@@ -10,6 +10,7 @@ import struct
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError, SettingsError
@@ -32,8 +33,8 @@ _HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 _BARELY_MS = 60_000
-_SAMPLES_PER_REQUEST = 5_000
-"""Receivers bound a request (VictoriaMetrics: 32 MiB unpacked), and take a small one at once."""
+_REQUEST_BYTES = 16 * 1024 * 1024
+"""Receivers bound a request; VictoriaMetrics to 32 MiB unpacked."""
 _OF_THE_CONTENT = frozenset({400, 409, 413, 422})
 """What a receiver answers to samples that it will not have; the others it may well take."""
 
@@ -98,16 +99,23 @@ class _Waiting:
     values: dict[Labels, float]
     ended: set[Labels]
     samples_done: int = 0
-    """So many have been delivered or refused for good."""
+    """So many have been delivered, or refused for good."""
     refused: RefusedError | None = None
     """Why samples of it were refused for good."""
 
-    def parts(self) -> Iterator[list[tuple[Labels, bytes]]]:
-        """Give what is still to be sent, a request's worth at a time."""
+    def requests(self) -> Iterator[tuple[bytes, int]]:
+        """Give what is still to be sent, a WriteRequest at a time, each with the number of its samples."""
         alive = ((labels, struct.pack("<d", value)) for labels, value in self.values.items())
-        samples = [*alive, *((labels, STALE) for labels in self.ended)][self.samples_done :]
-        for start in range(0, len(samples), _SAMPLES_PER_REQUEST):
-            yield samples[start : start + _SAMPLES_PER_REQUEST]
+        ended = ((labels, STALE) for labels in self.ended)
+        request, samples = bytearray(), 0
+        for labels, value in islice(chain(alive, ended), self.samples_done, None):
+            if len(request) >= _REQUEST_BYTES:
+                yield bytes(request), samples
+                request, samples = bytearray(), 0
+            request += encode_series(labels, value, self.at_ms)
+            samples += 1
+        if samples:
+            yield bytes(request), samples
 
 
 class RemoteWriteOutput:
@@ -133,7 +141,7 @@ class RemoteWriteOutput:
         self._owed: set[Labels] = set()
         self._latest_ms = 0
         self.dropped_snapshots = 0
-        """Snapshots that were never delivered: too old, or refused for good."""
+        """Snapshots that were never delivered as a whole: too old, or refused for good."""
         self.target = settings.endpoint.target
         self._compress = _snappy(settings.endpoint.option)
 
@@ -194,12 +202,11 @@ class RemoteWriteOutput:
 
     def _deliver(self, waiting: _Waiting, give_up_at: float) -> RefusedError | None:
         """Send what is left of the oldest snapshot and take it from the queue; give the reason if any was refused."""
-        for part in waiting.parts():
+        for request, samples in waiting.requests():
             if self._clock() >= give_up_at:
                 raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
-            body = encode_write_request(part, waiting.at_ms)
             try:
-                self._sender.send("POST", body=self._compress(body), headers=_HEADERS, deadline_at=give_up_at)
+                self._sender.send("POST", body=self._compress(request), headers=_HEADERS, deadline_at=give_up_at)
             except RefusedError as error:
                 if not (error.final and 400 <= error.status < 500):
                     raise
@@ -207,7 +214,7 @@ class RemoteWriteOutput:
                 waiting.refused = error
                 if error.status not in _OF_THE_CONTENT:
                     break
-            waiting.samples_done += len(part)
+            waiting.samples_done += samples
         if waiting.refused is None:
             self._queue.popleft()
         else:
@@ -228,21 +235,18 @@ def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Lab
             yield sorted_labels, float(sample.value)
 
 
-def encode_write_request(samples: Iterable[tuple[Labels, bytes]], at_ms: int) -> bytes:
-    """Write a ``prometheus.WriteRequest``: one time series with one sample for each pair.
+def encode_series(labels: Labels, value: bytes, at_ms: int) -> bytes:
+    """Write the part of a ``prometheus.WriteRequest`` that is one time series with one sample.
 
-    The value comes as the eight bytes of a little-endian double.
+    A request is nothing but such parts. The value comes as the eight bytes of a little-endian double.
     """
+    series = bytearray()
+    for name, text in labels:
+        label = _bytes_field(1, name.encode()) + _bytes_field(2, text.encode())
+        series += _bytes_field(1, label)  # TimeSeries.labels = 1
     timestamp = b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)  # Sample.timestamp = 2
-    request = bytearray()
-    for labels, value in samples:
-        series = bytearray()
-        for name, text in labels:
-            label = _bytes_field(1, name.encode()) + _bytes_field(2, text.encode())
-            series += _bytes_field(1, label)  # TimeSeries.labels = 1
-        series += _bytes_field(2, b"\x09" + value + timestamp)  # TimeSeries.samples = 2, Sample.value = 1
-        request += _bytes_field(1, bytes(series))  # WriteRequest.timeseries = 1
-    return bytes(request)
+    series += _bytes_field(2, b"\x09" + value + timestamp)  # TimeSeries.samples = 2, Sample.value = 1
+    return _bytes_field(1, bytes(series))  # WriteRequest.timeseries = 1
 
 
 def _bytes_field(number: int, content: bytes) -> bytes:

@@ -80,7 +80,7 @@ class Sender:
 
         ``deadline_at``: on the sender's clock, for what is one of several; the endpoint's own holds as well.
         """
-        from fexp.outputs.wire import Request
+        from fexp.outputs.wire import Request, proxy_secrets
 
         deadline_at = min(deadline_at, self._clock() + self._endpoint.deadline_seconds)
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
@@ -89,7 +89,8 @@ class Sender:
 
             body = gzip.compress(body, compresslevel=6, mtime=0)
             all_headers["Content-Encoding"] = "gzip"
-        authorization, self._secrets = self._endpoint.authorization()
+        authorization, secrets = self._endpoint.authorization()
+        self._secrets = (*secrets, *self._endpoint.secrets_in_url, *proxy_secrets())
         if authorization is not None:
             all_headers["Authorization"] = authorization
         request = Request(method, url or self._endpoint.url, body, all_headers, answer_limit_bytes)

@@ -15,7 +15,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fexp.errors import OutputError, SettingsError
+from fexp.errors import MissingError, OutputError, SettingsError
 from fexp.names import one_line
 from fexp.outputs.text import render_text
 
@@ -65,15 +65,17 @@ class TextfileOutput:
     @property
     def paths(self) -> dict[str, str]:
         """The paths that are written, a temporary one for all of them, each with the glob of its name."""
-        names = {self._file: self._file, self._temporary(): f".{self._file}.*.tmp"}
+        glob = re.sub(r"([*?[])", r"[\1]", self._file)
+        names = {self._file: glob, self._temporary(): f".{glob}.*.tmp"}
         return {os.path.join(self._directory, name): glob for name, glob in names.items()}
 
     def check(self) -> None:
         """Say with a SettingsError what would keep this file from being written now."""
         directory = one_line(self._directory, _NAME_MAX_BYTES * 16)
         if not os.path.isdir(self._directory):
-            what = "is not a directory" if os.path.lexists(self._directory) else "does not exist"
-            raise SettingsError(
+            is_there = os.path.lexists(self._directory)
+            kind, what = (SettingsError, "is not a directory") if is_there else (MissingError, "does not exist")
+            raise kind(
                 f"--textfile {self.target}: {directory} {what}; create it, or name node_exporter's textfile directory"
             )
         if not os.access(self._directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):

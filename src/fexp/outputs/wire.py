@@ -133,6 +133,18 @@ def _is_exempt(host: str | None, no_proxy: str) -> bool:
     return False
 
 
+def proxy_secrets() -> tuple[str, ...]:
+    """Give what no message may hold of the proxies in the environment."""
+    secrets: list[str] = []
+    for proxy_url in getproxies_environment().values():
+        user_info, at, _ = proxy_url.rpartition("@")
+        if at:
+            credentials = unquote_to_bytes(user_info.rpartition("//")[2])
+            password = credentials.partition(b":")[2]
+            secrets += [base64.b64encode(credentials).decode("ascii"), password.decode("utf-8", "surrogateescape")]
+    return tuple(secrets)
+
+
 def _through(proxy_url: str, context: ssl.SSLContext | None) -> urllib3.ProxyManager:
     try:
         parts = urllib3.util.parse_url(proxy_url)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from fexp.errors import FexpError, SettingsError
 from fexp.outputs.http import documents
 from fexp.outputs.http.follow import Following
-from fexp.outputs.http.messages import EVENTS, EVENTS_PATH, HTML, JSON, Answer, Request, send_answer
+from fexp.outputs.http.messages import EVENTS, FOLLOWS, HALF_CLOSED, HTML, JSON, Answer, Request, send_answer
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
 from fexp.outputs.http.sharing import Shared
@@ -93,7 +93,7 @@ class App:
             "/-/reload": (("POST",), self._reload),
             "/api/v1/metadata": (_READ, self._metadata),
             "/api/v1/folders": (_READ, self._folders),
-            EVENTS_PATH: (_READ, lambda _: Answer(b"", EVENTS)),
+            "/api/v1/events": (_READ, lambda _: Answer(b"", EVENTS)),
             "/api/v1/sd": (_READ, self._discovery),
         }
 
@@ -103,7 +103,9 @@ class App:
         rules = await self._rules()
         try:
             refusal = await self._refusal(request, rules)
-            if refusal is None and request.path == EVENTS_PATH and request.method == "GET":
+            follows = refusal is None and request.path == "/api/v1/events" and request.method == "GET"
+            if follows and HALF_CLOSED not in scope["state"]:
+                scope["state"][FOLLOWS] = True
                 await self._following.answer(request, rules, receive, send)
             else:
                 await send_answer(send, refusal or await self._answer(request), request, rules)

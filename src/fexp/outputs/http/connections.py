@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fexp.outputs.http.messages import EVENTS_PATH
+from fexp.outputs.http.messages import FOLLOWS, HALF_CLOSED
 from fexp.outputs.http.tls import may_enter
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Connection(H11Protocol):
         self._host = server
         self.is_connected = False  # and the handshake, if any, done
         self._is_last = False
+        self.is_half_closed = False
+        """The client has nothing more to say; whether it still listens, nobody knows."""
         self._request_timer = _Timer(server.limits.request_seconds, self.drop)
         self._send_timer = _Timer(server.limits.send_seconds, self._drop_unread)
 
@@ -49,7 +51,7 @@ class Connection(H11Protocol):
     @property
     def is_stalled(self) -> bool:
         """Tell whether the client leaves what was sent unread."""
-        return self._send_timer.is_running
+        return self._send_timer.is_running and self.has_unread
 
     @property
     def is_new(self) -> bool:
@@ -89,6 +91,8 @@ class Connection(H11Protocol):
         self._host.forget(self)
 
     def data_received(self, data: bytes) -> None:
+        if not self.has_unread:
+            self._send_timer.stop()  # it was about an answer that has been read
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -103,9 +107,10 @@ class Connection(H11Protocol):
 
         Not for who follows events: its going is only noticed so. TLS has no half-closed connections.
         """
-        if self.is_waiting or self.transport.get_extra_info("ssl_object") or self.cycle.scope["path"] == EVENTS_PATH:
+        if self.is_waiting or self.transport.get_extra_info("ssl_object") or FOLLOWS in self.cycle.scope["state"]:
             return False
         self.cycle.keep_alive = False
+        self.cycle.scope["state"][HALF_CLOSED] = self.is_half_closed = True
         return True
 
     def pause_writing(self) -> None:
@@ -121,8 +126,6 @@ class Connection(H11Protocol):
         self._host.moved(self)
         if self.has_unread:
             self._send_timer.start()
-        if not self.transport.is_closing() and not self.is_waiting:
-            self._request_timer.stop()  # the next request was already here
 
     def timeout_keep_alive_handler(self) -> None:
         if self.has_unread:

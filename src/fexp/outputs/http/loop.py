@@ -100,6 +100,9 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for door in sockets or ():
             loop.remove_reader(door)
+            for _ in range(self.limits.connections):
+                if not self._accept(door):
+                    break
             door.close()
         self._on_leaving()
         self._nobody.clear()
@@ -124,8 +127,8 @@ class Server(uvicorn.Server):
         if not self._leaving.is_set():
             asyncio.get_running_loop().add_reader(door, self._accept, door)
 
-    def _accept(self, door: socket.socket) -> None:
-        """Take one connection. One at a time: a flood of them must not keep the loop from the answers."""
+    def _accept(self, door: socket.socket) -> bool:
+        """Take one connection, if there is one: a flood of them must not keep the loop from the answers."""
         try:
             client, _ = door.accept()
         except OSError as error:
@@ -133,18 +136,20 @@ class Server(uvicorn.Server):
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(door)
                 loop.call_later(_PAUSE_SECONDS, self._open_door, door)
-            return  # else the client has gone again
+            return False  # else the client has gone again
         client.setblocking(False)
         if len(self._connections) >= self.limits.connections and not self._make_room():
             _turn_away(client)
         else:
             self._welcome(client)
+        return True
 
     def _make_room(self) -> bool:
-        """End the connection that has waited longest; if none waits, one that does not read its answer."""
+        """End the connection that has waited longest; else one that does not read its answer, or may have gone."""
         waiting = (one for one in self._connections if one.is_waiting and not one.has_unread)
         stalled = (one for one in self._connections if one.is_stalled)
-        connection = next(chain(waiting, stalled), None)
+        half_closed = (one for one in self._connections if one.is_half_closed)
+        connection = next(chain(waiting, stalled, half_closed), None)
         if connection is None:
             return False
         del self._connections[connection]

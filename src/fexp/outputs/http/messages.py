@@ -21,7 +21,10 @@ TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 EVENTS = "text/event-stream"
-EVENTS_PATH = "/api/v1/events"
+FOLLOWS = "fexp.follows"
+"""In the state of a request whose answer goes on until the client hangs up."""
+HALF_CLOSED = "fexp.half_closed"
+"""In the state of a request whose client has nothing more to say."""
 _CHUNK_BYTES = 64 * 1024
 
 

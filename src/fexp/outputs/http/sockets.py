@@ -54,8 +54,10 @@ def open_all(listens: Iterable[Listen]) -> list[Bound]:
     """Listen on all addresses or on none."""
     opened: list[Bound] = []
     try:
+        listens = tuple(listens)
+        has_own_ipv4 = {listen.port for listen in listens if "." in listen.host}
         for listen in listens:
-            opened.extend(_open(listen))
+            opened.extend(_open(listen, dualstack=listen.port not in has_own_ipv4))
     except BaseException:
         for bound in opened:
             bound.close()
@@ -65,7 +67,7 @@ def open_all(listens: Iterable[Listen]) -> list[Bound]:
     return opened
 
 
-def _open(listen: Listen) -> list[Bound]:
+def _open(listen: Listen, *, dualstack: bool) -> list[Bound]:
     try:
         match listen.transport:
             case Transport.SYSTEMD:
@@ -73,7 +75,7 @@ def _open(listen: Listen) -> list[Bound]:
             case Transport.UNIX:
                 return [_open_unix(listen.path)]
             case Transport.TCP:
-                return _open_tcp(listen.host, listen.port)
+                return _open_tcp(listen.host, listen.port, dualstack=dualstack)
     except socket.gaierror as error:
         raise SettingsError(
             f"cannot listen on {listen}: no address of {listen.host} found: {error.strerror}"
@@ -96,8 +98,8 @@ def _reason(error: OSError) -> str:
             return error.strerror or str(error)
 
 
-def _open_tcp(host: str, port: int) -> list[Bound]:
-    if host in {"", "::"} and socket.has_dualstack_ipv6():
+def _open_tcp(host: str, port: int, *, dualstack: bool) -> list[Bound]:
+    if (not host or (host == "::" and dualstack)) and socket.has_dualstack_ipv6():
         return [Bound(socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True))]
     if not host:
         return [Bound(socket.create_server(("", port), backlog=_BACKLOG))]

@@ -31,8 +31,8 @@ class Turns:
         if not self._taken:
             self._taken = True
             return
-        if len(self._waiting) >= self._most_waiting:
-            self._waiting.popleft().set_exception(BusyError())
+        if len(self._waiting) >= self._most_waiting and (oldest := self._waiting.popleft()) and not oldest.done():
+            oldest.set_exception(BusyError())
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -51,7 +51,9 @@ class Turns:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        if self._waiting:
-            self._waiting.pop().set_result(None)
-        else:
-            self._taken = False
+        while self._waiting:
+            latest = self._waiting.pop()
+            if not latest.done():  # else it has just been cancelled
+                latest.set_result(None)
+                return
+        self._taken = False

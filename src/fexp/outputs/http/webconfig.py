@@ -133,8 +133,8 @@ def parse_web_config(text: str, path: str) -> WebConfig:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
-        # What YAML quotes may be a password.
-        problem = re.sub(r"""(['"])(?!<).{2,}\1""", "…", getattr(error, "problem", None) or "not YAML")
+        # The names that YAML's own mistakes quote may be a password that begins with & or *.
+        problem = re.sub(r"(alias|anchor|handle|directive) .*", r"\1", getattr(error, "problem", None) or "not YAML")
         raise SettingsError(f"web config {where}: {problem}; see promtool check web-config") from None
     sections = root.entries("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
     return WebConfig(
@@ -155,7 +155,7 @@ def _tls(section: Entry, directory: str) -> TlsSettings | None:
 
     def file(name: str) -> str | None:
         found = text(name)
-        if found and "\n" in found.strip():
+        if found and "-----BEGIN" in found:
             # Not shown: it may be the key itself.
             raise known[name].mistake(f"{name} is no path; a PEM belongs into {name.removesuffix('_file')}")
         return os.path.join(directory, found) if found else None
