@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -185,3 +186,19 @@ def test_a_stop_is_told() -> None:
         assert b"the server stops" in stream.readline()
         assert not server.events.wanted
         server.events.publish([make_event()])  # harmless
+
+
+def test_after_a_gap_nothing_more_is_queued() -> None:
+    async def scenario() -> None:
+        follower = Follower(asyncio.get_running_loop(), asyncio.Event(), 1)
+        follower.put([make_event("a")])
+        assert follower.missed == 0
+        follower.put([make_event("b"), make_event("c")])
+        assert follower.missed == 3
+        follower.put([make_event("d")])
+        assert follower.missed == 4
+        assert follower.take() == []
+        follower.put([make_event("e")])
+        assert (follower.missed, follower.take()) == (5, [])
+
+    asyncio.run(scenario())

@@ -10,6 +10,7 @@ import socket
 import ssl
 import warnings
 from base64 import b64encode
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import bcrypt
@@ -17,9 +18,11 @@ import pytest
 
 from fexp.errors import SettingsError
 from fexp.outputs.http import HttpServer, Limits
+from fexp.outputs.http import guard as guarding
 from fexp.outputs.http.guard import Bucket, Guard, Users
+from fexp.outputs.http.tls import make_context
 from fexp.outputs.http.turns import BusyError
-from fexp.outputs.http.webconfig import RateLimit
+from fexp.outputs.http.webconfig import RateLimit, read_web_config
 from tests.http.certificates import Pair, make_pair
 from tests.http.serving import (
     PATIENCE_SECONDS,
@@ -36,6 +39,8 @@ from tests.http.serving import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from fexp.outputs.http.webconfig import TlsSettings, WebConfig
 
 
 TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
@@ -555,3 +560,190 @@ def test_an_inline_pair_serves(tmp_path: Path) -> None:
     site.path.write_text(text)
     with running(web_config=str(site.path)) as server:
         assert ask(server, "/-/healthy", tls=site.client()).status == 200
+
+
+@pytest.mark.parametrize("order", [("dear", "cheap"), ("cheap", "dear")])
+def test_whoever_asks_pays_for_the_dearest_hash_once(monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]) -> None:
+    compared = count_hashes(monkeypatch)
+    hashes = {"cheap": hashed(b"right"), "dear": bcrypt.hashpw(b"right", bcrypt.gensalt(5))}
+    users = Users({user: hashes[user] for user in order})
+
+    async def ask_for(user: str) -> bool:
+        return await users.admits(basic(user, "right")["Authorization"], here)
+
+    for user, admitted in (("nobody", False), ("dear", True), ("cheap", True)):
+        compared.clear()
+        assert asyncio.run(ask_for(user)) is admitted
+        assert compared.count(hashes["dear"]) == 1
+        assert compared.count(hashes["cheap"]) == (user == "cheap")
+
+
+def test_only_the_latest_wrong_passwords_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    users = Users({"alice": hashed(b"right")})
+    compared = count_hashes(monkeypatch)
+
+    async def guess(number: int) -> int:
+        """Tell how many hashes it costs."""
+        compared.clear()
+        assert not await users.admits(basic("alice", str(number))["Authorization"], here)
+        return len(compared)
+
+    async def scenario() -> None:
+        for number in range(guarding._REMEMBERED):
+            assert await guess(number) == 1
+        assert await guess(0) == 0  # now the latest
+        for number in range(1000, 1000 + guarding._REMEMBERED - 1):
+            assert await guess(number) == 1
+        assert await guess(0) == 0
+        assert await guess(1) == 1
+        assert sum(map(len, users._verdicts.values())) == guarding._REMEMBERED
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_for_a_hash_is_bounded() -> None:
+    users = Users({"alice": hashed(b"right")})
+    most = guarding._WAITING
+    assert most <= 64
+
+    async def scenario() -> None:
+        go = asyncio.Event()
+
+        async def held(work: Callable[[], bool]) -> bool:
+            await go.wait()
+            return work()
+
+        guesses = [
+            asyncio.create_task(users.admits(basic("alice", str(number))["Authorization"], held))
+            for number in range(most + 2)
+        ]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [guess for guess in guesses if guess.done()] == guesses[1:2]
+        go.set()
+        verdicts = await asyncio.gather(*guesses, return_exceptions=True)
+        assert isinstance(verdicts.pop(1), BusyError)
+        assert verdicts == [False] * (most + 1)
+
+    asyncio.run(scenario())
+
+
+LIMITED = "rate_limit: {interval: 1h, burst: 2}\n"
+
+
+def test_who_is_known_and_what_is_spent_outlasts_a_change_of_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "web.yml"
+    write_users(path, alice="right")
+    users = path.read_text()
+    touch(path, users + LIMITED)
+    guard = Guard(str(path), logging.getLogger("fexp.test.guard"))
+    right = basic("alice", "right")["Authorization"]
+    assert asyncio.run(guard.rules.users.admits(right, here))
+    assert [guard.rules.bucket.take() for _ in range(3)] == [True, True, False]
+    touch(path, users + LIMITED + "http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
+    guard.look()
+    assert guard.rules.config.headers == {"X-Frame-Options": "sameorigin"}
+    compared = count_hashes(monkeypatch)
+    assert asyncio.run(guard.rules.users.admits(right, here))
+    assert compared == []
+    assert not guard.rules.bucket.take()
+
+
+@pytest.mark.parametrize("changed", ["users", "limit"])
+def test_new_users_and_new_limits_hold_at_once(tmp_path: Path, changed: str) -> None:
+    path = tmp_path / "web.yml"
+    write_users(path, alice="right")
+    users = path.read_text()
+    touch(path, users + LIMITED)
+    guard = Guard(str(path), logging.getLogger("fexp.test.guard"))
+    assert [guard.rules.bucket.take() for _ in range(3)] == [True, True, False]
+    if changed == "users":
+        write_users(path, bob="right")
+        touch(path, path.read_text() + LIMITED)
+    else:
+        touch(path, users + LIMITED.replace("2", "3"))
+    guard.look()
+    enters = asyncio.run(guard.rules.users.admits(basic("alice", "right")["Authorization"], here))
+    assert enters is (changed == "limit")
+    assert guard.rules.bucket.take()
+
+
+@pytest.mark.parametrize("reading", ["first", "look", "reload"])
+def test_a_config_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reading: str
+) -> None:
+    path = tmp_path / "web.yml"
+    write_users(path, alice="right")
+    read = read_web_config
+
+    def read_and_change(where: str) -> WebConfig:
+        config = read(where)
+        touch(path, path.read_text().replace("alice", "bob"))
+        return config
+
+    def change_while_read() -> None:
+        monkeypatch.setattr(guarding, "read_web_config", read_and_change)
+
+    if reading == "first":
+        change_while_read()
+    guard = Guard(str(path), logging.getLogger("fexp.test.guard"))
+    if reading != "first":
+        change_while_read()
+        touch(path, path.read_text() + LIMITED)
+        getattr(guard, reading)()
+    monkeypatch.undo()
+    assert set(guard.rules.config.users) == {"alice"}
+    guard.look()
+    assert set(guard.rules.config.users) == {"bob"}
+
+
+def test_a_certificate_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    make = make_context
+
+    def make_and_change(tls: TlsSettings) -> ssl.SSLContext:
+        context = make(tls)
+        touch(tmp_path / "server.crt", (tmp_path / "server.crt").read_text())
+        return context
+
+    monkeypatch.setattr(guarding, "make_context", make_and_change)
+    guard = Guard(str(site.path), logging.getLogger("fexp.test.guard"))
+    monkeypatch.undo()
+    old = guard.rules
+    guard.look()
+    assert guard.rules is not old
+    old = guard.rules
+    guard.look()
+    assert guard.rules is old
+
+
+@pytest.mark.parametrize("field", ["st_mtime_ns", "st_ctime_ns", "st_ino", "st_size"])
+def test_one_difference_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    """A file renamed into place may keep time and size; one written in place and touched, inode, time and size."""
+    path = tmp_path / "web.yml"
+    found = {"st_mtime_ns": 1, "st_ctime_ns": 2, "st_ino": 3, "st_size": 4}
+    monkeypatch.setattr(guarding, "os", SimpleNamespace(stat=lambda _: SimpleNamespace(**found)))
+    guard = Guard(write_users(path, alice="right"), logging.getLogger("fexp.test.guard"))
+    write_users(path, bob="right")
+    guard.look()
+    assert set(guard.rules.config.users) == {"alice"}
+    found[field] += 10
+    guard.look()
+    assert set(guard.rules.config.users) == {"bob"}
+
+
+def test_a_file_renamed_into_place_with_the_same_time_and_size_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    guard = Guard(write_users(path, alice="right"), logging.getLogger("fexp.test.guard"))
+    before = path.stat()
+    fresh = tmp_path / "fresh.yml"
+    fresh.write_text(path.read_text().replace("alice", "carol"))
+    os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(fresh, path)
+    assert (path.stat().st_mtime_ns, path.stat().st_size) == (before.st_mtime_ns, before.st_size)
+    guard.look()
+    assert set(guard.rules.config.users) == {"carol"}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fexp.errors import SettingsError
-from fexp.outputs.http import HttpServer, Listen, parse_listen
+from fexp.outputs.http import HttpServer, Listen, parse_listen, sockets
 from fexp.outputs.http.listen import Transport
 from fexp.outputs.http.sockets import open_all
 from tests.http.serving import MemoryServed, port_of, running
@@ -192,3 +192,28 @@ def test_reading_an_address_loads_no_server() -> None:
         "sys.exit(repr(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_systemd_socket_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent that forgot to unset the variables would hand us whatever its descriptor 3 is."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(sockets, "_SYSTEMD_FIRST_FD", listener.fileno())
+        for owner in ({}, {"LISTEN_PID": ""}, {"LISTEN_PID": str(os.getppid())}):
+            environ = {"LISTEN_FDS": "1", **owner}
+            with pytest.raises(SettingsError, match="systemd passed no socket"):
+                sockets._from_systemd(environ)
+            assert environ == {"LISTEN_FDS": "1", **owner}
+
+
+def test_a_systemd_socket_is_not_inherited_by_what_fexp_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.set_inheritable(True)  # as systemd passes it
+    number = listener.detach()
+    monkeypatch.setattr(sockets, "_SYSTEMD_FIRST_FD", number)
+    (bound,) = sockets._from_systemd({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+    try:
+        assert bound.socket.fileno() == number
+        script = f"import os, sys\ntry: os.fstat({number})\nexcept OSError: sys.exit(0)\nsys.exit('inherited')"
+        subprocess.run([sys.executable, "-c", script], check=True, close_fds=False, timeout=60)
+    finally:
+        bound.close()

@@ -6,6 +6,8 @@ import gzip
 import json
 import subprocess
 import threading
+from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from fexp import __version__
 from fexp.errors import FexpError, SettingsError
-from fexp.model import FolderStatus
+from fexp.model import FolderStatus, Snapshot
+from fexp.outputs.http.documents import service_discovery
 from fexp.outputs.http.negotiation import Format
-from tests.http.serving import MemoryServed, ask, make_folder, need_promtool, running
+from fexp.outputs.http.server import _WORKERS
+from tests.http.serving import PATIENCE_SECONDS, MemoryServed, ask, connect, make_folder, need_promtool, running
 
 ALL_PATHS = (
     "/",
@@ -252,3 +256,76 @@ def test_a_slow_answer_delays_nobody_else() -> None:
         assert served.hold is not None
         served.hold.set()
         slow.join()
+
+
+@pytest.mark.parametrize("path", [*ALL_PATHS, "/nothing"])
+def test_every_answer_is_kept_by_nobody_framed_by_nobody_and_tells_nobody_where_it_came_from(path: str) -> None:
+    with running() as server:
+        headers = ask(server, path).headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "deny"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["date"].endswith(" GMT")
+    assert parsedate_to_datetime(headers["date"]).year > 2000
+
+
+@pytest.mark.parametrize(("parameters", "status"), [(1000, 200), (1001, 400), (8000, 400)])
+def test_more_parameters_than_anybody_needs_are_refused(parameters: int, status: int) -> None:
+    with running() as server:
+        assert ask(server, "/metrics?" + "&" * (parameters - 1)).status == status
+
+
+@pytest.mark.parametrize(
+    ("site", "status"),
+    [("none", 200), ("same-origin", 200), ("same-site", 403), ("cross-site", 403), ("", 403), ("else", 403)],
+)
+def test_only_a_page_of_our_own_origin_or_no_page_reloads(site: str, status: int) -> None:
+    served = MemoryServed()
+    with running(served) as server:
+        assert ask(server, "/-/reload", "POST", {"Sec-Fetch-Site": site}).status == status
+    assert served.reloads == (status == 200)
+
+
+class Stuck(MemoryServed):
+    """Gives no snapshot before it is let go, and counts who waits for one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+        self.waiting = threading.Semaphore(0)
+
+    def snapshot(self) -> Snapshot:
+        self.waiting.release()
+        assert self.let_go.wait(3 * PATIENCE_SECONDS)
+        return super().snapshot()
+
+
+def test_healthy_needs_no_worker() -> None:
+    served = Stuck()
+    with running(served) as server, ExitStack() as clients:
+        try:
+            for _ in range(_WORKERS):
+                client = clients.enter_context(connect(server))
+                client.sendall(b"GET /api/v1/folders HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert served.waiting.acquire(timeout=PATIENCE_SECONDS)
+            assert ask(server, "/-/healthy").status == 200
+        finally:
+            served.let_go.set()
+
+
+@pytest.mark.parametrize(
+    ("host", "server", "targets"),
+    [
+        ("", None, []),
+        ("", ("/run/fexp.sock", None), []),
+        ("", ("10.0.0.1", 9877), ["10.0.0.1:9877"]),
+        ("", ("::1", 9877), ["[::1]:9877"]),
+        ("node-1:9877", ("/run/fexp.sock", None), ["node-1:9877"]),
+    ],
+)
+def test_discovery_names_nobody_that_cannot_be_reached(
+    host: str, server: tuple[str, int | None] | None, targets: list[str]
+) -> None:
+    assert [target for group in service_discovery(host, server, "http") for target in group["targets"]] == targets  # type: ignore[attr-defined]

@@ -42,10 +42,10 @@ async def come(turns: Turns) -> Comer:
     return comer
 
 
-async def assert_cancelled(comer: Comer) -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await comer.task
+async def cancel(comer: Comer) -> None:
+    comer.task.cancel()
     await settle()
+    assert comer.task.cancelled()
 
 
 def test_one_at_a_time_and_who_comes_last_is_next() -> None:
@@ -70,8 +70,7 @@ def test_a_turn_that_ends_with_an_error_is_passed_on() -> None:
     async def scenario() -> None:
         turns = Turns(9)
         failing, waiting = [await come(turns) for _ in range(2)]
-        failing.task.cancel()
-        await assert_cancelled(failing)
+        await cancel(failing)
         assert waiting.is_in
 
     asyncio.run(scenario())
@@ -98,8 +97,7 @@ def test_one_who_gives_up_waiting_leaves_its_place_and_takes_no_turn() -> None:
     async def scenario() -> None:
         turns = Turns(2)
         holder, oldest, given_up = [await come(turns) for _ in range(3)]
-        given_up.task.cancel()
-        await assert_cancelled(given_up)
+        await cancel(given_up)
         assert holder.is_in
         assert not oldest.is_in  # whoever gives up waiting has no turn to pass on
         newest = await come(turns)
@@ -120,8 +118,7 @@ def test_one_who_gives_up_just_when_its_turn_comes_passes_it_on(others: int) -> 
         given_up = await come(turns)
         holder._may_go.set()
         await asyncio.sleep(0)  # the holder goes: the turn is given, and not yet taken
-        given_up.task.cancel()
-        await assert_cancelled(given_up)
+        await cancel(given_up)
         assert holder.task.done()
         assert all(one.is_in for one in waiting)
         assert (await come(turns)).is_in is not bool(waiting)
@@ -135,8 +132,7 @@ def test_one_who_gives_up_just_when_it_is_turned_away_passes_nothing_on() -> Non
         holder, turned_away = [await come(turns) for _ in range(2)]
         newest = Comer(turns)
         await asyncio.sleep(0)  # it comes; who waits longest is turned away and does not know yet
-        turned_away.task.cancel()
-        await assert_cancelled(turned_away)
+        await cancel(turned_away)
         assert holder.is_in
         assert not newest.is_in
         await holder.go()

@@ -285,3 +285,56 @@ def test_names_of_certificates() -> None:
     assert may_enter(certificate, ())
     assert not may_enter(None, ("a.example",))
     assert may_enter(None, ())
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
+    """Let both speak in memory; give the client's side, or raise what either says against it."""
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    here = client.wrap_bio(to_client, to_server)
+    there = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (here, there) * 3:
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    assert here.version() is not None
+    return here
+
+
+def test_what_tls_never_does() -> None:
+    pair = make_pair("server")
+    options = make_context(TlsSettings(cert=pair.cert_pem, key=pair.key_pem)).options
+    assert options & ssl.OP_NO_RENEGOTIATION
+    assert options & ssl.OP_NO_COMPRESSION
+
+
+@pytest.mark.parametrize("servers_choice", [True, False])
+def test_whose_order_of_cipher_suites_counts(servers_choice: bool) -> None:
+    names = ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
+    first, second = (CIPHER_SUITES[name] for name in names)
+    pair = make_pair("server")
+    settings = TlsSettings(
+        cert=pair.cert_pem, key=pair.key_pem, cipher_suites=names, prefer_server_cipher_suites=servers_choice
+    )
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(f"{second}:{first}")
+    cipher = shake_hands(make_context(settings), client).cipher()
+    assert cipher is not None
+    assert cipher[0] == (first if servers_choice else second)
+
+
+@pytest.mark.parametrize(("offered", "meets"), [("secp384r1", True), ("prime256v1", False)])
+def test_a_single_curve_is_the_only_one(offered: str, meets: bool) -> None:
+    pair = make_pair("server")
+    context = make_context(TlsSettings(cert=pair.cert_pem, key=pair.key_pem, curve_preferences=("CurveP384",)))
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.minimum_version = ssl.TLSVersion.TLSv1_3
+    client.set_ecdh_curve(offered)
+    if meets:
+        shake_hands(context, client)
+    else:
+        with pytest.raises(ssl.SSLError):
+            shake_hands(context, client)
