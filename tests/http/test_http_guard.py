@@ -581,6 +581,7 @@ def test_whoever_asks_pays_for_the_dearest_hash_once(monkeypatch: pytest.MonkeyP
 def test_only_the_latest_wrong_passwords_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     users = Users({"alice": hashed(b"right")})
     compared = count_hashes(monkeypatch)
+    assert guarding._REMEMBERED <= 128
 
     async def guess(number: int) -> int:
         """Tell how many hashes it costs."""

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from fexp import __version__
 from fexp.errors import FexpError, SettingsError
 from fexp.model import FolderStatus, Snapshot
+from fexp.outputs.http import Limits
 from fexp.outputs.http.documents import service_discovery
 from fexp.outputs.http.negotiation import Format
 from fexp.outputs.http.server import _WORKERS
@@ -304,7 +305,7 @@ class Stuck(MemoryServed):
 
 def test_healthy_needs_no_worker() -> None:
     served = Stuck()
-    with running(served) as server, ExitStack() as clients:
+    with running(served, limits=Limits(answer_seconds=1)) as server, ExitStack() as clients:
         try:
             for _ in range(_WORKERS):
                 client = clients.enter_context(connect(server))

@@ -19,6 +19,7 @@ class Comer:
 
     async def _come(self, turns: Turns) -> None:
         async with turns:
+            assert not self.task.cancelling()  # else it would never go
             self.is_in = True
             try:
                 await self._may_go.wait()
