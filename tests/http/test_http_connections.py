@@ -245,6 +245,27 @@ def test_a_client_that_reads_on_is_not_cut() -> None:
     run(scenario)
 
 
+def test_the_clock_of_an_answer_ends_when_it_has_been_read() -> None:
+    """The next answer has seconds of its own, and who has read everything makes no room as one who has not."""
+
+    async def scenario(house: House) -> None:
+        guest = house.guest()
+        guest.wire.reads = False
+        await guest.say(GET)
+        stalled = [guest.connection.is_stalled]
+        guest.wire.unread = 0
+        stalled.append(guest.connection.is_stalled)
+        assert stalled == [True, False]
+        await after(29)
+        await guest.say(GET)
+        await after(2)
+        assert guest.end == ""
+        await after(29)
+        assert guest.end == "aborted"
+
+    run(scenario)
+
+
 def test_an_idle_connection_is_closed_and_one_with_something_unread_is_cut() -> None:
     async def scenario(house: House) -> None:
         idle, unread = house.guest(), house.guest()
@@ -320,6 +341,7 @@ def test_who_made_room_does_not_come_back_with_its_answer() -> None:
         house.open.clear()
         stalled = house.guest()
         await stalled.say(GET)
+        stalled.wire.unread = 100_000
         stalled.connection.pause_writing()
         assert house.make_room()
         stalled.connection.resume_writing()
