@@ -119,6 +119,7 @@ class Recorder:
 
     name = "gateway"
     target = "http://gateway.example"
+    place = None
 
     def __init__(self, act: Callable[[int], None] = lambda _: None) -> None:
         self._act = act

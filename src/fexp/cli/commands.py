@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,17 +70,12 @@ def watch(
     set_up_logging(watching.log_level)
     chosen = _folders(folders, selection)
     outputs: list[Output] = []
-    places: dict[str, Output] = {}
     if options.textfile is not None:
         textfile = _textfile(options.textfile, options.textfile_mode)
         _refuse_counting_itself(textfile, chosen)
         outputs.append(textfile)
-        places[os.path.realpath(options.textfile)] = textfile
     if options.gateway is not None:
-        pushed = _gateway(options.gateway, group, gateway, compression, selection)
-        outputs.append(pushed)
-        if pushed.place is not None:
-            places[pushed.place] = pushed
+        outputs.append(_gateway(options.gateway, group, gateway, compression, selection))
     if options.remote_write is not None:
         outputs.append(_remote_write(options, group, remote_write, selection))
     listens = [parse_listen(text) for text in options.listen]
@@ -98,15 +93,10 @@ def watch(
         min_interval_seconds=parse_duration("--min-interval", options.min_interval, zero=True),
         keep_on_exit=options.keep_on_exit,
     )
-    for output in outputs:
-        try:
-            output.check()
-        except MissingError:
-            if len(outputs) + len(listens) == 1:
-                raise  # beside others, it is no reason not to start: it is tried again
-    with ExitStack() as alone_at:
-        for place, output in places.items():
-            alone_at.enter_context(alone(place, shown=output.target))
+    _check(outputs, alone=len(outputs) + len(listens) == 1)
+    with ExitStack() as locks:
+        for output in outputs:
+            locks.enter_context(alone(output.place, shown=output.target))
         Daemon(settings).run()
 
 
@@ -132,13 +122,13 @@ def push(
 
     output = _gateway(options.gateway, group, gateway, compression, selection)
     if not (options.delete or options.expire is not None):
-        return _deliver(output.place, output, _folders(folders, selection), cron, EVERYWHERE)
+        return _deliver(output, _folders(folders, selection), cron, EVERYWHERE)
     if folders:
         raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
     if output.place is None:
         raise SettingsError("--delete and --expire need a Pushgateway: an import URL has no groups")
     older_than_seconds = parse_duration("--expire", options.expire) if options.expire is not None else None
-    with _in_turn(output.place, output, cron):
+    with _in_turn(output, cron):
         if options.delete:
             output.retract()
         if older_than_seconds is not None:
@@ -157,8 +147,7 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
     if options.textfile is None:
         raise SettingsError("--textfile FILE.prom is missing: name a file in node_exporter's textfile directory")
     output = _textfile(options.textfile, options.textfile_mode)
-    place = os.path.realpath(options.textfile)
-    return _deliver(place, output, _folders(folders, selection), cron, TEXTFILE_SCOPES)
+    return _deliver(output, _folders(folders, selection), cron, TEXTFILE_SCOPES)
 
 
 @takes(SelectionOptions, ScanOptions)
@@ -212,18 +201,22 @@ def _refuse_counting_itself(textfile: TextfileOutput, folders: tuple[Folder, ...
             )
 
 
-def _deliver(
-    place: str | None,
-    output: Output,
-    folders: tuple[Folder, ...],
-    cron: CronOptions,
-    scopes: Collection[Scope],
-) -> int:
+def _check(outputs: list[Output], *, alone: bool) -> None:
+    """Refuse outputs that cannot deliver. Beside others, what is only missing is tried again instead."""
+    for output in outputs:
+        try:
+            output.check()
+        except MissingError:
+            if alone:
+                raise
+
+
+def _deliver(output: Output, folders: tuple[Folder, ...], cron: CronOptions, scopes: Collection[Scope]) -> int:
     """Look and deliver; whatever went wrong is one FexpError. What could be read is delivered."""
     from fexp.metrics import FexpCollector
     from fexp.oneshot import look_at_all
 
-    with _in_turn(place, output, cron):
+    with _in_turn(output, cron):
         snapshot, problems = look_at_all(folders)
         try:
             output.publish(FexpCollector(lambda: snapshot, scopes))
@@ -235,8 +228,8 @@ def _deliver(
 
 
 @contextmanager
-def _in_turn(place: str | None, output: Output, cron: CronOptions) -> Iterator[None]:
-    """Run the block on time, within its deadline, and alone when there is a place that holds only one."""
+def _in_turn(output: Output, cron: CronOptions) -> Iterator[None]:
+    """Run the block on time, within its deadline, and alone at the output's place."""
     from fexp.cli.cron import alone, deadline, splay
     from fexp.settings import parse_duration
 
@@ -244,7 +237,7 @@ def _in_turn(place: str | None, output: Output, cron: CronOptions) -> Iterator[N
     deadline_seconds = parse_duration("--deadline", cron.deadline)
     if splay_seconds >= deadline_seconds:
         raise SettingsError(f"--splay {cron.splay} leaves no time before --deadline {cron.deadline}: give more")
-    with alone(place, shown=output.target) if place else nullcontext(), deadline(deadline_seconds):
+    with alone(output.place, shown=output.target), deadline(deadline_seconds):
         output.check()
         splay(splay_seconds)
         yield

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,15 @@ def splay(longest_seconds: float) -> None:
 
 
 @contextmanager
-def alone(place: str, *, shown: str) -> Iterator[None]:
-    """Run the block unless another run of this user's delivers to the same place. Raises FexpError then.
+def alone(place: str | None, *, shown: str) -> Iterator[None]:
+    """Run the block unless another run of this user's delivers to the same place, if any. Raises FexpError then.
 
     It knows of the other run only where both have the same directory for locks. The lock is the kernel's: it goes with
     its process, however that ends. The empty file stays.
     """
+    if place is None:
+        yield
+        return
     name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
     path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
     try:
@@ -39,8 +42,9 @@ def alone(place: str, *, shown: str) -> Iterator[None]:
     except OSError:
         yield  # no place for a lock: delivering matters more than being alone
         return
-    try:
+    with suppress(OSError):
         os.fchmod(file, 0o600)  # whatever the umask: the next run wants to open it too
+    try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(file)

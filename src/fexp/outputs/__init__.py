@@ -33,6 +33,11 @@ class Output(Protocol):
     target: str
     """What a person calls the other side: a path, or a URL without credentials."""
 
+    @property
+    def place(self) -> str | None:
+        """What only one may keep: a file's real path, a group's URL. None where any number may deliver."""
+        ...
+
     def check(self) -> None:
         """Say with a SettingsError what would keep it from delivering now, as far as this machine can tell."""
         ...

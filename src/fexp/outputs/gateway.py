@@ -120,7 +120,7 @@ class GatewayOutput:
 
     @property
     def place(self) -> str | None:
-        """What only one can keep: the group's URL. What is imported replaces nothing: None."""
+        """The group's URL. What is imported replaces nothing."""
         return self._group_url if self._settings.mode is GatewayMode.PUSHGATEWAY else None
 
     def check(self) -> None:

@@ -122,6 +122,7 @@ class RemoteWriteOutput:
     """Sends every snapshot in order, and a stale marker for each series that ended."""
 
     name = "remote_write"
+    place = None
 
     def __init__(
         self,

@@ -63,6 +63,11 @@ class TextfileOutput:
             )
 
     @property
+    def place(self) -> str:
+        """The file's real path."""
+        return os.path.realpath(os.path.join(self._directory, self._file))
+
+    @property
     def paths(self) -> dict[str, str]:
         """The paths that are written, a temporary one for all of them, each with the glob of its name."""
         glob = re.sub(r"([*?[])", r"[\1]", self._file)
