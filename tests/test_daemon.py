@@ -58,6 +58,40 @@ def test_a_reload_before_the_first_look_is_done_is_not_told_as_ready(
             manager.recv(4096)
 
 
+def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files may hang: neither systemd's watchdog nor a stop is to hang with them."""
+    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    reloads = itertools.count(1)
+    done: list[int] = []
+
+    def reload() -> None:
+        number = next(reloads)
+        begun.release()
+        if go_on.acquire(timeout=PATIENCE_SECONDS):
+            done.append(number)
+
+    monkeypatch.setattr(daemon, "reload", reload)
+    running = threading.Thread(target=daemon._watch_over)
+    daemon._engine.start()
+    running.start()
+    daemon._commands.put(_Command.RELOAD)
+    assert begun.acquire(timeout=PATIENCE_SECONDS)
+    for _ in range(5):
+        daemon._commands.put(_Command.RELOAD)
+    poll(lambda: daemon._reload_asked)
+    go_on.release()
+    assert begun.acquire(timeout=PATIENCE_SECONDS)
+    daemon._commands.put(_Command.RELOAD)
+    daemon._commands.put(_Command.STOP)
+    running.join(PATIENCE_SECONDS)
+    assert not running.is_alive()
+    assert done == [1]
+    go_on.release()
+    daemon._end()
+    assert next(reloads) == 3
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_publisher_is_not_ready(tmp_path: Path) -> None:
     """A textfile that nobody writes any more must not look alive."""
@@ -112,11 +146,11 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     def play(daemon: Daemon, script: Iterator[None]) -> list[float]:
         waits: list[float] = []
 
-        def next_command(patience_seconds: float) -> _Command | None:
+        def commands_within(patience_seconds: float) -> set[_Command]:
             waits.append(patience_seconds)
-            return next(script, _Command.STOP)
+            return next(script, {_Command.STOP}) or set()
 
-        monkeypatch.setattr(daemon, "_next_command", next_command)
+        monkeypatch.setattr(daemon, "_commands_within", commands_within)
         daemon.run()
         return waits
 

@@ -99,12 +99,14 @@ class Daemon:
         self._following = False
         self._ready = False
         self._extended_at = float("-inf")
+        self._reload_asked = False
+        self._reloading: threading.Thread | None = None
 
     def run(self) -> None:
         """Watch until a signal says stop. Raises SettingsError when an address cannot be listened on."""
-        if self._http is not None:
-            self._http.open()
         with self._signals():
+            if self._http is not None:
+                self._http.open()
             self._start()
             try:
                 self._watch_over()
@@ -125,13 +127,16 @@ class Daemon:
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while True:
-            command = self._next_command(tick_seconds if self._ready else _START_TICK_SECONDS)
-            if command is _Command.STOP:
+            commands = self._commands_within(tick_seconds if self._ready else _START_TICK_SECONDS)
+            if _Command.STOP in commands:
                 break
             if not self._engine.is_alive():
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
-            if command is _Command.RELOAD:
-                self._obey_reload()
+            self._reload_asked |= _Command.RELOAD in commands
+            if self._reload_asked and not (self._reloading and self._reloading.is_alive()):
+                self._reload_asked = False
+                self._reloading = threading.Thread(target=self._obey_reload, name="fexp-reload", daemon=True)
+                self._reloading.start()
             if not publishing and all(status.looked for status in self._engine.statuses()):
                 publishing = True
                 for publisher in self._publishers:
@@ -148,16 +153,21 @@ class Daemon:
         progress.end()
 
     def _obey_reload(self) -> None:
+        """Reload, in a thread of its own: files that hang must keep neither the watchdog nor a stop waiting."""
         try:
             self.reload()
         except SettingsError as error:
             _log.error("not reloaded, the old config stays in force: %s", error)
 
-    def _next_command(self, patience_seconds: float) -> _Command | None:
+    def _commands_within(self, patience_seconds: float) -> set[_Command]:
+        """Wait for the next command, and take all that are there: of two reloads one will do."""
+        commands = set()
         try:
-            return self._commands.get(timeout=patience_seconds)
+            commands.add(self._commands.get(timeout=patience_seconds))
+            while True:
+                commands.add(self._commands.get_nowait())
         except queue.Empty:
-            return None
+            return commands
 
     def _tell_systemd(self) -> None:
         unready = self.unready()

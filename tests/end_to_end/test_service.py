@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -147,6 +149,22 @@ def test_stop_in_the_middle_of_the_first_look(tmp_path: Path) -> None:
             poll(lambda fexp=fexp: any("listening" in line for line in fexp.lines), every_seconds=0.002)
             assert fexp.stop() == 0
         assert list(textfile.parent.iterdir()) == []
+
+
+def test_a_stop_that_comes_in_a_destructor_is_not_lost() -> None:
+    """Python drops an exception that is raised there, and an import is full of them."""
+    program = """
+import os, signal, weakref
+from fexp.cli import _stop_cleanly_on_signals
+class Thing: pass
+_stop_cleanly_on_signals()
+thing = Thing()
+end = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+del thing
+os._exit(3)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_reload_that_finds_a_bad_config_keeps_the_old_one_and_says_so(tmp_path: Path, manager: Manager) -> None:

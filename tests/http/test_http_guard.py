@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import itertools
 import logging
 import os
 import re
 import socket
 import ssl
+import threading
 import warnings
 from base64 import b64encode
+from contextlib import ExitStack, closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -35,6 +39,7 @@ from tests.http.serving import (
     running,
     watch_for_end,
 )
+from tests.servers import poll
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -200,6 +205,89 @@ def test_while_others_guess_the_right_password_comes_next() -> None:
     assert "gone" not in order
     assert results.count("busy") == 70 - 1 - 64 + 2
     assert results[1:7] == ["busy"] * 6
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2::3", str(0x20010DB800010002)),
+        ("2001:db8:1:2:ffff::", str(0x20010DB800010002)),
+        ("fe80::1%eth0", str(0xFE80000000000000)),
+        ("", ""),
+    ],
+)
+def test_an_attackers_many_addresses_are_one(address: str, network: str) -> None:
+    assert guarding._network(address) == network
+
+
+def test_who_floods_from_one_address_keeps_no_other_out(tmp_path: Path) -> None:
+    """A flood that never pauses, over connections that are kept: 503 for some of it, 200 for the scraper."""
+    config = tmp_path / "web.yml"
+    config.write_text(f"basic_auth_users:\n  alice: {bcrypt.hashpw(b'right', bcrypt.gensalt(8)).decode()}\n")
+    stop, refused = threading.Event(), threading.Semaphore(0)
+
+    def guess(port: int, name: str) -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, source_address=("127.0.0.2", 0))) as client:
+            for number in itertools.count():
+                if stop.is_set():
+                    return
+                client.request("GET", "/metrics", headers=basic("alice", f"{name} {number}"))
+                answer = client.getresponse()
+                answer.read()
+                if answer.status == 503:
+                    refused.release()
+
+    with running(web_config=str(config)) as server:
+        guessers = [
+            threading.Thread(target=guess, args=(port_of(server), str(number)))
+            for number in range(guarding._WAITING + 16)
+        ]
+        for guesser in guessers:
+            guesser.start()
+        try:
+            assert refused.acquire(timeout=PATIENCE_SECONDS)
+            answer = ask(server, "/metrics", headers=basic("alice", "right"))
+            assert answer.status == 200
+        finally:
+            stop.set()
+            for guesser in guessers:
+                guesser.join()
+
+
+def test_who_is_turned_away_waits_for_its_503_and_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would come again at once; and held back, it must not keep others out."""
+    monkeypatch.setattr(guarding, "_WAITING", 1)
+    go_on = threading.Event()
+    begun = threading.Semaphore(0)
+
+    def check(_password: bytes, _against: bytes) -> bool:
+        begun.release()
+        return go_on.wait(PATIENCE_SECONDS)
+
+    config = write_users(tmp_path / "web.yml", alice="right")
+    monkeypatch.setattr(bcrypt, "checkpw", check)
+    limits = Limits(connections=3, turned_away_seconds=PATIENCE_SECONDS)
+
+    def request(client: socket.socket, password: str) -> None:
+        header = basic("alice", password)["Authorization"]
+        client.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\n\r\n".encode())
+
+    with running(web_config=config, limits=limits) as server, ExitStack() as clients:
+        checked, turned_away, waiting = [clients.enter_context(connect(server)) for _ in range(3)]
+        request(checked, "one")
+        assert begun.acquire(timeout=PATIENCE_SECONDS)
+        request(turned_away, "two")
+        assert server._guard is not None
+        assert server._server is not None
+        poll(lambda: server._guard.rules.users._turns._waiting)
+        request(waiting, "three")
+        poll(lambda: any(one.is_turned_away for one in list(server._server._connections)))
+        assert ask(server, "/").status == 401
+        assert read_to_end(turned_away) == b""
+        go_on.set()
+        assert waiting.recv(12) == b"HTTP/1.1 200"
 
 
 def test_hashing_is_done_one_at_a_time() -> None:
@@ -505,6 +593,44 @@ def test_a_file_that_vanishes_keeps_the_old_rules(tmp_path: Path) -> None:
         path.unlink()
         clock.seconds += 1
         assert ask(server, "/-/healthy").status == 401
+
+
+def test_files_that_hang_keep_nobody_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As on a dead network file system: the old rules hold, new passwords are checked, and one line says why."""
+    config = tmp_path / "web.yml"
+    write_users(config, alice="right")
+    answering = threading.Event()
+    with running(web_config=str(config)) as server:
+        guard = server._guard
+        assert guard is not None
+        now, look = [guard._now()], guard.look
+        guard._now = lambda: now[0]
+
+        def hang() -> None:
+            answering.wait(PATIENCE_SECONDS)
+            look()
+
+        guard.look = hang  # type: ignore[method-assign]
+        for _ in range(3):
+            now[0] += 2.0
+            assert ask(server, "/metrics", headers=basic("alice", "right")).status == 200
+        assert caplog.text.count("its files do not answer; the old rules stay in force") == 1
+        write_users(config, bob="right")
+        answering.set()
+        poll(lambda: set(guard.rules.config.users) == {"bob"})
+        now[0] += 2.0
+        assert ask(server, "/metrics", headers=basic("bob", "right")).status == 200
+
+
+@pytest.mark.parametrize("file", ["web.yml", "server.crt", "server.key", "ca.crt"])
+def test_a_named_pipe_is_refused_at_once(tmp_path: Path, file: str) -> None:
+    """Opening it would wait for its writer, for ever."""
+    extra = "  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n"
+    site = Site(tmp_path, extra)
+    (tmp_path / file).unlink()
+    os.mkfifo(tmp_path / file)
+    with pytest.raises(SettingsError, match=rf"{file}.* cannot be read: not a regular file"):
+        Guard(str(site.path), logging.getLogger())
 
 
 def test_new_rules_that_point_to_a_bad_file_are_taken_when_that_file_is_mended(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from fexp.outputs.http.turns import BusyError, Turns
 class Comer:
     """One who asks for a turn and, once in, stays until the test lets it go."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, who: str = "") -> None:
         self.is_in = False
         self._may_go = asyncio.Event()
-        self.task = asyncio.create_task(self._come(turns))
+        self.task = asyncio.create_task(self._come(turns, who))
 
-    async def _come(self, turns: Turns) -> None:
-        async with turns:
+    async def _come(self, turns: Turns, who: str) -> None:
+        async with turns.turn(who):
             assert not self.task.cancelling()  # else it would never go
             self.is_in = True
             try:
@@ -37,8 +37,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def come(turns: Turns) -> Comer:
-    comer = Comer(turns)
+async def come(turns: Turns, who: str = "") -> Comer:
+    comer = Comer(turns, who)
     await settle()
     return comer
 
@@ -90,6 +90,42 @@ def test_of_too_many_the_longest_waiting_is_turned_away() -> None:
         await holder.go()
         await newest.go()
         assert middle.is_in
+
+    asyncio.run(scenario())
+
+
+def test_the_turns_go_round_among_those_who_ask() -> None:
+    """However often one of them asks."""
+
+    async def scenario() -> None:
+        turns = Turns(9)
+        holder, *_ = [await come(turns, "many") for _ in range(4)]
+        one = await come(turns, "one")
+        other = await come(turns, "other")
+        await holder.go()
+        assert not one.is_in  # those who asked first are first
+        order = []
+        everyone = {"many": _[-1], "one": one, "other": other}
+        for _ in range(3):
+            (name,) = [name for name, comer in everyone.items() if comer.is_in]
+            order.append(name)
+            await everyone.pop(name).go()
+        assert order == ["many", "one", "other"]
+
+    asyncio.run(scenario())
+
+
+def test_of_too_many_nobody_is_turned_away_for_anothers_flood() -> None:
+    async def scenario() -> None:
+        turns = Turns(3)
+        holder, oldest, _, one = [await come(turns, who) for who in ("many", "many", "many", "one")]
+        flood = [await come(turns, "many") for _ in range(20)]
+        with pytest.raises(BusyError):
+            await oldest.task
+        assert not one.task.done()
+        await holder.go()
+        await flood[-1].go()
+        assert one.is_in
 
     asyncio.run(scenario())
 

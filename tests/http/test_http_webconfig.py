@@ -107,6 +107,8 @@ def test_rate_limit_is_a_go_duration(text: str, limit: RateLimit | None) -> None
     assert parse_web_config(f"rate_limit: {text}", "web.yml").rate_limit == limit
 
 
+KEY_TEXT = "MI" + "u/8+" * 30 + "=="
+KEY_PEM = f"-----BEGIN EXAMPLE KEY-----\n    {KEY_TEXT}\n    -----END EXAMPLE KEY-----"
 TLS = "tls_server_config: {cert_file: a, key_file: b, "
 SANS = "client_ca_file: c, client_allowed_sans: [x], client_auth_type: "
 
@@ -133,6 +135,20 @@ SANS = "client_ca_file: c, client_allowed_sans: [x], client_auth_type: "
         (TLS + SANS + "RequestClientCert}", "client_allowed_sans without"),
         (TLS + SANS + "VerifyClientCertIfGiven}", "client_allowed_sans without"),
         ("tls_server_config:\n  cert_file: c\n  key_file: |\n    -----BEGIN\n    hunter2", "a PEM belongs into key"),
+        (f"tls_server_config:\n  cert_file: c\n  key_file: {KEY_TEXT}", "a PEM belongs into key"),
+        (
+            f"tls_server_config:\n  cert_file: c\n  key_file: >\n    {KEY_TEXT[:60]}\n    {KEY_TEXT[60:]}",
+            "a PEM belongs",
+        ),
+        (f"tls_server_config:\n  min_version: |\n    {KEY_PEM}", "(not shown) is not one of TLS10"),
+        (f"tls_server_config:\n  client_auth_type: |\n    {KEY_PEM}", "(not shown) is not one of NoClientCert"),
+        (f"tls_server_config:\n  cipher_suites: [{KEY_TEXT}]", "(not shown) is not one of TLS_"),
+        (f"tls_server_config:\n  curve_preferences: [{KEY_TEXT}]", "(not shown) is not one of CurveP256"),
+        (f"tls_server_config:\n  {KEY_TEXT}: x", "unknown key (not shown)"),
+        (f"basic_auth_users: {{{HASH}: x, {HASH}: y}}", "key (not shown) is given twice"),
+        (f"rate_limit: {{interval: {HASH}, burst: 1}}", "(not shown) is not a duration"),
+        (f"rate_limit: {{interval: 1s, burst: {HASH}}}", "(not shown) is not a whole number"),
+        ("basic_auth_users: {secret-password: alice}", "no bcrypt hash"),
         ("basic_auth_users: {alice: *hunter2}", "undefined alias"),
         (f"basic_auth_users: {{{HASH}: alice}}", "write NAME: HASH"),
         ("http_server_config: {headers: {X-Frame-Options: ''}}", "not one of"),
@@ -163,7 +179,7 @@ def test_mistakes_are_one_line_with_the_place(text: str, said: str) -> None:
         parse_web_config(text, "web.yml")
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
-    for secret in ("secret-password", "hunter2", HASH):
+    for secret in ("secret-password", "hunter2", HASH, KEY_TEXT[:60], KEY_TEXT[60:]):
         assert secret not in str(refused.value)
 
 

@@ -408,6 +408,24 @@ def test_an_echo_by_a_go_program_is_hidden() -> None:
     assert error.endswith('{"error":"bad ***"} *** ***')
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        r"""a+b\/c d'e\"f&g=h""",  # PHP's JSON
+        """a&#43;b/c d&#39;e&#34;f&amp;g=h""",  # Go's HTML
+        """a+b%2Fc%20d%27e%22f&g=h""",  # Go's path of a URL
+        """a%2Bb%2Fc%20d'e%22f%26g%3Dh""",  # JavaScript's part of a URL
+        """a+b/c%20d'e%22f&g=h""",  # JavaScript's whole URL
+        """a%2Bb/c%20d%27e%22f%26g%3Dh""",  # Python's path of a URL
+        r"""a+b/c d\'e"f&g=h""",  # Python's text
+    ],
+)
+def test_an_echo_is_hidden_as_other_programs_write_it(form: str) -> None:
+    with ScriptedServer(answer(400, f"bad {form}!".encode())) as server:
+        error = str(failure(send(server.url, user="anna", password="a+b/c d'e\"f&g=h")))
+    assert error.endswith("bad ***!")
+
+
 def test_an_echo_of_the_proxys_password_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     coded = base64.b64encode(f"anna:{SECRET}".encode()).decode()
     with ScriptedServer(answer(407, f"denied: Basic {coded} anna:{SECRET}".encode())) as proxy:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError
+from fexp.model import DeliverySnapshot
 from fexp.outputs.publisher import Pace, Publisher, next_publish_at
 from tests.outputs.samples import Numbers, TurnedClock
 from tests.servers import poll
@@ -238,6 +239,19 @@ def test_retracts_at_the_end() -> None:
     assert output.calls[-2:] == ["retract", "close"]
 
 
+def test_taking_back_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
+    """What never was is taken back with success, which must not read as if the output worked."""
+    caplog.set_level(logging.INFO)
+    output = Recorder(fails(OutputError("its directory is not there")))
+    publisher = Publisher(output, Numbers())
+    publisher.start()
+    poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
+    assert publisher.stop(retract=True)
+    assert output.calls == ["publish", "retract", "close"]
+    assert publisher.snapshot() == DeliverySnapshot("gateway", 0, 1, None, None)
+    assert [record.message for record in caplog.records] == ["gateway: its directory is not there"]
+
+
 def test_a_publisher_that_never_started_delivers_nothing() -> None:
     output = Recorder()
     assert Publisher(output, Numbers()).stop(retract=True)
@@ -366,6 +380,27 @@ def test_retry_after_is_handed_on() -> None:
     turn(publisher, clock, 1.0)
     output.wait_for_calls(2)
     assert publisher.stop(retract=True)
+
+
+def test_a_stop_waits_longer_for_what_works_than_for_what_has_failed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever stops fexp shall not look at a prompt that does not come because a receiver is down."""
+    monkeypatch.setattr("fexp.outputs.publisher._FAILING_SECONDS", 0.05)
+    closed = threading.Event()
+
+    class Stuck(Recorder):
+        def retract(self) -> None:
+            closed.wait(60)
+
+        def close(self) -> None:
+            closed.set()
+
+    publisher = Publisher(Stuck(fails(OutputError("refused"))), Numbers())
+    publisher.start()
+    poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
+    assert publisher.stop(retract=True, timeout_seconds=60)
+    assert "did not finish in time" in caplog.text
 
 
 def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:

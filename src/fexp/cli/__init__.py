@@ -73,10 +73,13 @@ def _open_standard_streams() -> None:
 
 
 def _stop_cleanly_on_signals() -> None:
-    """Until the daemon obeys signals itself, one that says stop ends it as it would then."""
+    """Until the daemon obeys signals itself, one that says stop ends it as it would then.
+
+    At once, as nothing is open yet: an exception is lost where it happens to be raised in a destructor or in C.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(0)
+        os._exit(0)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

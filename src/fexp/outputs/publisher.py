@@ -24,6 +24,8 @@ _MAX_BACKOFF_SECONDS = 60.0
 _MAX_PATIENCE_SECONDS = 600.0
 """An absurd Retry-After must not silence fexp for good."""
 _CUT_OFF_SECONDS = 1.0
+_FAILING_SECONDS = 2.0
+"""How long a stop waits for what has failed so far. Whoever pressed Ctrl-C looks on."""
 _MAX_REASONS = 20
 """So many reasons of one streak of failures are told."""
 
@@ -111,12 +113,15 @@ class Publisher:
     def stop(self, *, retract: bool, timeout_seconds: float = 15.0) -> bool:
         """Take back what was delivered, or deliver the last state once more; then close the output.
 
-        Returns after ``timeout_seconds`` and a moment at the latest; False when the thread was left behind.
+        Returns after ``timeout_seconds`` and a moment at the latest, or much sooner if the output fails already;
+        False when the thread was left behind.
         """
         with self._wake:
             self._stopping = True
             self._retracting = retract
             self._wake.notify()
+            if self._failures_in_a_row:
+                timeout_seconds = min(timeout_seconds, _FAILING_SECONDS)
         if self._thread.ident is None:
             self._output.close()
             return True
@@ -143,7 +148,9 @@ class Publisher:
         self._output.close()
 
     def _publish(self) -> None:
+        began_at = self._clock()
         self._output.publish(self._source)
+        self._delivered(began_at)
 
     def _wait_until_due(self) -> bool:
         """Wait until it is time to publish; False when it is time to stop."""
@@ -166,7 +173,6 @@ class Publisher:
             return False
 
     def _attempt(self, act: Callable[[], None]) -> None:
-        began_at = self._clock()
         try:
             act()
         except OutputError as error:
@@ -177,8 +183,6 @@ class Publisher:
             self._failed(None)
             if self._is_news(repr(error)):
                 logger.exception("%s: unexpected error with %s", self._output.name, self._output.target)
-        else:
-            self._delivered(began_at)
 
     def _is_news(self, reason: str) -> bool:
         """Whether this is another reason than those told since the latest success. Of numbers, only a status counts."""

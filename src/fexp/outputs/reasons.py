@@ -15,6 +15,10 @@ _TAIL_CHARS = 300
 """A Pushgateway says last what is wrong, after the whole metric that it is wrong with."""
 
 
+_KEPT_IN_URLS = ("", "/", "$&+=:@", "!*'()", "!*'();,/?:@&=+$#")
+"""What goes unescaped into a URL, by strict programs, Python, Go, and JavaScript's two functions."""
+
+
 def reason_in(body: bytes, secrets: Iterable[str]) -> str:
     """Give what an error's body says, without the secrets; of a page in HTML its title. Empty when it says nothing."""
     text = masked(body.decode("utf-8", "replace"), secrets)
@@ -43,17 +47,22 @@ def _forms(secret: str) -> Iterator[str]:
     from html import escape
     from urllib.parse import quote, quote_plus
 
+    octets = secret.encode(errors="surrogateescape")
     yield secret
     yield one_line(secret, len(secret))
+    yield repr(secret)[1:-1]
+    yield repr(octets)[2:-1]
     for quotes in (True, False):
         page = escape(secret, quote=quotes)
         yield page
-        yield page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+        go_page = page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+        yield go_page
+        yield go_page.replace("+", "&#43;")
     for ascii_only in (True, False):
         text = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         yield text
+        yield text.replace("/", r"\/")
         yield text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-    for encode in (quote, quote_plus):
-        url = encode(secret, safe="", errors="surrogateescape")
+    for url in (quote_plus(octets), *(quote(octets, safe=kept) for kept in _KEPT_IN_URLS)):
         yield url
         yield re.sub("%..", lambda found: found[0].lower(), url)

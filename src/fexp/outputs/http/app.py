@@ -11,7 +11,17 @@ from urllib.parse import parse_qs
 from fexp.errors import FexpError, SettingsError
 from fexp.outputs.http import documents
 from fexp.outputs.http.follow import Following
-from fexp.outputs.http.messages import EVENTS, FOLLOWS, HALF_CLOSED, HTML, JSON, Answer, Request, send_answer
+from fexp.outputs.http.messages import (
+    EVENTS,
+    FOLLOWS,
+    HALF_CLOSED,
+    HTML,
+    JSON,
+    TURNED_AWAY,
+    Answer,
+    Request,
+    send_answer,
+)
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
 from fexp.outputs.http.sharing import Shared
@@ -104,8 +114,8 @@ class App:
         try:
             refusal = await self._refusal(request, rules)
             follows = refusal is None and request.path == "/api/v1/events" and request.method == "GET"
-            if follows and HALF_CLOSED not in scope["state"]:
-                scope["state"][FOLLOWS] = True
+            if follows and HALF_CLOSED not in request.state:
+                request.state[FOLLOWS] = True
                 await self._following.answer(request, rules, receive, send)
             else:
                 await send_answer(send, refusal or await self._answer(request), request, rules)
@@ -131,9 +141,11 @@ class App:
     async def _stranger(self, request: Request, users: Users) -> Answer | None:
         """Answer who does not show right credentials."""
         try:
-            if await users.admits(request.headers.get("authorization", ""), self._check_off_loop):
+            if await users.admits(request.headers.get("authorization", ""), self._check_off_loop, request.client):
                 return None
         except BusyError:
+            request.state[TURNED_AWAY] = True
+            await asyncio.sleep(self._limits.turned_away_seconds)
             return Answer(b"too many passwords to check\n", status=503, headers={"Retry-After": "1"})
         return Answer(b"Unauthorized\n", status=401, headers={"WWW-Authenticate": 'Basic realm="fexp"'})
 

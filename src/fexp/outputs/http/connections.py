@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fexp.outputs.http.messages import FOLLOWS, HALF_CLOSED
+from fexp.outputs.http.messages import FOLLOWS, HALF_CLOSED, TURNED_AWAY
 from fexp.outputs.http.tls import may_enter
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Connection(H11Protocol):
     def is_stalled(self) -> bool:
         """Tell whether the client leaves what was sent unread."""
         return self._send_timer.is_running and self.has_unread
+
+    @property
+    def is_turned_away(self) -> bool:
+        """Tell whether the answer is a refusal that is held back."""
+        return self.cycle is not None and TURNED_AWAY in self.cycle.scope["state"]
 
     @property
     def is_new(self) -> bool:

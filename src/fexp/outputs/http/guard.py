@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import hashlib
+import ipaddress
 import os
 import secrets
 import threading
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     Fingerprint = tuple[_Identity | None, ...]
 
 _LOOK_EVERY_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
+"""How long a client waits for a look."""
 _PASSWORD_BYTES = 72  # bcrypt ignores or refuses what comes after
 _REMEMBERED = 128
 _WAITING = 64
@@ -53,8 +57,13 @@ class Users:
         """Tell whether anybody has to show credentials."""
         return bool(self._hashes)
 
-    async def admits(self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]) -> bool:
-        """Tell whether an Authorization header is right. Hashing happens through ``off_loop``. Raises BusyError."""
+    async def admits(
+        self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]], client: str = ""
+    ) -> bool:
+        """Tell whether an Authorization header from this address is right. Raises BusyError.
+
+        Hashing happens through ``off_loop``; who guesses delays no other network.
+        """
         credentials = _credentials(authorization)
         if credentials is None:
             return False
@@ -64,7 +73,7 @@ class Users:
         digest = hashlib.blake2b(user + b"\0" + password, key=self._secret).digest()
         verdict = self._recall(digest)
         if verdict is None:
-            async with self._turns:
+            async with self._turns.turn(_network(client)):
                 verdict = self._recall(digest)
                 if verdict is None:
                     verdict = await off_loop(lambda: self._is_right(user, password))
@@ -92,6 +101,14 @@ class Users:
         known[digest] = None
         while len(known) > _REMEMBERED:
             known.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """Give what one attacker has as many addresses of as he likes: of IPv6 the first half."""
+    if ":" not in address:
+        return address
+    number = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(number.ipv4_mapped or int(number) >> 64)
 
 
 def _checks(password: bytes, hashed: bytes) -> bool:
@@ -181,14 +198,23 @@ class Guard:
         """How the latest reading went; None without a file."""
 
     async def refresh(self, off_loop: Callable[[Callable[[], None]], Awaitable[None]]) -> Rules:
-        """Give the rules in force, after a look at the files when the last look is a second old."""
+        """Give the rules in force, after a look at the files when the last look is a second old.
+
+        Files that do not answer, as on a dead network file system, are waited for by nobody for long.
+        """
         if self._path and not self._looking and self._now() - self._looked_at >= _LOOK_EVERY_SECONDS:
             self._looking, self._looked_at = True, self._now()
-            try:
-                await off_loop(self.look)
-            finally:
-                self._looking = False
+            look = asyncio.ensure_future(off_loop(self.look))
+            look.add_done_callback(self._end_look)
+            _, pending = await asyncio.wait([look], timeout=_LOOK_SECONDS)
+            if pending:
+                self._log.warning("web config %s: its files do not answer; the old rules stay in force", self._path)
         return self.rules
+
+    def _end_look(self, look: asyncio.Future[None]) -> None:
+        self._looking = False
+        if not look.cancelled() and (error := look.exception()):
+            self._log.error("cannot look at the web config", exc_info=error)
 
     def look(self) -> None:
         """Look at the files; when they changed and are good, their rules are in force."""

@@ -23,6 +23,8 @@ class Limits(NamedTuple):
     """Between an answer and the next request. Longer than a usual scrape interval: connections last."""
     send_seconds: float = 30.0
     """How long a client may leave what was sent unread."""
+    turned_away_seconds: float = 1.0
+    """How long a 503 for a password is held back: who guesses must not come again at once."""
     answer_seconds: float = 60.0
     """How long making an answer may take."""
     heartbeat_seconds: float = 15.0

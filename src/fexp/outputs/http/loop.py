@@ -145,11 +145,12 @@ class Server(uvicorn.Server):
         return True
 
     def _make_room(self) -> bool:
-        """End the connection that has waited longest; else one that does not read its answer, or may have gone."""
+        """End the connection that has waited longest; else one that its client, or fexp, has given up."""
         waiting = (one for one in self._connections if one.is_waiting and not one.has_unread)
         stalled = (one for one in self._connections if one.is_stalled)
         half_closed = (one for one in self._connections if one.is_half_closed)
-        connection = next(chain(waiting, stalled, half_closed), None)
+        turned_away = (one for one in self._connections if one.is_turned_away)
+        connection = next(chain(waiting, stalled, half_closed, turned_away), None)
         if connection is None:
             return False
         del self._connections[connection]

@@ -25,6 +25,8 @@ FOLLOWS = "fexp.follows"
 """In the state of a request whose answer goes on until the client hangs up."""
 HALF_CLOSED = "fexp.half_closed"
 """In the state of a request whose client has nothing more to say."""
+TURNED_AWAY = "fexp.turned_away"
+"""In the state of a request whose answer is only held back."""
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -37,8 +39,12 @@ class Request:
     query: str
     scheme: str
     server: tuple[str, int | None] | None
+    client: str
+    """The address it comes from; empty for a Unix socket."""
     headers: dict[str, str]
     """By lower-case name; repeated ones joined with commas."""
+    state: Message
+    """What its connection is to know of it."""
 
     @classmethod
     def of(cls, scope: Message) -> Request:
@@ -51,7 +57,16 @@ class Request:
         if path.startswith(("http://", "https://")):  # the absolute form of RFC 9112, section 3.2.2
             path = _path_of(scope["raw_path"].decode("ascii"))
         query = scope["query_string"].decode("latin-1")
-        return cls(scope["method"], path, query, scope["scheme"], scope["server"], headers)
+        return cls(
+            scope["method"],
+            path,
+            query,
+            scope["scheme"],
+            scope["server"],
+            scope["client"][0] if scope["client"] else "",
+            headers,
+            scope["state"],
+        )
 
     @property
     def header_bytes(self) -> int:

@@ -123,18 +123,21 @@ class HttpServer:
 
         workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fexp-http-work")
         checker = ThreadPoolExecutor(1, thread_name_prefix="fexp-http-check")
+        looker = ThreadPoolExecutor(1, thread_name_prefix="fexp-http-look")
         try:
-            asyncio.run(self._serve(workers, checker))
+            asyncio.run(self._serve(workers, checker, looker))
         except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise to: start() does, or the log
             self._failure = error
             if self._started.is_set():
                 self._log.critical("the HTTP server has ended", exc_info=error)
         finally:
             self._started.set()
-            workers.shutdown(wait=False, cancel_futures=True)
-            checker.shutdown(wait=False, cancel_futures=True)
+            for executor in (workers, checker, looker):
+                executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _serve(self, workers: ThreadPoolExecutor, checker: ThreadPoolExecutor) -> None:
+    async def _serve(
+        self, workers: ThreadPoolExecutor, checker: ThreadPoolExecutor, looker: ThreadPoolExecutor
+    ) -> None:
         import asyncio
 
         from fexp.outputs.http.app import App
@@ -149,7 +152,7 @@ class HttpServer:
             return lambda work: loop.run_in_executor(executor, work)
 
         async def rules() -> Rules:
-            return await guard.refresh(on(checker))
+            return await guard.refresh(on(looker))
 
         app = App(
             self._served,

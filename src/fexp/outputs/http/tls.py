@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fexp.errors import SettingsError
 from fexp.names import one_line
+from fexp.outputs.http.regular import open_regular
 from fexp.outputs.http.webconfig import CIPHER_SUITES, CURVES, TlsSettings
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def _load_authorities(context: ssl.SSLContext, tls: TlsSettings) -> None:
 
 def _must_be_readable(path: str) -> None:
     try:
-        with open(path, "rb"):
-            pass
+        open_regular(path).close()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or "not a path"
         raise SettingsError(f"web config: {one_line(path)} cannot be read: {reason}") from error

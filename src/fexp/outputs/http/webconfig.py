@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from fexp.errors import SettingsError
-from fexp.outputs.http.yamlnode import Entry, read_yaml
+from fexp.outputs.http.regular import open_regular
+from fexp.outputs.http.yamlnode import Entry, read_yaml, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,8 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 """The headers that may be set, and their values where not any will do."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+_PEM = re.compile(r"-----BEGIN|\AM[A-Za-z0-9+/]{40,}=*\Z")
+"""With its first line or without: what follows is base64 of an ASN.1 sequence, which begins with an M."""
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -117,8 +120,8 @@ class WebConfig:
 def read_web_config(path: str) -> WebConfig:
     """Read the file; relative paths in it start at its directory."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open_regular(path) as file:
+            text = file.read().decode()
     except UnicodeDecodeError:
         raise SettingsError(f"web config {path}: not UTF-8 text") from None
     except OSError as error:
@@ -155,7 +158,7 @@ def _tls(section: Entry, directory: str) -> TlsSettings | None:
 
     def file(name: str) -> str | None:
         found = text(name)
-        if found and "-----BEGIN" in found:
+        if found and _PEM.search("".join(found.split())):
             # Not shown: it may be the key itself.
             raise known[name].mistake(f"{name} is no path; a PEM belongs into {name.removesuffix('_file')}")
         return os.path.join(directory, found) if found else None
@@ -240,10 +243,8 @@ def _users(section: Entry) -> dict[str, bytes]:
         if _BCRYPT.fullmatch(name):
             raise entry.mistake("a hash stands where the user's name belongs; write NAME: HASH")
         if not _BCRYPT.fullmatch(entry.text()):
-            # Not shown: it may be the password itself.
-            raise entry.mistake(
-                f"the value of user {name!r} is no bcrypt hash; make one with htpasswd -nBC 10 {name!r}"
-            )
+            # Nothing is shown: the password may stand on either side of the colon.
+            raise entry.mistake("the user's value is no bcrypt hash; make one with htpasswd -nBC 10 NAME")
         users[name] = entry.text().encode("ascii")
     return users
 
@@ -267,5 +268,5 @@ def _duration_seconds(entry: Entry) -> float:
         return 0.0
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise entry.mistake(f"{text!r} is not a duration; write 1s, 250ms or 1m30s")
+        raise entry.mistake(f"{shown(text)} is not a duration; write 1s, 250ms or 1m30s")
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _NULL = "tag:yaml.org,2002:null"
 _BOOL = "tag:yaml.org,2002:bool"
+_SHOWN_CHARS = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,9 @@ class Entry:
         for key, value in self.node.value:
             name = Entry(key, self.source).text()
             if names and name not in names:
-                raise Entry(key, self.source).mistake(f"unknown key {name!r}{_nearest(name, names)}")
+                raise Entry(key, self.source).mistake(f"unknown key {shown(name)}{_nearest(name, names)}")
             if name in found:
-                raise Entry(key, self.source).mistake(f"key {name!r} is given twice")
+                raise Entry(key, self.source).mistake(f"key {shown(name)} is given twice")
             found[name] = Entry(value, self.source)
         return found
 
@@ -72,7 +73,7 @@ class Entry:
         """Read it as one of the choices."""
         text = self.text()
         if text not in choices:
-            raise self.mistake(f"{text!r} is not one of {', '.join(choices)}{_nearest(text, choices)}")
+            raise self.mistake(f"{shown(text)} is not one of {', '.join(choices)}{_nearest(text, choices)}")
         return text
 
     def flag(self) -> bool:
@@ -85,7 +86,7 @@ class Entry:
         """Read it as a whole number that is not negative."""
         text = self.text()
         if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise self.mistake(f"{text!r} is not a whole number below a thousand million")
+            raise self.mistake(f"{shown(text)} is not a whole number below a thousand million")
         return int(text)
 
     @property
@@ -93,8 +94,13 @@ class Entry:
         return self.node is None or (isinstance(self.node, yaml.ScalarNode) and self.node.tag == _NULL)
 
 
+def shown(text: str) -> str:
+    """Give a wrong value as an error may show it. What is longer than any right one may be a secret gone astray."""
+    return repr(text) if len(text) <= _SHOWN_CHARS and text.isprintable() else "(not shown)"
+
+
 def _nearest(name: str, names: Sequence[str]) -> str:
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name, names, n=1) if len(name) <= _SHOWN_CHARS else ()
     return f"; did you mean {near[0]}?" if near else ""
 
 
