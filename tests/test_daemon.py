@@ -184,11 +184,11 @@ class Gate:
         self._list = scan.list_directory
         self._arrived, self._passes = threading.Semaphore(0), threading.Semaphore(0)
 
-    def __call__(self, path: bytes, below: bytes, selection: Selection) -> scan.Listing:
+    def __call__(self, path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None]) -> scan.Listing:
         self._arrived.release()
         assert self._passes.acquire(timeout=PATIENCE_SECONDS)
         self._clock.steady += self._listing_seconds
-        return self._list(path, below, selection)
+        return self._list(path, below, selection, progressed)
 
     def wait_for_one(self) -> None:
         assert self._arrived.acquire(timeout=PATIENCE_SECONDS)
@@ -268,10 +268,46 @@ def test_an_engine_that_hangs_is_not_told_to_be_alive(tmp_path: Path, manager: M
                 yield
             assert manager.heard("WATCHDOG=1") == heard
             assert manager.heard("STATUS=0 files in 1 of 1 folders") >= 5
-            turns = daemon._engine._turns
-        poll(lambda: daemon._engine._turns > turns, every_seconds=0.005)
+            steps = daemon._engine._steps
+        poll(lambda: daemon._engine._steps > steps, every_seconds=0.005)
         yield
         assert manager.heard("WATCHDOG=1") == heard + 1
+
+    play(daemon, script())
+
+
+def test_a_large_directory_that_is_listed_slowly_is_no_hanging(
+    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, play: Play
+) -> None:
+    """At a millisecond a file, as over a network, 60,000 files would outlast WatchdogSec=60s, at each start anew."""
+    folder, list_directory = folder_of(tmp_path / "data"), scan.list_directory
+    for number in range(3 * scan._ENTRIES_AT_ONCE):
+        (tmp_path / "data" / str(number)).touch()
+    reached, go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def list_in_steps(path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None]) -> scan.Listing:
+        def step() -> None:
+            progressed()
+            reached.release()
+            assert go_on.acquire(timeout=PATIENCE_SECONDS)
+
+        return list_directory(path, below, selection, step)
+
+    monkeypatch.setattr(scan, "list_directory", list_in_steps)
+    daemon = Daemon(WatchSettings((folder,), EngineSettings()))
+
+    def script() -> Iterator[None]:
+        try:
+            for number in range(3):
+                assert reached.acquire(timeout=PATIENCE_SECONDS)
+                yield
+                heard = manager.heard("WATCHDOG=1")
+                yield
+                assert manager.heard("WATCHDOG=1") == heard == number + 1
+                go_on.release()
+        finally:
+            go_on.release(100)
+        wait_until_looked(daemon)
 
     play(daemon, script())
 
@@ -299,10 +335,10 @@ def test_nothing_is_delivered_before_all_folders_are_looked_at(
     fast, slow, target = folder_of(tmp_path / "fast"), folder_of(tmp_path / "slow"), tmp_path / "x.prom"
     list_directory, go_on = scan.list_directory, threading.Event()
 
-    def list_slowly(path: bytes, below: bytes, selection: Selection) -> scan.Listing:
+    def list_slowly(path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None]) -> scan.Listing:
         if path == slow.path:
             go_on.wait(PATIENCE_SECONDS)
-        return list_directory(path, below, selection)
+        return list_directory(path, below, selection, progressed)
 
     monkeypatch.setattr(scan, "list_directory", list_slowly)
     output = TextfileOutput(str(target))

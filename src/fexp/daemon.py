@@ -172,7 +172,7 @@ class Daemon:
     def _tell_systemd(self) -> None:
         unready = self.unready()
         self._notifier.status(unready[0] if unready else self._status())
-        if not self._engine.has_turned():
+        if not self._engine.has_progressed():
             return  # it hangs in the file system, which may never answer: systemd shall judge that
         self._notifier.watchdog()
         looking = not all(status.looked for status in self._engine.statuses())

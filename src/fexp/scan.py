@@ -7,6 +7,7 @@ import os
 import stat
 from collections import Counter
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.model import Fault, FileColumns
@@ -22,6 +23,7 @@ _NAME_MAX = 255
 _PLACE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _TYPE_BITS = 0o170000
 """S_IFMT of stat(2)."""
+_ENTRIES_AT_ONCE = 256
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 
 
@@ -144,10 +146,13 @@ def is_directory(path: bytes) -> bool:
         return False
 
 
-def list_directory(path: bytes, below: bytes, selection: Selection) -> Listing:
+def list_directory(
+    path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None] = lambda: None
+) -> Listing:
     """List what counts in one directory. Raises OSError when the directory itself cannot be read.
 
     A name that vanishes between its listing and its look is not there; one that cannot be looked at is a fault.
+    ``progressed`` is called on the way: over a network a large directory takes minutes.
     """
     files = FileColumns([], [], [], [], [])
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
@@ -156,7 +161,7 @@ def list_directory(path: bytes, below: bytes, selection: Selection) -> Listing:
     faults: Counter[Fault] = Counter()
     follow, patterns_of = selection.follow_symlinks, selection.patterns_of
     with in_reach(path) as shorter, os.scandir(shorter) as entries:
-        for entry in entries:
+        for entry in _with_progress(entries, progressed):
             name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
@@ -175,3 +180,11 @@ def list_directory(path: bytes, below: bytes, selection: Selection) -> Listing:
                 if fault is not None:
                     faults[fault] += 1
     return Listing(files, subdirectories, faults)
+
+
+def _with_progress(
+    entries: Iterator[os.DirEntry[bytes]], progressed: Callable[[], None]
+) -> Iterator[os.DirEntry[bytes]]:
+    while some := list(islice(entries, _ENTRIES_AT_ONCE)):
+        yield from some
+        progressed()

@@ -77,7 +77,7 @@ def test_a_stuck_engine_is_not_called_alive(tmp_path: Path) -> None:
     engine.start()
     try:
         assert engine.flush(10)
-        assert engine.has_turned()
+        assert engine.has_progressed()
         stuck, release = threading.Event(), threading.Event()
 
         def hang() -> None:
@@ -86,10 +86,10 @@ def test_a_stuck_engine_is_not_called_alive(tmp_path: Path) -> None:
 
         engine._queue.put((None, hang))
         assert stuck.wait(10)
-        engine.has_turned()
-        assert not engine.has_turned()
+        engine.has_progressed()
+        assert not engine.has_progressed()
         release.set()
-        poll(engine.has_turned)
+        poll(engine.has_progressed)
     finally:
         engine.stop()
 

@@ -39,3 +39,5 @@ class Common:
     mounts: Mounts
     touched: Callable[[], None]
     """To be called when a number changed."""
+    progressed: Callable[[], None]
+    """To be called on the way through long work: what is silent for long is taken to hang."""

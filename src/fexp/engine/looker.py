@@ -111,6 +111,7 @@ class Looker:
             if found.faults:
                 self.faults.update(found.faults)
             self._fold(directory, histories, found.files, found.missing)
+            self._common.progressed()
         for first in range(0, len(gone), _FOLD_AT_ONCE):
             self._fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE])
 
@@ -239,7 +240,9 @@ class Looker:
         if directory in self.unwatched:
             self.arm(directory)  # there may be a watch left by now
         try:
-            listing = scan.list_directory(directory.path, directory.below, self.folder.selection)
+            listing = scan.list_directory(
+                directory.path, directory.below, self.folder.selection, self._common.progressed
+            )
         except OSError as error:
             if directory is self.root:
                 raise

@@ -73,15 +73,15 @@ class Engine:
         self._mounts = Mounts()
         self._dirty = False
         self._stopping = False
-        self._turns = 0
-        self._turns_told = -1
+        self._steps = 0
+        self._steps_told = -1
         self._pulse_at = float("-inf")
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._listener: Listener | None = None
         self._told: list[FileEvent] = []
         self._flushes: list[threading.Event] = []
         self._source = self._open_source()
-        common = Common(self._settings, clock, self._lock, self._mounts, self._touch)
+        common = Common(self._settings, clock, self._lock, self._mounts, self._touch, self._progress)
         watched = [WatchedFolder(folder, self._source, common) for folder in folders]
         self._watched = {folder.looker.state: folder for folder in watched}
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
@@ -144,17 +144,17 @@ class Engine:
         """Say whether the engine's thread runs."""
         return self._thread.is_alive()
 
-    def has_turned(self) -> bool:
-        """Say whether the engine's loop has turned since the last call: the proof that it works."""
-        turned = self._turns != self._turns_told
-        self._turns_told = self._turns
-        return turned
+    def has_progressed(self) -> bool:
+        """Say whether the engine's loop has gone on since the last call: the proof that it works."""
+        steps = self._steps
+        progressed, self._steps_told = steps != self._steps_told, steps
+        return progressed
 
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stopping:
-            self._turns += 1
+            self._progress()
             owing = [watched for watched in self._watched.values() if watched.looker.state.owes_dwells]
             self._take(self._patience_seconds())
             for watched in owing:  # what departs in this turn is shown before more is made of it
@@ -162,6 +162,9 @@ class Engine:
             self._work()
             self._keep_time()
             self._announce()
+
+    def _progress(self) -> None:
+        self._steps += 1
 
     def _patience_seconds(self) -> float:
         if self._dirty or any(watched.looker.is_busy for watched in self._watched.values()):
