@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LOG = logging.getLogger("fexp.test.connections")
+HERE = "192.0.2.1"
+THERE = "198.51.100.1"
 
 
 class StillLoop(asyncio.SelectorEventLoop):
@@ -104,12 +106,12 @@ class House:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    def guest(self, tls: object = None) -> Guest:
-        self._guests.append(Guest(self.server, tls))
+    def guest(self, tls: object = None, network: str = HERE) -> Guest:
+        self._guests.append(Guest(self.server, tls, network))
         return self._guests[-1]
 
-    def make_room(self) -> bool:
-        return self.server._make_room()
+    def make_room(self, newcomer: str | None = HERE) -> bool:
+        return self.server._make_room(newcomer)
 
     async def close(self) -> None:
         for guest in self._guests:
@@ -121,9 +123,9 @@ class House:
 class Guest:
     """A client that has come in."""
 
-    def __init__(self, server: Server, tls: object) -> None:
+    def __init__(self, server: Server, tls: object, network: str) -> None:
         self.wire = Wire(tls)
-        self.connection = Connection(server)
+        self.connection = Connection(server, network)
         server._connections[self.connection] = None
         self.connection.connection_made(self.wire)
 
@@ -332,6 +334,40 @@ def test_who_waits_makes_room_before_who_leaves_its_answer_unread() -> None:
             assert guest.end == "aborted"
         assert not house.make_room()
         assert busy.end == ""
+
+    run(scenario)
+
+
+def test_who_holds_most_makes_room_busy_or_not_for_who_holds_less() -> None:
+    """One network's flood, of connections that wait, or of requests, takes no place of another."""
+
+    async def scenario(house: House) -> None:
+        scraper = house.guest(network=HERE)
+        flood = [house.guest(network=THERE) for _ in range(4)]
+        assert house.make_room(THERE)
+        assert (scraper.end, flood[0].end) == ("", "aborted")
+        house.open.clear()
+        for guest in (flood[2], flood[1], flood[3]):
+            await guest.say(GET)
+        assert not house.make_room(THERE)
+        assert house.make_room(HERE)
+        assert [guest.end for guest in (scraper, *flood[1:])] == ["", "aborted", "", ""]
+        assert house.make_room(HERE)  # each would hold two: who waits, if one does
+        assert [guest.end for guest in (scraper, *flood[2:])] == ["aborted", "", ""]
+        assert not house.make_room(THERE)
+
+    run(scenario)
+
+
+def test_without_descriptors_it_does_not_matter_whose_connection_waits() -> None:
+    async def scenario(house: House) -> None:
+        waiting = house.guest(network=HERE)
+        house.open.clear()
+        for _ in range(2):
+            await house.guest(network=THERE).say(GET)
+        assert house.make_room(None)
+        assert waiting.end == "aborted"
+        assert not house.make_room(None)
 
     run(scenario)
 

@@ -24,6 +24,7 @@ from fexp.errors import SettingsError
 from fexp.outputs.http import HttpServer, Limits
 from fexp.outputs.http import guard as guarding
 from fexp.outputs.http.guard import Bucket, Guard, Users
+from fexp.outputs.http.networks import network_of
 from fexp.outputs.http.tls import make_context
 from fexp.outputs.http.turns import BusyError
 from fexp.outputs.http.webconfig import RateLimit, read_web_config
@@ -219,7 +220,7 @@ def test_while_others_guess_the_right_password_comes_next() -> None:
     ],
 )
 def test_an_attackers_many_addresses_are_one(address: str, network: str) -> None:
-    assert guarding._network(address) == network
+    assert network_of(address) == network
 
 
 def test_who_floods_from_one_address_keeps_no_other_out(tmp_path: Path) -> None:

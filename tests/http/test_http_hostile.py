@@ -171,6 +171,21 @@ def test_when_all_are_busy_the_newcomer_is_told() -> None:
         assert b"fexp_files{" in read_to_end(busy)
 
 
+def test_when_all_are_busy_for_one_network_another_gets_in() -> None:
+    served = MemoryServed(hold=threading.Event())
+    with running(served, limits=Limits(connections=3)) as server, ExitStack() as clients:
+        busy = [clients.enter_context(connect(server)) for _ in range(3)]
+        for client in busy:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert served.asked.wait(PATIENCE_SECONDS)
+        there = ("127.0.0.2", 0)
+        with socket.create_connection(("127.0.0.1", port_of(server)), PATIENCE_SECONDS, source_address=there) as other:
+            other.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert read_to_end(other).startswith(b"HTTP/1.1 200 ")
+        assert served.hold is not None
+        served.hold.set()
+
+
 def test_without_descriptors_waiting_clients_make_room() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with running() as server, ExitStack() as clients:

@@ -25,8 +25,9 @@ _WRITE_BUFFER_BYTES = 64 * 1024
 class Connection(H11Protocol):
     """One client, from the accepted socket to its end."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, network: str) -> None:
         super().__init__(server.config, server.server_state, {})
+        self.network = network
         self.logger = server.protocol_logger
         self.allowed_sans: tuple[str, ...] = ()
         self.greeting: asyncio.Task[None] | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import binascii
 import hashlib
-import ipaddress
 import os
 import secrets
 import threading
@@ -19,6 +18,7 @@ import bcrypt
 
 from fexp.errors import SettingsError
 from fexp.model import ReloadSnapshot
+from fexp.outputs.http.networks import network_of
 from fexp.outputs.http.tls import make_context
 from fexp.outputs.http.turns import Turns
 from fexp.outputs.http.webconfig import RateLimit, WebConfig, read_web_config
@@ -73,7 +73,7 @@ class Users:
         digest = hashlib.blake2b(user + b"\0" + password, key=self._secret).digest()
         verdict = self._recall(digest)
         if verdict is None:
-            async with self._turns.turn(_network(client)):
+            async with self._turns.turn(network_of(client)):
                 verdict = self._recall(digest)
                 if verdict is None:
                     verdict = await off_loop(lambda: self._is_right(user, password))
@@ -101,14 +101,6 @@ class Users:
         known[digest] = None
         while len(known) > _REMEMBERED:
             known.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """Give what one attacker has as many addresses of as he likes: of IPv6 the first half."""
-    if ":" not in address:
-        return address
-    number = ipaddress.IPv6Address(address.partition("%")[0])
-    return str(number.ipv4_mapped or int(number) >> 64)
 
 
 def _checks(password: bytes, hashed: bytes) -> bool:

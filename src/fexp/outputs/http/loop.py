@@ -6,12 +6,14 @@ import asyncio
 import errno
 import logging
 import socket
+from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from fexp.outputs.http.connections import Connection
+from fexp.outputs.http.networks import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -130,35 +132,45 @@ class Server(uvicorn.Server):
     def _accept(self, door: socket.socket) -> bool:
         """Take one connection, if there is one: a flood of them must not keep the loop from the answers."""
         try:
-            client, _ = door.accept()
+            client, address = door.accept()
         except OSError as error:
-            if error.errno in _EXHAUSTED and not self._make_room():
+            if error.errno in _EXHAUSTED and not self._make_room(None):
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(door)
                 loop.call_later(_PAUSE_SECONDS, self._open_door, door)
             return False  # else the client has gone again
         client.setblocking(False)
-        if len(self._connections) >= self.limits.connections and not self._make_room():
+        network = network_of(address[0]) if isinstance(address, tuple) else ""
+        if len(self._connections) >= self.limits.connections and not self._make_room(network):
             _turn_away(client)
         else:
-            self._welcome(client)
+            self._welcome(client, network)
         return True
 
-    def _make_room(self) -> bool:
-        """End the connection that has waited longest; else one that its client, or fexp, has given up."""
-        waiting = (one for one in self._connections if one.is_waiting and not one.has_unread)
-        stalled = (one for one in self._connections if one.is_stalled)
-        half_closed = (one for one in self._connections if one.is_half_closed)
-        turned_away = (one for one in self._connections if one.is_turned_away)
-        connection = next(chain(waiting, stalled, half_closed, turned_away), None)
+    def _make_room(self, newcomer: str | None) -> bool:
+        """End a connection of the network that holds most, with the newcomer; without one, of any.
+
+        The one that has waited longest; else one that its client, or fexp, has given up; else the least useful, unless
+        the newcomer's own network holds most.
+        """
+        held: Counter[str | None] = Counter(one.network for one in self._connections)
+        held[newcomer] += 1
+        most = max(held.values())
+        candidates = [one for one in self._connections if newcomer is None or held[one.network] == most]
+        waiting = (one for one in candidates if one.is_waiting and not one.has_unread)
+        stalled = (one for one in candidates if one.is_stalled)
+        half_closed = (one for one in candidates if one.is_half_closed)
+        turned_away = (one for one in candidates if one.is_turned_away)
+        others = () if newcomer is None or held[newcomer] == most else candidates
+        connection = next(chain(waiting, stalled, half_closed, turned_away, others), None)
         if connection is None:
             return False
         del self._connections[connection]
         connection.drop()
         return True
 
-    def _welcome(self, client: socket.socket) -> None:
-        connection = Connection(self)
+    def _welcome(self, client: socket.socket, network: str) -> None:
+        connection = Connection(self, network)
         self._connections[connection] = None
         connection.greeting = asyncio.create_task(self._greet(connection, client))
         connection.greeting.add_done_callback(lambda greeting: self._greeted(connection, client, greeting))

@@ -1,0 +1,13 @@
+"""Who a client is, as far as fairness goes."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def network_of(address: str) -> str:
+    """Give what one person can have all addresses of: an IPv4 address, the first half of an IPv6 one."""
+    if ":" not in address:
+        return address
+    number = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(number.ipv4_mapped or int(number) >> 64)
