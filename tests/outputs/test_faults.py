@@ -90,6 +90,36 @@ def test_it_comes_back_within_the_deadline() -> None:
         assert server.bodies[-1] == b"the same every time"
 
 
+def test_a_stop_ends_the_pause_and_the_group_is_still_deleted() -> None:
+    """A receiver that is well again is waited for by nobody, and must not keep the numbers of a stopped fexp."""
+    with ScriptedServer(answer(503, Retry_After="50"), answer(202)) as server:
+        endpoint = Endpoint(server.url, deadline_seconds=60.0)
+        publisher = Publisher(GatewayOutput(GatewaySettings.parse(endpoint, instance="h")), Numbers())
+        publisher.start()
+        poll(lambda: server.attempts == 1)
+        assert publisher.stop(retract=True, timeout_seconds=30)
+        assert server.heads[1].startswith("DELETE ")
+
+
+def test_after_a_stop_it_is_tried_again_for_a_moment_only() -> None:
+    """Whoever pressed Ctrl-C looks at a prompt that does not come."""
+    clock = TurnedClock()
+    with ScriptedServer(answer(503)) as server:
+        sender = send(server.url, clock)
+        sender.hurry()
+        failure(sender)
+        assert server.attempts == 3
+    assert clock.waits == [0.375, 0.75]
+    clock.now += 100.0
+    with ScriptedServer(answer(503), answer(200)) as server:
+        late = send(server.url, clock)
+        late.hurry()
+        clock.now += 2.0
+        failure(late)
+        assert server.attempts == 1
+        assert late.send("DELETE").status == 200
+
+
 def test_retry_after_is_honoured() -> None:
     clock = TurnedClock()
     with ScriptedServer(answer(429, Retry_After="7"), answer(200)) as server:

@@ -22,7 +22,9 @@ from fexp.outputs.remote_write import (
     STALE,
     RemoteWriteOutput,
     RemoteWriteSettings,
+    encode_labels,
     encode_series,
+    encode_timestamp,
     series_of,
 )
 from fexp.outputs.sender import Sender
@@ -96,7 +98,8 @@ labels = st.lists(st.tuples(texts, texts)).map(tuple)
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 20."""
     packed = [(one, struct.pack("<d", value)) for one, value in samples]
-    assert decode(b"".join(encode_series(one, value, at_ms) for one, value in packed)) == [
+    timestamp = encode_timestamp(at_ms)
+    assert decode(b"".join(encode_series(encode_labels(one), value, timestamp) for one, value in packed)) == [
         (one, at_ms, value) for one, value in packed
     ]
 
@@ -310,7 +313,8 @@ MANY = [f"f{number:05}" for number in range(12_000)]
 @pytest.fixture
 def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a request hold 5,000 of these samples."""
-    a_sample = encode_series((*Rig("http://h").common, ("__name__", "x"), ("folder", MANY[0])), STALE, 1000)
+    labels = encode_labels((*Rig("http://h").common, ("__name__", "x"), ("folder", MANY[0])))
+    a_sample = encode_series(labels, STALE, encode_timestamp(1000))
     monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
 
 
@@ -332,6 +336,93 @@ def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut
     assert {name for _, series in requests[:4] for name in series} == set(MANY)
     assert not any(alive for _, series in requests[4:] for alive in series.values())
     assert rig.output.dropped_snapshots == 1
+
+
+@pytest.mark.usefixtures("small_requests")
+def test_a_snapshot_that_takes_longer_than_the_deadline_arrives_all_the_same() -> None:
+    """Each request has its deadline; a large fleet's numbers would else begin anew for ever."""
+
+    def slow(connection: Connection) -> None:
+        rig.clock.now += 4.0
+        answer(204)(connection)
+
+    with ScriptedServer(slow) as server:
+        rig = Rig(server.url, deadline_seconds=5.0)
+        rig.publish(*MANY, at=1.0)
+        assert {name for body in server.bodies for name in told(body)[1]} == set(MANY)
+    assert rig.output.dropped_snapshots == 0
+
+
+@pytest.mark.usefixtures("small_requests")
+def test_what_is_half_delivered_is_never_dropped() -> None:
+    """The receiver would keep half of the old numbers beside half of the new ones."""
+    with ScriptedServer(answer(204), *[answer(503)] * 4, answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        rig.output._settings = replace(rig.output._settings, max_samples=8000)
+        for at, names in ((1.0, MANY), (2.0, MANY[:1]), (3.0, MANY[1:2])):
+            with pytest.raises(OutputError, match="503"):
+                rig.publish(*names, at=at)
+        rig.output._settings = replace(rig.output._settings, max_samples=1)
+        with pytest.raises(OutputError, match="503"):
+            rig.publish(*MANY[2:3], at=4.0)
+        assert [(waiting.at_ms, waiting.samples_done) for waiting in rig.output._queue] == [(1000, 5000), (4000, 0)]
+        assert rig.output.dropped_snapshots == 2
+        rig.output._flush()
+        alive: dict[str, bool] = {}
+        for body in (server.bodies[0], *server.bodies[5:]):
+            alive |= told(body)[1]
+        assert {name for name, is_alive in alive.items() if is_alive} == {MANY[2]}
+        assert set(alive) == set(MANY)
+
+
+@pytest.mark.usefixtures("small_requests")
+def test_a_stop_gives_up_what_waits_rather_than_the_end_of_the_series() -> None:
+    """They would be taken for alive for minutes, with numbers that nobody keeps."""
+    away = True
+
+    def slow(connection: Connection) -> None:
+        rig.clock.now += 0.0 if away else 3.0
+        answer(503 if away else 204)(connection)
+
+    with ScriptedServer(slow) as server:
+        rig = Rig(server.url, deadline_seconds=5.0)
+        for at in (1.0, 100.0, 200.0, 300.0):
+            with pytest.raises(OutputError, match="503"):
+                rig.publish("a", "b", at=at)
+        away, refused = False, server.attempts
+        rig.clock.now = 400.0
+        rig.output.hurry()
+        rig.output.retract()
+        assert [told(body) for body in server.bodies[refused:]] == [
+            (1000, {"a": True, "b": True}),
+            (100_000, {"a": True, "b": True}),
+            (400_000, {"a": False, "b": False}),
+        ]
+        assert rig.output.dropped_snapshots == 2
+
+
+@pytest.mark.usefixtures("small_requests")
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_stop_in_the_midst_of_a_large_snapshot_leaves_time_for_the_last_one(keep: bool) -> None:
+    def stop(connection: Connection) -> None:
+        if server.attempts == 1:
+            rig.output.hurry()
+        rig.clock.now += 5.0
+        answer(204)(connection)
+
+    with ScriptedServer(stop) as server:
+        rig = Rig(server.url, deadline_seconds=7.0)
+        with pytest.raises(OutputError, match="too slow, fexp stops before all is sent"):
+            rig.publish(*MANY, at=1.0)
+        assert server.attempts == 1
+        rig.clock.now = 20.0
+        if keep:
+            rig.publish(*MANY)
+        else:
+            rig.output.retract()
+        last = [told(body) for body in server.bodies[1:]]
+        assert [at_ms for at_ms, _ in last] == [20_000] * 3
+        assert {name: is_alive for _, series in last for name, is_alive in series.items()} == dict.fromkeys(MANY, keep)
 
 
 @pytest.mark.usefixtures("small_requests")

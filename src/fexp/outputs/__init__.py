@@ -50,6 +50,10 @@ class Output(Protocol):
         """Take back what was delivered: remove the file, delete the group. Harmless when nothing is there."""
         ...
 
+    def hurry(self) -> None:
+        """Spend no patience from now on: fexp stops. Called from another thread, before the last publish or retract."""
+        ...
+
     def close(self) -> None:
         """Free connections. Nothing is called after it."""
         ...

@@ -152,6 +152,10 @@ class GatewayOutput:
             self._sender.send("DELETE", self._url(grouping_path([("job", job), *rest])))
         return tuple(expired)
 
+    def hurry(self) -> None:
+        """Wait for a moment only before a request is tried again."""
+        self._sender.hurry()
+
     def close(self) -> None:
         """End whatever is under way."""
         self._sender.close()

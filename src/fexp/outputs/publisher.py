@@ -24,8 +24,6 @@ _MAX_BACKOFF_SECONDS = 60.0
 _MAX_PATIENCE_SECONDS = 600.0
 """An absurd Retry-After must not silence fexp for good."""
 _CUT_OFF_SECONDS = 1.0
-_FAILING_SECONDS = 2.0
-"""How long a stop waits for what has failed so far. Whoever pressed Ctrl-C looks on."""
 _MAX_REASONS = 20
 """So many reasons of one streak of failures are told."""
 
@@ -91,6 +89,7 @@ class Publisher:
         self._changed = False
         self._stopping = False
         self._retracting = False
+        self._ending = False
         self._attempted_at: float | None = None
         self._succeeded_at: float | None = None
         self._retry_after_seconds: float | None = None
@@ -113,18 +112,16 @@ class Publisher:
     def stop(self, *, retract: bool, timeout_seconds: float = 15.0) -> bool:
         """Take back what was delivered, or deliver the last state once more; then close the output.
 
-        Returns after ``timeout_seconds`` and a moment at the latest, or much sooner if the output fails already;
-        False when the thread was left behind.
+        Returns after ``timeout_seconds`` and a moment at the latest; False when the thread was left behind.
         """
         with self._wake:
             self._stopping = True
             self._retracting = retract
             self._wake.notify()
-            if self._failures_in_a_row:
-                timeout_seconds = min(timeout_seconds, _FAILING_SECONDS)
         if self._thread.ident is None:
             self._output.close()
             return True
+        self._output.hurry()
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             logger.warning("%s: %s did not finish in time; giving up", self._output.name, self._output.target)
@@ -143,6 +140,7 @@ class Publisher:
     def _run(self) -> None:
         while self._wait_until_due():
             self._attempt(self._publish)
+        self._ending = True
         self._told.clear()  # nobody tries again: whatever fails now is to be known
         self._attempt(self._output.retract if self._retracting else self._publish)
         self._output.close()
@@ -186,6 +184,8 @@ class Publisher:
 
     def _is_news(self, reason: str) -> bool:
         """Whether this is another reason than those told since the latest success. Of numbers, only a status counts."""
+        if self._stopping and not self._ending:
+            return False  # the last attempt will tell
         kind = re.sub(r" \(\d+ tries\)|(?<!answered )\b\d+", "", reason)
         if kind in self._told or len(self._told) >= _MAX_REASONS:
             return False

@@ -33,8 +33,10 @@ _HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 _BARELY_MS = 60_000
-_REQUEST_BYTES = 16 * 1024 * 1024
-"""Receivers bound a request; VictoriaMetrics to 32 MiB unpacked."""
+_REQUEST_BYTES = 4 * 1024 * 1024
+"""Receivers bound a request (VictoriaMetrics to 32 MiB unpacked), and each has the deadline to itself."""
+_LAST_VALUES_SECONDS = 4.0
+"""How long a stop goes on with what waits; then the end of the series is told without it."""
 _OF_THE_CONTENT = frozenset({400, 409, 413, 422})
 """What a receiver answers to samples that it will not have; the others it may well take."""
 
@@ -96,26 +98,33 @@ class _Waiting:
     """One snapshot that waits for the receiver. Its time never changes, however often it is sent."""
 
     at_ms: int
-    values: dict[Labels, float]
-    ended: set[Labels]
+    values: dict[bytes, float]
+    """By encoded labels."""
+    ended: set[bytes]
+    is_last: bool
+    """Whether it was taken at the stop."""
     samples_done: int = 0
     """So many have been delivered, or refused for good."""
     refused: RefusedError | None = None
     """Why samples of it were refused for good."""
 
-    def requests(self) -> Iterator[tuple[bytes, int]]:
-        """Give what is still to be sent, a WriteRequest at a time, each with the number of its samples."""
+    @property
+    def samples_left(self) -> int:
+        """So many are still to be sent."""
+        return len(self.values) + len(self.ended) - self.samples_done
+
+    def next_request(self) -> tuple[bytes, int]:
+        """Give the next WriteRequest of what is still to be sent, and the number of its samples."""
         alive = ((labels, struct.pack("<d", value)) for labels, value in self.values.items())
         ended = ((labels, STALE) for labels in self.ended)
+        timestamp = encode_timestamp(self.at_ms)
         request, samples = bytearray(), 0
         for labels, value in islice(chain(alive, ended), self.samples_done, None):
-            if len(request) >= _REQUEST_BYTES:
-                yield bytes(request), samples
-                request, samples = bytearray(), 0
-            request += encode_series(labels, value, self.at_ms)
+            request += encode_series(labels, value, timestamp)
             samples += 1
-        if samples:
-            yield bytes(request), samples
+            if len(request) >= _REQUEST_BYTES:
+                break
+        return bytes(request), samples
 
 
 class RemoteWriteOutput:
@@ -138,9 +147,10 @@ class RemoteWriteOutput:
         self._clock = clock
         self._common = dict(settings.common_labels)
         self._queue: deque[_Waiting] = deque()
-        self._series: dict[Labels, Labels] = {}
-        self._owed: set[Labels] = set()
+        self._series: dict[Labels, bytes] = {}
+        self._owed: set[bytes] = set()
         self._latest_ms = 0
+        self._values_until: float | None = None
         self.dropped_snapshots = 0
         """Snapshots that were never delivered as a whole: too old, or refused for good."""
         self.target = settings.endpoint.target
@@ -152,74 +162,101 @@ class RemoteWriteOutput:
 
     def publish(self, source: Collects) -> None:
         """Send the numbers as they are now, after those that still wait."""
-        self._enqueue(dict(series_of(source, self._common)))
+        series: dict[Labels, bytes] = {}
+        values: dict[bytes, float] = {}
+        for labels, value in series_of(source, self._common):
+            # The same labels are the same object in all snapshots: to encode them is most of the work, to hold them
+            # most of what waiting snapshots take.
+            encoded = series[labels] = self._series.get(labels) or encode_labels(labels)
+            values[encoded] = value
+        self._enqueue(series, values)
         self._flush()
 
     def retract(self) -> None:
         """Mark all series as ended."""
         if self._series or self._owed:
-            self._enqueue({})
+            self._enqueue({}, {})
         self._flush()
+
+    def hurry(self) -> None:
+        """Go on with what waits for a moment only."""
+        self._values_until = self._clock() + _LAST_VALUES_SECONDS
+        self._sender.hurry()
 
     def close(self) -> None:
         """End whatever is under way."""
         self._sender.close()
 
-    def _enqueue(self, values: dict[Labels, float]) -> None:
+    def _enqueue(self, series: dict[Labels, bytes], values: dict[bytes, float]) -> None:
         # Receivers refuse samples of one series with one time or out of order. A clock that was set far back
         # is believed all the same: samples from what is now the future would block what follows.
         now_ms = int(self._wall_clock() * 1000)
         barely_back = 0 <= self._latest_ms - now_ms < _BARELY_MS
         self._latest_ms = self._latest_ms + 1 if barely_back else now_ms
-        ended = (self._series.keys() | self._owed) - values.keys()
-        # The same labels are the same objects in all snapshots: they are most of what waiting ones take.
-        shared = {self._series.get(labels, labels): value for labels, value in values.items()}
-        self._queue.append(_Waiting(self._latest_ms, shared, ended))
-        self._series, self._owed = {labels: labels for labels in shared}, set()
-        while len(self._queue) > 1 and self._too_many():
-            self._drop()
+        ended = self._owed.union(self._series.values()).difference(values)
+        self._queue.append(_Waiting(self._latest_ms, values, ended, is_last=self._values_until is not None))
+        self._series, self._owed = series, set()
+        while self._too_many():
+            oldest = 1 if self._queue[0].samples_done else 0  # what is half delivered is delivered
+            if oldest >= len(self._queue) - 1:
+                break
+            self._drop(oldest)
 
     def _too_many(self) -> bool:
-        samples = sum(len(waiting.values) for waiting in self._queue)
+        samples = sum(waiting.samples_left for waiting in self._queue)
         return len(self._queue) > self._settings.max_snapshots or samples > self._settings.max_samples
 
-    def _drop(self) -> None:
-        """Give up the oldest snapshot; what ended in it ends in the next one, be it there already or not."""
-        dropped = self._queue.popleft()
+    def _drop(self, position: int) -> None:
+        """Give up a snapshot; what ended in it ends in the next one, be it there already or not."""
+        dropped = self._queue[position]
+        del self._queue[position]
         self.dropped_snapshots += 1
-        if self._queue:
-            following = self._queue[0]
+        if position < len(self._queue):
+            following = self._queue[position]
             following.ended |= dropped.ended - following.values.keys()
         else:
             self._owed = dropped.ended
 
     def _flush(self) -> None:
+        """Send what waits, the oldest first. When it takes too long, the rest waits for the next time."""
         give_up_at = self._clock() + self._settings.endpoint.deadline_seconds
         refused: RefusedError | None = None
         while self._queue:
-            refused = self._deliver(self._queue[0], give_up_at) or refused
+            waiting = self._queue[0]
+            if self._is_too_late_for(waiting):
+                if len(self._queue) == 1:
+                    raise OutputError(f"{self.target}: too slow, fexp stops before all is sent")
+                self._drop(0)
+                continue
+            if not (waiting.samples_done or waiting.is_last) and self._clock() >= give_up_at:
+                raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
+            refused = self._send_next(waiting) or refused
         if refused is not None:
             raise refused
 
-    def _deliver(self, waiting: _Waiting, give_up_at: float) -> RefusedError | None:
-        """Send what is left of the oldest snapshot and take it from the queue; give the reason if any was refused."""
-        for request, samples in waiting.requests():
-            if self._clock() >= give_up_at:
-                raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
+    def _is_too_late_for(self, waiting: _Waiting) -> bool:
+        return self._values_until is not None and not waiting.is_last and self._clock() >= self._values_until
+
+    def _send_next(self, waiting: _Waiting) -> RefusedError | None:
+        """Send the next part of the oldest snapshot, and after its last part forget it. Give why it was refused."""
+        request, samples = waiting.next_request()
+        if samples:
             try:
-                self._sender.send("POST", body=self._compress(request), headers=_HEADERS, deadline_at=give_up_at)
+                self._sender.send("POST", body=self._compress(request), headers=_HEADERS)
             except RefusedError as error:
                 if not (error.final and 400 <= error.status < 500):
                     raise
                 # Protocol: what was refused with a 4xx must not be sent again. It would block what follows.
                 waiting.refused = error
                 if error.status not in _OF_THE_CONTENT:
-                    break
+                    samples = waiting.samples_left
             waiting.samples_done += samples
+        if waiting.samples_left:
+            return None
         if waiting.refused is None:
             self._queue.popleft()
         else:
-            self._drop()
+            self._drop(0)
         return waiting.refused
 
 
@@ -236,18 +273,25 @@ def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Lab
             yield sorted_labels, float(sample.value)
 
 
-def encode_series(labels: Labels, value: bytes, at_ms: int) -> bytes:
+def encode_labels(labels: Labels) -> bytes:
+    """Write the part of a ``prometheus.TimeSeries`` that is its labels."""
+    encoded = bytearray()
+    for name, text in labels:
+        encoded += _bytes_field(1, _bytes_field(1, name.encode()) + _bytes_field(2, text.encode()))
+    return bytes(encoded)
+
+
+def encode_timestamp(at_ms: int) -> bytes:
+    """Write the part of a ``prometheus.Sample`` that is its time."""
+    return b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)
+
+
+def encode_series(labels: bytes, value: bytes, timestamp: bytes) -> bytes:
     """Write the part of a ``prometheus.WriteRequest`` that is one time series with one sample.
 
     A request is nothing but such parts. The value comes as the eight bytes of a little-endian double.
     """
-    series = bytearray()
-    for name, text in labels:
-        label = _bytes_field(1, name.encode()) + _bytes_field(2, text.encode())
-        series += _bytes_field(1, label)  # TimeSeries.labels = 1
-    timestamp = b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)  # Sample.timestamp = 2
-    series += _bytes_field(2, b"\x09" + value + timestamp)  # TimeSeries.samples = 2, Sample.value = 1
-    return _bytes_field(1, bytes(series))  # WriteRequest.timeseries = 1
+    return _bytes_field(1, labels + _bytes_field(2, b"\x09" + value + timestamp))
 
 
 def _bytes_field(number: int, content: bytes) -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 10.0
+_LAST_RETRIES_SECONDS = 2.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WAYS_OUT = {
     401: "check the credentials",
@@ -61,7 +62,9 @@ class Sender:
         self._clock = clock
         self._wall_clock = wall_clock
         self._closed = threading.Event()
-        self._wait = wait or self._closed.wait
+        self._interrupted = threading.Event()
+        self._retry_until = math.inf
+        self._wait = wait or self._interrupted.wait
         self._jitter = jitter
         self._secrets: tuple[str, ...] = ()
         self._wire: Wire | None = None
@@ -74,15 +77,11 @@ class Sender:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         answer_limit_bytes: int = 64 * 1024,
-        deadline_at: float = math.inf,
     ) -> Answer:
-        """Send, again while that can help and there is time. Returns a success's answer, else OutputError.
-
-        ``deadline_at``: on the sender's clock, for what is one of several; the endpoint's own holds as well.
-        """
+        """Send, again while that can help and there is time. Returns a success's answer, else OutputError."""
         from fexp.outputs.wire import Request, proxy_secrets
 
-        deadline_at = min(deadline_at, self._clock() + self._endpoint.deadline_seconds)
+        deadline_at = self._clock() + self._endpoint.deadline_seconds
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
         if self._endpoint.gzip and body:
             import gzip
@@ -95,19 +94,27 @@ class Sender:
             all_headers["Authorization"] = authorization
         request = Request(method, url or self._endpoint.url, body, all_headers, answer_limit_bytes)
         failures = 0
+        self._interrupted.clear()
         while True:
             try:
                 return self._try(request, deadline_at)
             except OutputError as error:
                 failures += 1
                 pause_seconds = self._pause_seconds(failures, error.retry_after_seconds)
-                over = error.final or self._closed.is_set() or self._clock() + pause_seconds >= deadline_at
+                again_at = self._clock() + pause_seconds
+                over = error.final or self._closed.is_set() or again_at >= min(deadline_at, self._retry_until)
                 if over or self._wait(pause_seconds):
                     raise self._named(error, failures) from None
+
+    def hurry(self) -> None:
+        """End the pause under way, and from now on try again for a moment only."""
+        self._retry_until = self._clock() + _LAST_RETRIES_SECONDS
+        self._interrupted.set()
 
     def close(self) -> None:
         """End whatever is under way."""
         self._closed.set()
+        self._interrupted.set()
         if self._wire is not None:
             self._wire.cut()
 
