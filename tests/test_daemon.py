@@ -72,7 +72,7 @@ def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, mon
             done.append(number)
 
     monkeypatch.setattr(daemon, "reload", reload)
-    running = threading.Thread(target=daemon._watch_over)
+    running = threading.Thread(target=daemon._watch_over, daemon=True)
     daemon._engine.start()
     running.start()
     daemon._commands.put(_Command.RELOAD)
@@ -82,6 +82,7 @@ def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, mon
     poll(lambda: daemon._reload_asked)
     go_on.release()
     assert begun.acquire(timeout=PATIENCE_SECONDS)
+    assert not daemon._reload_asked
     daemon._commands.put(_Command.RELOAD)
     daemon._commands.put(_Command.STOP)
     running.join(PATIENCE_SECONDS)
@@ -90,6 +91,20 @@ def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, mon
     go_on.release()
     daemon._end()
     assert next(reloads) == 3
+
+
+def test_systemd_hears_of_no_reload_once_the_stop_has_begun(tmp_path: Path, manager: Manager, play: Play) -> None:
+    """READY=1 after STOPPING=1 would be a service that is both."""
+    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+
+    def script() -> Iterator[None]:
+        wait_until_looked(daemon)
+        yield
+        assert manager.heard("READY=1") == 1
+
+    play(daemon, script())
+    daemon.reload()
+    assert (manager.heard("STOPPING=1"), manager.heard("READY=1"), manager.heard("RELOADING=1")) == (1, 1, 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -148,7 +163,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
         def commands_within(patience_seconds: float) -> set[_Command]:
             waits.append(patience_seconds)
-            return next(script, {_Command.STOP}) or set()
+            return {_Command.STOP} if next(script, "over") == "over" else set()
 
         monkeypatch.setattr(daemon, "_commands_within", commands_within)
         daemon.run()

@@ -104,9 +104,9 @@ class Daemon:
 
     def run(self) -> None:
         """Watch until a signal says stop. Raises SettingsError when an address cannot be listened on."""
+        if self._http is not None:
+            self._http.open()  # a stop ends the process at once meanwhile: names and files may be slow to answer
         with self._signals():
-            if self._http is not None:
-                self._http.open()
             self._start()
             try:
                 self._watch_over()
@@ -156,7 +156,7 @@ class Daemon:
         """Reload, in a thread of its own: files that hang must keep neither the watchdog nor a stop waiting."""
         try:
             self.reload()
-        except SettingsError as error:
+        except FexpError as error:
             _log.error("not reloaded, the old config stays in force: %s", error)
 
     def _commands_within(self, patience_seconds: float) -> set[_Command]:
@@ -182,6 +182,7 @@ class Daemon:
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
     def _end(self) -> None:
+        self._ready = False  # a reload under way tells systemd nothing more
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
         self._stop_publishers()

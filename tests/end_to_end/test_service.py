@@ -152,12 +152,13 @@ def test_stop_in_the_middle_of_the_first_look(tmp_path: Path) -> None:
 
 
 def test_a_stop_that_comes_in_a_destructor_is_not_lost() -> None:
-    """Python drops an exception that is raised there, and an import is full of them."""
+    """Python drops an exception that is raised there, and an import is full of them. A reload comes too early."""
     program = """
 import os, signal, weakref
 from fexp.cli import _stop_cleanly_on_signals
 class Thing: pass
 _stop_cleanly_on_signals()
+os.kill(os.getpid(), signal.SIGHUP)
 thing = Thing()
 end = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
 del thing

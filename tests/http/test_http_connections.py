@@ -12,6 +12,7 @@ from fexp.outputs.http import Limits
 from fexp.outputs.http.connections import Connection
 from fexp.outputs.http.guard import Guard, Rules
 from fexp.outputs.http.loop import Server
+from fexp.outputs.http.messages import TURNED_AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -355,6 +356,36 @@ def test_who_holds_most_makes_room_busy_or_not_for_who_holds_less() -> None:
         assert house.make_room(HERE)  # each would hold two: who waits, if one does
         assert [guest.end for guest in (scraper, *flood[2:])] == ["aborted", "", ""]
         assert not house.make_room(THERE)
+
+    run(scenario)
+
+
+def test_who_was_refused_makes_room_before_who_only_waits() -> None:
+    """In a flood of guesses nearly all are held back, and the scraper's is the one connection that waits."""
+
+    async def scenario(house: House) -> None:
+        scraper, refused = house.guest(), house.guest()
+        house.open.clear()
+        await refused.say(GET)
+        refused.connection.cycle.scope["state"][TURNED_AWAY] = True
+        assert house.make_room()
+        assert (scraper.end, refused.end) == ("", "aborted")
+
+    run(scenario)
+
+
+def test_who_was_dropped_gets_no_answer_even_if_its_end_is_told_late() -> None:
+    """As TLS does."""
+
+    async def scenario(house: House) -> None:
+        guest = house.guest()
+        guest.wire.reads = False
+        house.open.clear()
+        await guest.say(GET)
+        guest.connection.drop()
+        house.open.set()
+        await settle()
+        assert guest.wire.unread == 0
 
     run(scenario)
 

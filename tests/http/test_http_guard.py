@@ -148,7 +148,7 @@ def test_an_unknown_user_costs_the_same_hash_and_repeats_cost_none(monkeypatch: 
 
     async def verdicts() -> list[bool]:
         tried = [("alice", "right"), ("alice", "wrong"), ("mallory", "right")] * 3
-        return [await users.admits(basic(*pair)["Authorization"], here) for pair in tried]
+        return [await users.admits(basic(*pair)["Authorization"], "", here) for pair in tried]
 
     assert asyncio.run(verdicts()) == [True, False, False] * 3
     assert len(compared) == 3
@@ -160,11 +160,11 @@ def test_wrong_passwords_do_not_push_right_ones_out(monkeypatch: pytest.MonkeyPa
     right = basic("alice", "right")["Authorization"]
 
     async def flood() -> bool:
-        await users.admits(right, here)
+        await users.admits(right, "", here)
         for number in range(200):
-            await users.admits(basic("alice", str(number))["Authorization"], here)
+            await users.admits(basic("alice", str(number))["Authorization"], "", here)
         compared = count_hashes(monkeypatch)
-        admitted = await users.admits(right, here)
+        admitted = await users.admits(right, "", here)
         return admitted and not compared
 
     assert asyncio.run(flood())
@@ -177,7 +177,7 @@ def test_while_others_guess_the_right_password_comes_next() -> None:
 
     async def one(password: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]) -> str:
         try:
-            verdict = await users.admits(basic("alice", password)["Authorization"], off_loop)
+            verdict = await users.admits(basic("alice", password)["Authorization"], "", off_loop)
         except BusyError:
             return "busy"
         order.append(password)
@@ -213,14 +213,36 @@ def test_while_others_guess_the_right_password_comes_next() -> None:
     [
         ("192.0.2.1", "192.0.2.1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2::3", str(0x20010DB800010002)),
-        ("2001:db8:1:2:ffff::", str(0x20010DB800010002)),
-        ("fe80::1%eth0", str(0xFE80000000000000)),
+        ("2001:db8:1:2::3", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
         ("", ""),
     ],
 )
 def test_an_attackers_many_addresses_are_one(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+def test_passwords_are_checked_in_turns_of_networks() -> None:
+    users = Users({"alice": hashed(b"right")})
+
+    async def scenario() -> None:
+        go = asyncio.Event()
+
+        async def held(work: Callable[[], bool]) -> bool:
+            await go.wait()
+            return work()
+
+        checks = [
+            asyncio.create_task(users.admits(basic("alice", str(number))["Authorization"], f"2001:db8::{number}", held))
+            for number in range(4)
+        ]
+        await asyncio.sleep(0)
+        assert list(users._turns._waiting) == ["2001:db8::/64"]
+        go.set()
+        await asyncio.gather(*checks)
+
+    asyncio.run(scenario())
 
 
 def test_who_floods_from_one_address_keeps_no_other_out(tmp_path: Path) -> None:
@@ -306,7 +328,7 @@ def test_hashing_is_done_one_at_a_time() -> None:
 
     async def together() -> None:
         await asyncio.gather(
-            *(users.admits(basic("alice", str(number))["Authorization"], off_loop) for number in range(5))
+            *(users.admits(basic("alice", str(number))["Authorization"], "", off_loop) for number in range(5))
         )
 
     asyncio.run(together())
@@ -615,12 +637,24 @@ def test_files_that_hang_keep_nobody_waiting(tmp_path: Path, caplog: pytest.LogC
         for _ in range(3):
             now[0] += 2.0
             assert ask(server, "/metrics", headers=basic("alice", "right")).status == 200
-        assert caplog.text.count("its files do not answer; the old rules stay in force") == 1
+        assert caplog.text.count("its files are slow to answer; the old rules hold meanwhile") == 1
         write_users(config, bob="right")
         answering.set()
         poll(lambda: set(guard.rules.config.users) == {"bob"})
         now[0] += 2.0
         assert ask(server, "/metrics", headers=basic("bob", "right")).status == 200
+
+
+def test_a_look_that_fails_as_nobody_foresaw_is_told_and_spoils_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = write_users(tmp_path / "web.yml", alice="right")
+    with running(web_config=config) as server:
+        assert server._guard is not None
+        server._guard._now = lambda: 1e9
+        server._guard.look = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+        assert ask(server, "/metrics", headers=basic("alice", "right")).status == 200
+    assert [record.message for record in caplog.records] == ["cannot look at the web config"]
 
 
 @pytest.mark.parametrize("file", ["web.yml", "server.crt", "server.key", "ca.crt"])
@@ -630,8 +664,10 @@ def test_a_named_pipe_is_refused_at_once(tmp_path: Path, file: str) -> None:
     site = Site(tmp_path, extra)
     (tmp_path / file).unlink()
     os.mkfifo(tmp_path / file)
+    descriptors = len(os.listdir("/proc/self/fd"))
     with pytest.raises(SettingsError, match=rf"{file}.* cannot be read: not a regular file"):
         Guard(str(site.path), logging.getLogger())
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_new_rules_that_point_to_a_bad_file_are_taken_when_that_file_is_mended(tmp_path: Path) -> None:
@@ -685,7 +721,7 @@ def test_whoever_asks_costs_as_much_as_the_dearest_hash(
     users = Users({user: hashes[user] for user in order})
 
     async def ask_for(user: str) -> bool:
-        return await users.admits(basic(user, "right")["Authorization"], here)
+        return await users.admits(basic(user, "right")["Authorization"], "", here)
 
     for user, admitted in (("nobody", False), ("dear", True), ("cheap", True)):
         compared.clear()
@@ -702,7 +738,7 @@ def test_only_the_latest_wrong_passwords_are_remembered(monkeypatch: pytest.Monk
     async def guess(number: int) -> int:
         """Tell how many hashes it costs."""
         compared.clear()
-        assert not await users.admits(basic("alice", str(number))["Authorization"], here)
+        assert not await users.admits(basic("alice", str(number))["Authorization"], "", here)
         return len(compared)
 
     async def scenario() -> None:
@@ -731,7 +767,7 @@ def test_what_waits_for_a_hash_is_bounded() -> None:
             return work()
 
         guesses = [
-            asyncio.create_task(users.admits(basic("alice", str(number))["Authorization"], held))
+            asyncio.create_task(users.admits(basic("alice", str(number))["Authorization"], "", held))
             for number in range(most + 2)
         ]
         for _ in range(10):
@@ -757,13 +793,13 @@ def test_who_is_known_and_what_is_spent_outlasts_a_change_of_something_else(
     touch(path, users + LIMITED)
     guard = Guard(str(path), logging.getLogger("fexp.test.guard"))
     right = basic("alice", "right")["Authorization"]
-    assert asyncio.run(guard.rules.users.admits(right, here))
+    assert asyncio.run(guard.rules.users.admits(right, "", here))
     assert [guard.rules.bucket.take() for _ in range(3)] == [True, True, False]
     touch(path, users + LIMITED + "http_server_config: {headers: {X-Frame-Options: sameorigin}}\n")
     guard.look()
     assert guard.rules.config.headers == {"X-Frame-Options": "sameorigin"}
     compared = count_hashes(monkeypatch)
-    assert asyncio.run(guard.rules.users.admits(right, here))
+    assert asyncio.run(guard.rules.users.admits(right, "", here))
     assert compared == []
     assert not guard.rules.bucket.take()
 
@@ -782,7 +818,7 @@ def test_new_users_and_new_limits_hold_at_once(tmp_path: Path, changed: str) -> 
     else:
         touch(path, users + LIMITED.replace("2", "3"))
     guard.look()
-    enters = asyncio.run(guard.rules.users.admits(basic("alice", "right")["Authorization"], here))
+    enters = asyncio.run(guard.rules.users.admits(basic("alice", "right")["Authorization"], "", here))
     assert enters is (changed == "limit")
     assert guard.rules.bucket.take()
 

@@ -147,6 +147,37 @@ def test_one_who_gives_up_waiting_leaves_its_place_and_takes_no_turn() -> None:
     asyncio.run(scenario())
 
 
+def test_the_only_one_who_waits_may_give_up() -> None:
+    async def scenario() -> None:
+        turns = Turns(2)
+        holder, given_up = [await come(turns) for _ in range(2)]
+        await cancel(given_up)
+        await holder.go()
+        assert (await come(turns)).is_in
+
+    asyncio.run(scenario())
+
+
+def test_one_who_has_given_up_a_moment_ago_is_neither_turned_away_nor_next() -> None:
+    """Its task is cancelled and does not know yet."""
+
+    async def scenario() -> None:
+        turns = Turns(2)
+        holder, oldest, latest = [await come(turns) for _ in range(3)]
+        oldest.task.cancel()
+        newest = Comer(turns)
+        await settle()
+        assert oldest.task.cancelled()
+        assert not latest.task.done()
+        holder._may_go.set()
+        await asyncio.sleep(0)  # the holder will go first
+        newest.task.cancel()
+        await settle()
+        assert latest.is_in
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("others", [0, 1])
 def test_one_who_gives_up_just_when_its_turn_comes_passes_it_on(others: int) -> None:
     async def scenario() -> None:

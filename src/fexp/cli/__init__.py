@@ -75,7 +75,7 @@ def _open_standard_streams() -> None:
 def _stop_cleanly_on_signals() -> None:
     """Until the daemon obeys signals itself, one that says stop ends it as it would then.
 
-    At once, as nothing is open yet: an exception is lost where it happens to be raised in a destructor or in C.
+    At once, as nothing is delivered yet: an exception is lost where it happens to be raised in a destructor or in C.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 _HEAD_CHARS = 700
 _TAIL_CHARS = 300
 """A Pushgateway says last what is wrong, after the whole metric that it is wrong with."""
-
-
 _KEPT_IN_URLS = ("", "/", "$&+=:@", "!*'()", "!*'();,/?:@&=+$#")
 """What goes unescaped into a URL, by strict programs, Python, Go, and JavaScript's two functions."""
 
@@ -50,7 +48,6 @@ def _forms(secret: str) -> Iterator[str]:
     octets = secret.encode(errors="surrogateescape")
     yield secret
     yield one_line(secret, len(secret))
-    yield repr(secret)[1:-1]
     yield repr(octets)[2:-1]
     for quotes in (True, False):
         page = escape(secret, quote=quotes)

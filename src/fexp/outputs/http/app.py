@@ -141,7 +141,7 @@ class App:
     async def _stranger(self, request: Request, users: Users) -> Answer | None:
         """Answer who does not show right credentials."""
         try:
-            if await users.admits(request.headers.get("authorization", ""), self._check_off_loop, request.client):
+            if await users.admits(request.headers.get("authorization", ""), request.client, self._check_off_loop):
                 return None
         except BusyError:
             request.state[TURNED_AWAY] = True

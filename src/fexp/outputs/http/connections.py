@@ -67,6 +67,8 @@ class Connection(H11Protocol):
     def drop(self) -> None:
         """End it at once, whatever state it is in."""
         if self.is_connected:
+            if self.cycle is not None:
+                self.cycle.disconnected = True  # TLS tells it later, and an answer may come before
             self.transport.abort()
         elif self.greeting is not None:
             self.greeting.cancel()

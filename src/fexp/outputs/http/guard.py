@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Fingerprint = tuple[_Identity | None, ...]
 
 _LOOK_EVERY_SECONDS = 1.0
-_LOOK_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 """How long a client waits for a look."""
 _PASSWORD_BYTES = 72  # bcrypt ignores or refuses what comes after
 _REMEMBERED = 128
@@ -58,11 +58,11 @@ class Users:
         return bool(self._hashes)
 
     async def admits(
-        self, authorization: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]], client: str = ""
+        self, authorization: str, client: str, off_loop: Callable[[Callable[[], bool]], Awaitable[bool]]
     ) -> bool:
         """Tell whether an Authorization header from this address is right. Raises BusyError.
 
-        Hashing happens through ``off_loop``; who guesses delays no other network.
+        Hashing happens through ``off_loop``. However many guesses come from a network, they delay others by one each.
         """
         credentials = _credentials(authorization)
         if credentials is None:
@@ -183,6 +183,7 @@ class Guard:
         self._reading = threading.Lock()  # a reload may come from any thread
         self._looked_at = now()
         self._looking = False
+        self._told_slow = False
         self._files: tuple[str, ...] = ()
         self._seen: Fingerprint = ()
         self.rules = self._read(path, _identity(path)) if path else _rules(WebConfig())
@@ -198,9 +199,12 @@ class Guard:
             self._looking, self._looked_at = True, self._now()
             look = asyncio.ensure_future(off_loop(self.look))
             look.add_done_callback(self._end_look)
-            _, pending = await asyncio.wait([look], timeout=_LOOK_SECONDS)
-            if pending:
-                self._log.warning("web config %s: its files do not answer; the old rules stay in force", self._path)
+            _, pending = await asyncio.wait([look], timeout=_PATIENCE_SECONDS)
+            if pending and not self._told_slow:
+                self._log.warning(
+                    "web config %s: its files are slow to answer; the old rules hold meanwhile", self._path
+                )
+            self._told_slow = bool(pending)
         return self.rules
 
     def _end_look(self, look: asyncio.Future[None]) -> None:

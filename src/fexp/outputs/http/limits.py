@@ -9,8 +9,8 @@ class Limits(NamedTuple):
     """Bounds of one server. The defaults suit a handful of Prometheus servers."""
 
     connections: int = 256
-    """When all are taken, the network that holds most makes room: by one that waits without a request, or leaves its
-    answer unread; for a network that holds less, by any."""
+    """When all are taken, the network that holds most makes room: by one that was refused, waits without a request or
+    leaves its answer unread; for a network that holds less, by any."""
     event_clients: int = 32
     events_per_client: int = 1 << 16
     """Events that may wait for one client, some 16 MiB. Who is so far behind when the next come is dropped; one burst,

@@ -150,8 +150,8 @@ class Server(uvicorn.Server):
     def _make_room(self, newcomer: str | None) -> bool:
         """End a connection of the network that holds most, with the newcomer; without one, of any.
 
-        The one that has waited longest; else one that its client, or fexp, has given up; else the least useful, unless
-        the newcomer's own network holds most.
+        One that fexp has refused; else the one that has waited longest; else one that its client has given up; else the
+        least useful, unless the newcomer's own network holds most.
         """
         held: Counter[str | None] = Counter(one.network for one in self._connections)
         held[newcomer] += 1
@@ -162,7 +162,7 @@ class Server(uvicorn.Server):
         half_closed = (one for one in candidates if one.is_half_closed)
         turned_away = (one for one in candidates if one.is_turned_away)
         others = () if newcomer is None or held[newcomer] == most else candidates
-        connection = next(chain(waiting, stalled, half_closed, turned_away, others), None)
+        connection = next(chain(turned_away, waiting, stalled, half_closed, others), None)
         if connection is None:
             return False
         del self._connections[connection]

@@ -1,4 +1,4 @@
-"""Opening files that somebody named: without waiting for a writer that never comes."""
+"""Opening files that are read again when they change: without waiting for a writer that never comes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def open_regular(path: str) -> BinaryIO:
         number = os.open(path, flags | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(number).st_mode):
             os.close(number)
-            raise OSError(errno.EINVAL, "not a regular file", path)
+            raise OSError(errno.EINVAL, "not a regular file, which could be read again when it changes", path)
         return number
 
     return open(path, "rb", opener=opener)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class BusyError(Exception):
-    """Too many wait; this one waited longest."""
+    """Too many wait."""
 
 
 class Turns:

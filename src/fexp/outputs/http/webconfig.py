@@ -63,8 +63,8 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
 """The headers that may be set, and their values where not any will do."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
-_PEM = re.compile(r"-----BEGIN|\AM[A-Za-z0-9+/]{40,}=*\Z")
-"""With its first line or without: what follows is base64 of an ASN.1 sequence, which begins with an M."""
+_PEM = re.compile(r"-----|\AM[A-Za-z0-9+/]{40,}=*\Z|\A[A-Za-z0-9+_=-]{40,}\Z")
+"""A piece of it: a line of dashes, base64 of an ASN.1 sequence, which begins with an M, or base64 without a slash."""
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -158,7 +158,7 @@ def _tls(section: Entry, directory: str) -> TlsSettings | None:
 
     def file(name: str) -> str | None:
         found = text(name)
-        if found and _PEM.search("".join(found.split())):
+        if found and ("\n" in found or _PEM.search("".join(found.split()))):
             # Not shown: it may be the key itself.
             raise known[name].mistake(f"{name} is no path; a PEM belongs into {name.removesuffix('_file')}")
         return os.path.join(directory, found) if found else None

@@ -49,7 +49,7 @@ class Entry:
             if names and name not in names:
                 raise Entry(key, self.source).mistake(f"unknown key {shown(name)}{_nearest(name, names)}")
             if name in found:
-                raise Entry(key, self.source).mistake(f"key {shown(name)} is given twice")
+                raise Entry(key, self.source).mistake("this key is given twice")
             found[name] = Entry(value, self.source)
         return found
 
@@ -96,11 +96,11 @@ class Entry:
 
 def shown(text: str) -> str:
     """Give a wrong value as an error may show it. What is longer than any right one may be a secret gone astray."""
-    return repr(text) if len(text) <= _SHOWN_CHARS and text.isprintable() else "(not shown)"
+    return repr(text) if len(text) <= _SHOWN_CHARS else "(not shown)"
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    near = get_close_matches(name, names, n=1) if len(name) <= _SHOWN_CHARS else ()
+    near = get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 
