@@ -17,7 +17,7 @@ from fexp import clock as clocks
 from fexp.engine import Engine, EngineSettings
 from fexp.errors import FexpError, SettingsError
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
-from fexp.model import Reason
+from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer
 from fexp.outputs.publisher import Publisher
 from fexp.progress import Progress
@@ -80,7 +80,7 @@ class Daemon:
     def __init__(self, settings: WatchSettings, *, clock: Clock = clocks.now) -> None:
         self._settings = settings
         self._clock = clock
-        self._started_at = clock().wall
+        self._started_at = self._reloaded_at = clock().wall
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._notifier = Notifier.from_environment(os.environ)
         self._publishers = [
@@ -239,6 +239,7 @@ class Daemon:
         """Give the numbers of the folders and of the outputs as they are now."""
         deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
         reload = self._http.latest_reload() if self._http is not None else None
+        reload = reload or ReloadSnapshot(successful=True, succeeded_at=self._reloaded_at)  # there is no file
         return self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
 
     def statuses(self) -> Sequence[FolderStatus]:
@@ -260,6 +261,7 @@ class Daemon:
         try:
             if self._http is not None:
                 self._http.reload()
+            self._reloaded_at = self._clock().wall
             self._engine.look_again(Reason.RELOAD)
         finally:
             if self._ready:

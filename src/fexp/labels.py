@@ -9,7 +9,7 @@ from fexp.errors import SettingsError
 from fexp.names import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     Pairs = tuple[tuple[str, str], ...]
 
@@ -27,18 +27,22 @@ def split_pairs(option: str, texts: Iterable[str]) -> Pairs:
     return tuple(pairs)
 
 
-def check_pairs(option: str, pairs: Iterable[tuple[str, str]]) -> None:
-    """Refuse what is no label name, comes twice or is no text. Raises SettingsError."""
+def check_pairs(option: str, pairs: Iterable[tuple[str, str]], own: Container[str] = ()) -> None:
+    """Refuse what is no label name, comes twice or is no text. Raises SettingsError.
+
+    ``own``: names that have an option of their own.
+    """
     seen = set()
     for name, value in pairs:
         shown = one_line(name)
         if not _NAME.fullmatch(name) or name.startswith("__"):
             raise SettingsError(f"{option} {shown}: not a label name; use letters, digits, _, and no __ in front")
         if name in seen:
-            way_out = f"use --{name}" if name in {"job", "instance"} else "give it once"
+            way_out = f"use --{name}" if name in own else "give it once"
             raise SettingsError(f"{option} {shown}: there already; {way_out}")
         seen.add(name)
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise SettingsError(f"{option} {shown}: the value is not UTF-8 text") from None
+            place = f"--{name}" if name in own else f"{option} {shown}"
+            raise SettingsError(f"{place}: the value is not UTF-8 text") from None

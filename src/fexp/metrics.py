@@ -311,7 +311,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     _reload(
         "fexp_config_last_reload_successful",
-        "Whether the config files were good when they were last read; a bad one leaves the old in force.",
+        "Whether the config files, if any, were good when they were last read; a bad one leaves the old in force.",
         lambda r: r.successful,
     ),
     _reload(

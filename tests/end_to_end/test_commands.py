@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from tests.end_to_end.running import COMMAND, environment, run, samples, watching
-from tests.servers import Server, free_port, poll
+from tests.servers import Server, fetch, free_port, poll
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -436,6 +436,28 @@ def test_the_advice_to_exclude_the_textfile_works(data: Path) -> None:
         assert fexp.stop() == 0
 
 
+def test_options_of_an_output_that_nobody_asked_for_are_told(data: Path) -> None:
+    """A URL that was left out is else seen when the numbers are missed. A file may serve several units."""
+    idle = ("--grouping=a=b", "--gateway-user=u", "--remote-write-label=a=b", "--textfile-mode=0600", "--job=x")
+    with watching(str(data), "--listen", "127.0.0.1:0", *idle) as fexp:
+        assert [line.partition("msg=")[2] for line in fexp.lines if "level=warning" in line] == [
+            '"--gateway-user has no effect without --gateway"',
+            '"--grouping has no effect without --gateway"',
+            '"--remote-write-label has no effect without --remote-write"',
+            '"--textfile-mode has no effect without --textfile"',
+        ]
+        before = fexp.value("fexp_config_last_reload_success_timestamp_seconds")
+        assert before is not None
+        assert fexp.value("fexp_config_last_reload_successful") == 1
+        assert fetch(f"{fexp.url}/-/reload", method="POST").status == 200
+        assert (fexp.value("fexp_config_last_reload_success_timestamp_seconds") or 0) > before
+
+
+def test_a_label_value_that_is_no_text_is_named_by_its_option(data: Path) -> None:
+    ended = run("push", str(data), "--instance", "h\udcff")
+    assert (ended.returncode, ended.stderr) == (2, "fexp: --instance: the value is not UTF-8 text\n")
+
+
 def test_an_output_that_is_not_there_yet_keeps_no_other_from_starting(data: Path, tmp_path: Path) -> None:
     """After a boot the directory of the textfile may come late; nobody shall have to restart fexp for it."""
     directory = tmp_path / "late"
@@ -467,7 +489,7 @@ def test_what_is_served_during_a_stop_is_true(data: Path) -> None:
         options = ("--listen", "127.0.0.1:0", "--ext", "txt", "--gateway", url, "--gateway-deadline", "2s")
         with watching(str(data), *options) as fexp, hanging.accept()[0]:
             fexp.process.send_signal(signal.SIGTERM)
-            poll(lambda: any("gateway:" in line for line in fexp.lines))  # the delivery under way has failed
+            poll(lambda: fexp.value("fexp_delivery_failures_total") == 1)  # the delivery under way
             (data / "late.txt").touch()
             poll(lambda: fexp.value("fexp_files") == 4)
             assert fexp.process.wait(20) == 0

@@ -25,6 +25,7 @@ from fexp.cli.options import (
     Taking,
     WatchOptions,
     WriteOptions,
+    given,
     takes,
 )
 from fexp.errors import FexpError, MissingError, SettingsError
@@ -68,6 +69,8 @@ def watch(
     from fexp.settings import parse_duration
 
     set_up_logging(watching.log_level)
+    receivers = given(gateway, "gateway_") | given(remote_write, "remote_write_")
+    _warn_of_idle(given(options) | given(group) | given(compression) | receivers)
     chosen = _folders(folders, selection)
     outputs: list[Output] = []
     if options.textfile is not None:
@@ -183,6 +186,17 @@ def _folders(paths: list[str], options: SelectionOptions) -> tuple[Folder, ...]:
         ignore_case=options.ignore_case,
         labels=parse_labels(options.label),
     )
+
+
+def _warn_of_idle(options: set[str]) -> None:
+    """Tell of options whose output is not asked for. No mistake: an environment file may serve several units."""
+    from logging import getLogger
+
+    for option in sorted(options):
+        for output in ("--textfile", "--gateway", "--remote-write"):
+            belongs = option.startswith(f"{output}-") or (output, option) == ("--gateway", "--grouping")
+            if belongs and output not in options:
+                getLogger("fexp").warning("%s has no effect without %s", option, output)
 
 
 def _refuse_counting_itself(textfile: TextfileOutput, folders: tuple[Folder, ...]) -> None:

@@ -234,6 +234,13 @@ class Taking(NamedTuple):
         return run
 
 
+def given(options: Any, prefix: str = "") -> set[str]:
+    """Name those of a group's options that are not as they are by themselves."""
+    defaults = options._field_defaults
+    changed = (field for field in options._fields if getattr(options, field) != defaults[field])
+    return {"--" + (prefix + field).replace("_", "-") for field in changed}
+
+
 def takes(*groups: Any, folders_required: bool = True) -> Callable[[Callable[..., object]], Taking]:
     """Say which options a command takes. It is called with the folders and one of each group."""
     prefixed = tuple(group if isinstance(group, Prefixed) else Prefixed(group, "", "") for group in groups)

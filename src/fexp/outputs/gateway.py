@@ -80,7 +80,7 @@ class GatewaySettings:
             )
         if not self.job:
             raise SettingsError("--job is empty; the gateway files every group under a job")
-        check_pairs("--grouping", self.key)
+        check_pairs("--grouping", self.key, own=("job", "instance"))
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:

@@ -85,7 +85,7 @@ class RemoteWriteSettings:
             raise SettingsError(f"{option}: needs a --job and an --instance, or hosts overwrite each other")
         if self.max_snapshots < 1:
             raise SettingsError(f"{option}: the queue must hold one snapshot at least")
-        check_pairs(f"{option}-label", self.common_labels)
+        check_pairs(f"{option}-label", self.common_labels, own=("job", "instance"))
 
     @property
     def common_labels(self) -> tuple[tuple[str, str], ...]:
