@@ -7,8 +7,9 @@ import errno
 import logging
 import socket
 from collections import Counter
+from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from fexp.outputs.http.limits import Limits
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_PLAIN = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\n\r\nhttps is spoken here\n"
+_TLS_HANDSHAKE = b"\x16"
+"""The first byte of TLS: RFC 8446, section 5.1."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE_SECONDS = 1.0
+_WORDS_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):
@@ -142,7 +147,7 @@ class Server(uvicorn.Server):
         client.setblocking(False)
         network = network_of(address[0]) if isinstance(address, tuple) else ""
         if len(self._connections) >= self.limits.connections and not self._make_room(network):
-            _turn_away(client)
+            _turn_away(client, _FULL)
         else:
             self._welcome(client, network)
         return True
@@ -183,12 +188,17 @@ class Server(uvicorn.Server):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         rules = await self._rules()
         connection.allowed_sans = rules.config.tls.client_allowed_sans if rules.config.tls else ()
-        bounds: dict[str, Any] = {}
-        if rules.context is not None:
-            bounds = {"ssl_handshake_timeout": self.limits.handshake_seconds, "ssl_shutdown_timeout": 1.0}
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: connection, client, ssl=rules.context, **bounds
-        )
+        loop = asyncio.get_running_loop()
+        if rules.context is None:
+            await loop.connect_accepted_socket(lambda: connection, client)
+            return
+        async with asyncio.timeout(self.limits.handshake_seconds):
+            if await _first_byte(client) == _TLS_HANDSHAKE:
+                await loop.connect_accepted_socket(
+                    lambda: connection, client, ssl=rules.context, ssl_shutdown_timeout=1.0
+                )
+            else:
+                _turn_away(client, _PLAIN)
 
     def _greeted(self, connection: Connection, client: socket.socket, greeting: asyncio.Task[None]) -> None:
         connection.greeting = None
@@ -200,9 +210,20 @@ class Server(uvicorn.Server):
             self.forget(connection)
 
 
-def _turn_away(client: socket.socket) -> None:
+async def _first_byte(client: socket.socket) -> bytes:
+    """Wait for a client to speak; its words stay unread."""
+    loop, spoken = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(client, spoken.set)
     try:
-        client.send(_FULL)
-    except OSError:
-        pass  # it is told, or it is gone
+        await spoken.wait()
+    finally:
+        loop.remove_reader(client)
+    return client.recv(1, socket.MSG_PEEK)
+
+
+def _turn_away(client: socket.socket, answer: bytes) -> None:
+    with suppress(OSError):
+        client.recv(_WORDS_BYTES)  # what is left unread would take the answer back
+    with suppress(OSError):
+        client.send(answer)
     client.close()
