@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fexp.settings import parse_duration
+
 from .contract import REPOSITORY, assert_valid
 
 CRON_FILE = REPOSITORY / "cron" / "fexp"
@@ -37,6 +39,16 @@ def is_schedule_field(field: str, lowest: int, highest: int) -> bool:
         if any(not lowest <= bound <= highest for bound in bounds) or bounds != sorted(bounds):
             return False
     return True
+
+
+def minutes(field: str) -> list[int]:
+    """The minutes of an hour that such a field names."""
+    named: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, _, last = ("0-59" if span == "*" else span).partition("-")
+        named.update(range(int(first), int(last or first) + 1, int(step or 1)))
+    return sorted(named)
 
 
 def test_cron_reads_a_file_of_this_name() -> None:
@@ -104,6 +116,22 @@ def test_nothing_hides_a_failure(job: str) -> None:
 
 def test_a_fleet_does_not_push_in_the_same_second() -> None:
     assert "--splay" in JOBS[0].split()
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_what_hangs_ends_before_the_next_run(job: str) -> None:
+    """Its one line is mailed then; else the next run would find it still at work, and mail that for ever."""
+    named = minutes(job.split(maxsplit=1)[0])
+    interval_seconds = 60 * min(later - earlier for earlier, later in itertools.pairwise([*named, 60 + named[0]]))
+    words = job.split()
+    assert parse_duration("--deadline", words[words.index("--deadline") + 1]) < interval_seconds
+
+
+@pytest.mark.parametrize(
+    ("field", "named"), [("*/20", [0, 20, 40]), ("5", [5]), ("1-7/3,30", [1, 4, 7, 30]), ("*", list(range(60)))]
+)
+def test_the_test_knows_the_minutes(field: str, named: list[int]) -> None:
+    assert minutes(field) == named
 
 
 def test_the_path_finds_fexp() -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from fexp.settings import parse_duration
 from tests.servers import program
 
 from .contract import REPOSITORY, VARIABLES, assert_valid
 
 UNITS = REPOSITORY / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+ONE_SHOTS = sorted(path.with_suffix(".service").name for path in UNITS.glob("*.timer"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
 DROP_IN = Path("fexp.service.d", "read-everything.conf")
 TEXTFILE_DIRECTORY = "/var/lib/prometheus/node-exporter"
@@ -57,11 +59,19 @@ def unit(name: str | Path) -> dict[str, dict[str, list[str]]]:
     return sections
 
 
-def command_line(service: str) -> tuple[str, str, str]:
-    """Program, command of fexp and the variable that holds its arguments."""
+def command_line(service: str) -> tuple[str, str, list[str], str]:
+    """Program, command of fexp, the options that the unit gives it, and the variable that holds the rest."""
     (line,) = unit(service)["Service"]["ExecStart"]
-    program, command, variable = line.split()
-    return program, command, variable.removeprefix("$")
+    program, command, *options, variable = line.split()
+    return program, command, options, variable.removeprefix("$")
+
+
+def span_seconds(text: str) -> float:
+    """A time span, read by systemd itself."""
+    done = run("systemd-analyze", "timespan", text)
+    found = re.search(r"^\s*.s: (\d+)$", done.stdout, re.MULTILINE)
+    assert found, done.stderr
+    return int(found[1]) / 1e6
 
 
 def assignments(text: str) -> dict[str, list[str]]:
@@ -138,12 +148,25 @@ def test_a_service_runs_as_its_own_user_and_reads_the_defaults(service: str) -> 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_default_arguments_of_a_service_are_valid(service: str) -> None:
-    program, command, variable = command_line(service)
+    program, command, options, variable = command_line(service)
     assert program == "/usr/bin/fexp"
     values = assignments((UNITS / "fexp.default").read_text(encoding="utf-8"))[variable]
     for value in values:
         (text,) = shlex.split(value)
-        assert_valid(command, shlex.split(text))
+        assert_valid(command, [*options, *shlex.split(text)])
+
+
+@pytest.mark.parametrize("service", ONE_SHOTS)
+def test_a_one_shot_that_hangs_ends_by_itself_before_systemd_or_the_next_run_ends_it(service: str) -> None:
+    """Its own line says what hung; systemd's SIGTERM says nothing."""
+    options = command_line(service)[2]
+    deadline_seconds = parse_duration("--deadline", options[options.index("--deadline") + 1])
+    (timeout,) = unit(service)["Service"]["TimeoutStartSec"]
+    (calendar,) = unit(service.replace(".service", ".timer"))["Timer"]["OnCalendar"]
+    runs = run("systemd-analyze", "calendar", "--iterations=2", "--base-time=2026-01-01 00:00:30 UTC", calendar)
+    first, second = re.findall(r"(\d\d):(\d\d):(\d\d) UTC$", runs.stdout, re.MULTILINE)[-2:]
+    interval_seconds = sum(60**power * (int(b) - int(a)) for power, a, b in zip((2, 1, 0), first, second, strict=True))
+    assert deadline_seconds < span_seconds(timeout) < interval_seconds
 
 
 @pytest.mark.parametrize("service", ["fexp.service", "fexp-textfile.service"])
@@ -167,7 +190,7 @@ def test_a_service_may_write_where_its_textfile_goes(service: str) -> None:
     section = unit(service)["Service"]
     assert section["ProtectSystem"] == ["strict"]
     assert section["ReadWritePaths"] == [f"-{TEXTFILE_DIRECTORY}"]
-    variable = command_line(service)[2]
+    variable = command_line(service)[3]
     for value in assignments((UNITS / "fexp.default").read_text(encoding="utf-8"))[variable]:
         words = shlex.split(shlex.split(value)[0])
         if "--textfile" in words:
@@ -191,7 +214,7 @@ def test_the_socket_is_a_loopback_one() -> None:
 
 def test_the_defaults_hold_variables_of_fexp_and_the_arguments_of_the_services() -> None:
     names = set(assignments((UNITS / "fexp.default").read_text(encoding="utf-8")))
-    arguments = {command_line(service)[2] for service in SERVICES}
+    arguments = {command_line(service)[3] for service in SERVICES}
     assert arguments <= names
     assert names - arguments <= VARIABLES
     assert all(name.startswith("FEXP_") for name in names - arguments)

@@ -210,6 +210,17 @@ def test_the_push_that_a_timer_starts(machine: Machine) -> None:
     machine.shell("systemctl stop gateway")
 
 
+def test_a_push_that_hangs_ends_with_a_line_of_its_own(machine: Machine) -> None:
+    """By its deadline, for which PUSH_ARGS has the last word; a secret on a dead mount hangs like this FIFO."""
+    machine.shell("mkfifo -m 644 /srv/token")
+    options = "--gateway http://127.0.0.1:9091 --gateway-token-file /srv/token --deadline 300ms"
+    machine.write("/etc/default/fexp", f'PUSH_ARGS="/srv/incoming {options}"\n')
+    assert machine.run("systemctl", "start", "fexp-push").returncode != 0
+    assert machine.property("fexp-push", "Result") == "exit-code"
+    assert "not done after 0.3 s" in machine.log()
+    machine.shell("rm /srv/token")
+
+
 def test_the_timers_come_round(machine: Machine) -> None:
     machine.shell("systemctl start fexp-push.timer fexp-write.timer")
     for timer in ("fexp-push.timer", "fexp-write.timer"):
