@@ -16,7 +16,7 @@ from tests.servers import program
 README = Path(__file__).parent.parent / "README.md"
 _SECTION = re.compile(r"(<!-- metrics -->\n).*?(<!-- /metrics -->)", re.DOTALL)
 _LINKS = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text())
-_RULES = re.compile(r"^```yaml\n(groups:\n.*?)^```$", re.DOTALL | re.MULTILINE)
+RULES = re.compile(r"^```yaml\n(groups:\n.*?)^```$", re.DOTALL | re.MULTILINE).findall(README.read_text())
 
 RULE_TESTS = """
 rule_files: ["rules*.yml"]
@@ -49,6 +49,51 @@ tests:
         exp_samples:
           - {labels: 'job:fexp_folder_up:count_down{job="fexp"}', value: 1}
           - {labels: 'job:fexp_folder_up:count_down{job="node"}', value: 0}
+  - name: a host that wrote and vanished is told of while others go on, but none that is or was scraped
+    interval: 1m
+    input_series:
+      - {series: 'fexp_folder_up{job="fexp", instance="well", folder="/in"}', values: "1x60"}
+      - {series: 'fexp_folder_up{job="fexp", instance="well", folder="/out"}', values: "0x60"}
+      - {series: 'fexp_folder_up{job="fexp", instance="died", folder="/in"}', values: "1x9 _x50"}
+      - {series: 'fexp_folder_up{job="fexp", instance="died", folder="/out"}', values: "0x9 _x50"}
+      - {series: 'fexp_folder_up{job="fexp", instance="back", folder="/in"}', values: "1x9 _x20 1x30"}
+      - {series: 'fexp_folder_up{job="fexp", instance="restarted", folder="/in"}', values: "1x9 stale _x2 1x47"}
+      - {series: 'fexp_folder_up{job="fexp", instance="down:9877", folder="/in"}', values: "1x9 stale"}
+      - {series: 'up{job="fexp", instance="down:9877"}', values: "1x9 0x50"}
+      - {series: 'fexp_folder_up{job="fexp", instance="removed:9877", folder="/in"}', values: "1x9 stale"}
+      - {series: 'up{job="fexp", instance="removed:9877"}', values: "1x9 stale"}
+    promql_expr_test:
+      - expr: job:fexp_folder_up:count_down
+        eval_time: 50m
+        exp_samples: [{labels: 'job:fexp_folder_up:count_down{job="fexp"}', value: 1}]
+    alert_rule_test:
+      - {alertname: FexpHostGone, eval_time: 17m}
+      - alertname: FexpHostGone
+        eval_time: 25m
+        exp_alerts: [exp_labels: {job: fexp, instance: died}, exp_labels: {job: fexp, instance: back}]
+      - alertname: FexpHostGone
+        eval_time: 50m
+        exp_alerts: [exp_labels: {job: fexp, instance: died}]
+  - name: the last host that wrote is told of too
+    interval: 1m
+    input_series:
+      - {series: 'fexp_folder_up{job="fexp", instance="died", folder="/in"}', values: "1x9"}
+    alert_rule_test:
+      - alertname: FexpHostGone
+        eval_time: 25m
+        exp_alerts: [exp_labels: {job: fexp, instance: died}]
+  - name: a group that is pushed no more is told of, and one that never was pushed right
+    interval: 1m
+    input_series:
+      - {series: 'push_time_seconds{job="fexp", instance="well"}', values: "0+60x60"}
+      - {series: 'push_time_seconds{job="fexp", instance="died"}', values: "60x60"}
+      - {series: 'push_time_seconds{job="fexp", instance="refused"}', values: "0x60"}
+      - {series: 'push_time_seconds{job="other", instance="died"}', values: "0x60"}
+    alert_rule_test:
+      - {alertname: FexpPushStale, eval_time: 15m}
+      - alertname: FexpPushStale
+        eval_time: 17m
+        exp_alerts: [exp_labels: {job: fexp, instance: died}, exp_labels: {job: fexp, instance: refused}]
   - name: a stale textfile and one that is gone are told of, but not other files nor hosts that are down
     interval: 1m
     input_series:
@@ -109,7 +154,7 @@ def test_tables_name_every_option_of_every_command_and_no_other() -> None:
 
 
 def test_rules_say_what_the_text_says(tmp_path: Path) -> None:
-    for number, rules in enumerate(_RULES.findall(README.read_text())):
+    for number, rules in enumerate(RULES):
         (tmp_path / f"rules{number}.yml").write_text(rules)
     (tmp_path / "tests.yml").write_text(RULE_TESTS)
     command = [program("promtool"), "test", "rules", str(tmp_path / "tests.yml")]
