@@ -269,7 +269,7 @@ def test_no_more_time_is_asked_for_once_the_first_look_is_done(
 
 
 def test_an_engine_that_hangs_is_not_told_to_be_alive(tmp_path: Path, manager: Manager, play: Play) -> None:
-    """Mistake 23: the ticks go on in a thread of their own, which proves nothing."""
+    """Mistake 23c: the ticks go on in a thread of their own, which proves nothing."""
     daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
 
     def script() -> Iterator[None]:
@@ -331,7 +331,7 @@ def test_a_large_directory_that_is_listed_slowly_is_no_hanging(
 def test_a_tick_is_as_short_as_the_watchdog_needs_it(
     usec: str, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play
 ) -> None:
-    """Mistake 23: told once a second, a service with WatchdogSec=400ms would be killed though it is well."""
+    """Mistake 23c: told once a second, a service with WatchdogSec=400ms would be killed though it is well."""
     monkeypatch.setenv("WATCHDOG_USEC", usec)
     daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
 
@@ -346,7 +346,7 @@ def test_a_tick_is_as_short_as_the_watchdog_needs_it(
 def test_nothing_is_delivered_before_all_folders_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play
 ) -> None:
-    """A healthy folder would be told to be down, and alerts would fire at each start."""
+    """Mistake 23b: a healthy folder would be told to be down, and alerts would fire at each start."""
     fast, slow, target = folder_of(tmp_path / "fast"), folder_of(tmp_path / "slow"), tmp_path / "x.prom"
     list_directory, go_on = scan.list_directory, threading.Event()
 

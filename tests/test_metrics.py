@@ -126,11 +126,13 @@ def read_openmetrics(text: str) -> Iterable[Metric]:
 
 
 def test_names_types_and_labels_are_those_of_the_contract() -> None:
+    """Mistakes 7b, 25d."""
     here = {row.name: (row.kind.value, " ".join(row.labels)) for row in CATALOGUE}
     assert {name: here.get(name) for name in EXPECTED} == EXPECTED
 
 
 def test_the_catalogue_is_well_formed() -> None:
+    """Mistake 9c."""
     names = [row.name for row in CATALOGUE]
     assert len(set(names)) == len(names)
     for row in CATALOGUE:
@@ -143,7 +145,7 @@ def test_the_catalogue_is_well_formed() -> None:
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_names_and_labels_keep_the_conventions(row: Row) -> None:
-    """Mistake 25: instants rather than ages, _total only on counters, no label that belongs to others."""
+    """Mistakes 25a, 25b, 25c: instants rather than ages, _total only on counters, no label that belongs to others."""
     assert row.name.endswith("_total") == (row.kind is Kind.COUNTER)
     assert not re.search(r"_(age|count|sum|bucket|ms|milliseconds)(_|$)", row.name)
     assert not {"type", "env", "region", "zone", "cluster", "service", "job", "instance"} & set(row.labels)
@@ -151,6 +153,7 @@ def test_names_and_labels_keep_the_conventions(row: Row) -> None:
 
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_help_type_and_labels_do_not_depend_on_the_numbers(row: Row) -> None:
+    """Mistake 7a."""
     bare = FULL._replace(labels={}, backend=None, up=False, scans={}, faults={}, patterns=FULL.patterns[:1])
     snapshots = (None, Snapshot(()), snapshot_of(FULL), snapshot_of(bare, FULL))
     families = [row.family(snapshot) for snapshot in snapshots]

@@ -23,6 +23,7 @@ def _is_text(raw: bytes) -> bool:
 @given(st.lists(RAW, max_size=12))
 @settings(deadline=None, derandomize=True, max_examples=400)
 def test_labels_are_unique_and_text_is_never_altered(raw_names: list[bytes]) -> None:
+    """Mistake 12."""
     labels = unique_labels(raw_names)
     assert labels.keys() == set(raw_names)
     assert len(set(labels.values())) == len(labels)
@@ -33,6 +34,7 @@ def test_labels_are_unique_and_text_is_never_altered(raw_names: list[bytes]) -> 
 
 
 def test_a_name_that_looks_like_a_made_up_label_does_not_collide() -> None:
+    """Mistake 12."""
     made_up = b"\\xff~%08x" % zlib.crc32(b"\xff")
     labels = unique_labels([b"\xff", b"\\xff", made_up])
     assert len(set(labels.values())) == 3

@@ -154,6 +154,7 @@ def test_tables_name_every_option_of_every_command_and_no_other() -> None:
 
 
 def test_rules_say_what_the_text_says(tmp_path: Path) -> None:
+    """Mistake 18d."""
     for number, rules in enumerate(RULES):
         (tmp_path / f"rules{number}.yml").write_text(rules)
     (tmp_path / "tests.yml").write_text(RULE_TESTS)

@@ -39,7 +39,7 @@ def _number(text: str, name: str) -> float:
 
 
 def test_write_is_quiet_and_right(data: Path, tmp_path: Path) -> None:
-    """One look, one file, mode 0644 whatever the umask, nothing printed."""
+    """Mistakes 3, 24e: one look, one file, mode 0644 whatever the umask, nothing printed."""
     target = tmp_path / "fexp.prom"
     before = os.umask(0o077)
     try:
@@ -53,7 +53,7 @@ def test_write_is_quiet_and_right(data: Path, tmp_path: Path) -> None:
 
 
 def test_push_is_quiet_and_right(data: Path, pushgateway: Server) -> None:
-    """One look, one group that stays; --delete removes it."""
+    """Mistake 24e: one look, one group that stays; --delete removes it."""
     arguments = ("--gateway", pushgateway.url, "--job", "nightly", "--instance", "a b/ü")
     ended = run("push", str(data), "--ext", "txt", *arguments)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
@@ -146,7 +146,7 @@ def test_a_standard_output_that_takes_nothing(data: Path, what: str, redirection
 
 
 def test_a_one_shot_delivers_though_standard_error_takes_nothing(data: Path, tmp_path: Path) -> None:
-    """What cannot be said must not keep from being done."""
+    """Mistake 13b: what cannot be said must not keep from being done."""
     target = tmp_path / "fexp.prom"
     for redirection in ("2>&-", "2>/dev/full"):
         target.unlink(missing_ok=True)
@@ -296,7 +296,7 @@ def test_watch_missing_folder(tmp_path: Path) -> None:
 
 
 def test_watch_names_that_bite(tmp_path: Path) -> None:
-    """Mistakes 11 and 12: names that are no text, or look alike: /metrics stays parseable and true."""
+    """Mistakes 11a, 12: names that are no text, or look alike: /metrics stays parseable and true."""
     base = os.fsencode(tmp_path)
     raw_folders = [b"new\nline", b'quo"te', b"back\\slash", b"\xff", b"\\xff", "ü".encode(), b"x" * 255]
     for raw in raw_folders:
@@ -370,7 +370,10 @@ def test_the_lock_holds_whatever_the_umask_and_however_many_runtime_directories(
 
 
 def test_a_link_where_the_lock_belongs_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In /tmp anybody may plant one, and root would make or open what it points to; delivering goes on all the same."""
+    """Mistake 2b.
+
+    In /tmp anybody may plant one, and root would make or open what it points to; delivering goes on all the same.
+    """
     from fexp.cli.cron import alone
 
     locks = tmp_path / "locks"
@@ -496,7 +499,7 @@ def test_what_is_served_during_a_stop_is_true(data: Path) -> None:
 
 
 def test_a_one_shot_ends(data: Path) -> None:
-    """Against a gateway that accepts and never answers, the deadline ends it with one line."""
+    """Mistake 15a: against a gateway that accepts and never answers, the deadline ends it with one line."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         url = f"http://127.0.0.1:{hanging.getsockname()[1]}"
         ended = run("push", str(data), "--gateway", url, "--deadline", "0.3s")

@@ -51,7 +51,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def test_ready_after_the_first_look_and_alive_by_the_engine(tmp_path: Path, manager: Manager) -> None:
-    """Mistake 23: READY before the first look, a watchdog fed by a thread that proves nothing."""
+    """Mistakes 23b, 23c: READY before the first look, a watchdog fed by a thread that proves nothing."""
     data = tmp_path / "data"
     data.mkdir()
     for number in range(7):
@@ -72,7 +72,7 @@ def test_ready_after_the_first_look_and_alive_by_the_engine(tmp_path: Path, mana
 
 
 def test_a_stuck_engine_is_not_called_alive(tmp_path: Path) -> None:
-    """Mistake 23: while the loop that counts is stuck, nothing feeds the watchdog, though all other threads run."""
+    """Mistake 23c: while the loop that counts is stuck, nothing feeds the watchdog, though all other threads run."""
     engine = Engine([Folder(os.fsencode(tmp_path), str(tmp_path), Selection())], EngineSettings())
     engine.start()
     try:

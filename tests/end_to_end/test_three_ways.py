@@ -35,7 +35,7 @@ def _files(text: str, folder: str) -> float | None:
 
 
 def test_one_number_everywhere(tmp_path: Path, node_exporter: NodeExporter, pushgateway: Server) -> None:
-    """Create, rename out and delete show in all three, and in Prometheus, with the same number."""
+    """Mistakes 6a, 18b: create, rename out and delete show in all three, and in Prometheus, with the same number."""
     data = tmp_path / "data"
     (data / "sub.txt").mkdir(parents=True)
     for name in ("a.txt", "b.txt", "c.txt", "x.csv", "y.csv", ".hidden.txt", "UP.TXT"):

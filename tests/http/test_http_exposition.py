@@ -56,6 +56,7 @@ def test_a_row_that_cannot_be_read_costs_that_row() -> None:
 
 
 def test_process_numbers_stay_out_of_the_collector_of_other_outputs() -> None:
+    """Mistake 6b."""
     from prometheus_client import CollectorRegistry
 
     from fexp.metrics import FexpCollector

@@ -143,6 +143,7 @@ async def here(work: Callable[[], bool]) -> bool:
 
 
 def test_an_unknown_user_costs_the_same_hash_and_repeats_cost_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistakes 22a, 22d."""
     compared = count_hashes(monkeypatch)
     users = Users({"alice": hashed(b"right")})
 
@@ -314,6 +315,7 @@ def test_who_is_turned_away_waits_for_its_503_and_makes_room(tmp_path: Path, mon
 
 
 def test_hashing_is_done_one_at_a_time() -> None:
+    """Mistake 22b."""
     users = Users({"alice": hashed(b"right")})
     under_way = 0
     most = 0
@@ -425,6 +427,7 @@ def test_names_in_client_certificates_are_held_to_the_list(tmp_path: Path) -> No
 
 
 def test_a_half_open_handshake_is_cut_and_delays_nobody(tmp_path: Path) -> None:
+    """Mistake 21b."""
     site = Site(tmp_path)
     limits = Limits(handshake_seconds=0.3, connections=30)
     with running(web_config=str(site.path), limits=limits) as server:
@@ -438,6 +441,7 @@ def test_a_half_open_handshake_is_cut_and_delays_nobody(tmp_path: Path) -> None:
 
 
 def test_half_open_handshakes_make_room(tmp_path: Path) -> None:
+    """Mistake 21b."""
     site = Site(tmp_path)
     limits = Limits(connections=2)
     with (

@@ -118,6 +118,7 @@ def test_a_reader_that_takes_its_time_gets_everything() -> None:
 
 
 def test_200_idle_clients_and_a_scrape_is_answered_in_milliseconds() -> None:
+    """Mistake 21a."""
     with running() as server, ExitStack() as idle:
         for _ in range(200):
             idle.enter_context(connect(server))
@@ -131,6 +132,7 @@ def test_200_idle_clients_and_a_scrape_is_answered_in_milliseconds() -> None:
 
 
 def test_when_all_places_are_taken_the_longest_waiting_makes_room() -> None:
+    """Mistake 21d."""
     with (
         running(limits=Limits(connections=3)) as server,
         connect(server) as first,

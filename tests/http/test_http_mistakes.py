@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_mistake_11_a_surrogate_in_a_name_is_not_a_500() -> None:
+    """Mistake 11a."""
     with running(MemoryServed(folders=(make_folder("/\udc80"), make_folder("/fine")))) as server:
         for accept in ("text/plain", "application/openmetrics-text"):
             reply = ask(server, "/metrics", headers={"Accept": accept})
@@ -27,6 +28,7 @@ def test_mistake_11_a_surrogate_in_a_name_is_not_a_500() -> None:
 
 
 def test_mistake_13_one_failing_folder_does_not_take_the_others_along() -> None:
+    """Mistake 13a."""
     broken = make_folder("/broken")._replace(scans={"start": "many"})  # type: ignore[dict-item]
     with running(MemoryServed(folders=(broken, make_folder("/fine")))) as server:
         text = ask(server, "/metrics").text
@@ -35,6 +37,7 @@ def test_mistake_13_one_failing_folder_does_not_take_the_others_along() -> None:
 
 
 def test_mistake_21_healthy_is_not_metrics_and_the_default_is_loopback_only() -> None:
+    """Mistake 21f."""
     with running() as server:
         assert ask(server, "/-/healthy").body == b"fexp is healthy.\n"
         assert server.addresses[0].startswith("http://127.0.0.1:")
@@ -42,6 +45,7 @@ def test_mistake_21_healthy_is_not_metrics_and_the_default_is_loopback_only() ->
 
 @pytest.mark.parametrize("password", ["x" * 73, "x" * 10_000, "\0", ""])
 def test_mistake_22_no_password_makes_a_500(tmp_path: Path, password: str) -> None:
+    """Mistake 22c."""
     from base64 import b64encode
 
     path = tmp_path / "web.yml"

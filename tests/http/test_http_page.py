@@ -78,6 +78,7 @@ def test_policy_allows_just_this_style_and_this_script() -> None:
 
 
 def test_shows_numbers_ages_and_what_is_down() -> None:
+    """Mistake 21g."""
     up, down = make_folder(), make_folder("/gone", up=False)
     statuses = (FolderStatus("/gone", False, True, 0, "no such directory"),)
     words = Reader(render_page(Snapshot((up, down)), statuses, 1_700_000_000.0 + 7 * 60)).words

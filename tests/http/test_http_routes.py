@@ -37,6 +37,7 @@ ALL_PATHS = (
 
 
 def test_every_path_answers_get_and_head() -> None:
+    """Mistakes 21e, 21g."""
     with running() as server:
         for path in ALL_PATHS:
             got, head = ask(server, path), ask(server, path, "HEAD")
@@ -75,6 +76,7 @@ def test_other_methods_are_refused_with_those_allowed(method: str) -> None:
     ],
 )
 def test_anything_else_is_404(path: str) -> None:
+    """Mistake 21f."""
     with running() as server:
         reply = ask(server, path)
     assert (reply.status, reply.body) == (404, b"Not Found\n")

@@ -13,6 +13,7 @@ from tests.load.http_load import main, wrong_numbers
 def test_no_scrape_is_lost_and_each_holds_the_numbers_of_the_folders(
     tls: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Mistakes 21a, 21b."""
     status = main([*tls, "--seconds", "2", "--rate", "100", "--idle", "200", "--hostile", "20"])
     told = capsys.readouterr().out
     assert status == 0, told

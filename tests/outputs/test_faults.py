@@ -51,7 +51,7 @@ def failure(sender: Sender, body: bytes = b"fexp_files 1\n") -> OutputError:
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_every_2xx_is_a_success(status: int) -> None:
-    """Mistake 18: a Pushgateway says 200, one without consistency check 202, VictoriaMetrics 204."""
+    """Mistake 18e: a Pushgateway says 200, one without consistency check 202, VictoriaMetrics 204."""
     with ScriptedServer(answer(status)) as server:
         assert send(server.url).send("PUT", body=b"x").status == status
         assert server.attempts == 1
@@ -59,7 +59,7 @@ def test_every_2xx_is_a_success(status: int) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 418, 422])
 def test_a_4xx_is_not_tried_again_and_its_reason_is_told(status: int) -> None:
-    """Mistake 15: retrying 400, hiding the body."""
+    """Mistakes 15c, 15d: retrying 400, hiding the body."""
     clock = TurnedClock()
     with ScriptedServer(answer(status, b"\n  pushed metrics are \x1b[31minvalid\r\nsecond line")) as server:
         error = failure(send(server.url, clock))
@@ -73,7 +73,7 @@ def test_a_4xx_is_not_tried_again_and_its_reason_is_told(status: int) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_a_server_in_trouble_is_tried_again_with_growing_pauses(status: int) -> None:
-    """Mistake 15: no retry."""
+    """Mistake 15b: no retry."""
     clock = TurnedClock()
     with ScriptedServer(answer(status, b"try later")) as server:
         error = failure(send(server.url, clock))
@@ -155,7 +155,7 @@ def test_retry_after_as_a_date_or_as_nonsense(value: str, seconds: float | None)
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_refused_and_its_place_named(status: int) -> None:
-    """Mistake 14: a POST that follows becomes a GET and the data is lost."""
+    """Mistake 14a: a POST that follows becomes a GET and the data is lost."""
     location = "https://sso:pw@login.example/start?token=abc#x"
     with ScriptedServer(answer(status, Location=location)) as server:
         error = failure(send(server.url))
@@ -174,7 +174,7 @@ def test_a_redirect_to_nonsense_is_refused(location: str) -> None:
 def test_an_upgrade_to_https_of_the_same_host_keeps_the_method(
     status: int, server_tls: ssl.SSLContext, ca_file: Path
 ) -> None:
-    """Mistake 14."""
+    """Mistake 14b."""
     with ScriptedServer(answer(200), tls=server_tls) as secure:
         with ScriptedServer(answer(status, Location=f"{secure.url}/metrics/job/x")) as plain:
             output = send(f"{plain.url}/metrics/job/x", ca_file=str(ca_file), user="u", password=SECRET)
@@ -194,7 +194,7 @@ def test_an_upgrade_to_https_of_the_same_host_keeps_the_method(
 def test_an_upgrade_to_another_host_or_path_is_refused(
     location: str, server_tls: ssl.SSLContext, ca_file: Path
 ) -> None:
-    """Mistake 14: a login page would say 200 to anything."""
+    """Mistake 14c: a login page would say 200 to anything."""
     with ScriptedServer(answer(200), tls=server_tls) as secure:
         with ScriptedServer(answer(301, Location=location.format(port=secure.port))) as plain:
             failure(send(f"{plain.url}/metrics", ca_file=str(ca_file)))
@@ -219,7 +219,7 @@ def test_the_name_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_looking_up_the_name_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mistake 15: no time-out of a socket covers the resolver."""
+    """Mistake 15a: no time-out of a socket covers the resolver."""
     forever = threading.Event()
 
     def hangs(*_: object, **__: object) -> None:
@@ -254,20 +254,20 @@ def assert_ends_in_time(url: str, body: bytes = b"x") -> None:
     ],
 )
 def test_the_deadline_is_total(step: Step) -> None:
-    """Mistake 15: a time-out per socket operation lets a dripping server hold a push for ever."""
+    """Mistake 15a: a time-out per socket operation lets a dripping server hold a push for ever."""
     with ScriptedServer(step) as server:
         assert_ends_in_time(server.url)
 
 
 def test_the_deadline_covers_a_server_that_does_not_read() -> None:
-    """Mistake 15."""
+    """Mistake 15a."""
 
     with ScriptedServer(deaf) as server:
         assert_ends_in_time(server.url, b"x" * 50_000_000)
 
 
 def test_the_deadline_covers_a_tls_handshake_that_hangs() -> None:
-    """Mistake 15."""
+    """Mistake 15a."""
     with ScriptedServer(hang) as server:
         assert_ends_in_time(server.url.replace("http:", "https:"))
 
@@ -366,7 +366,7 @@ def test_closing_ends_the_pause_before_the_next_try() -> None:
     ],
 )
 def test_closed_in_the_middle_is_no_success(content: bytes) -> None:
-    """Mistake 15: a cut "HTTP/1.1 200" counted as success."""
+    """Mistake 15e: a cut "HTTP/1.1 200" counted as success."""
     with ScriptedServer(raw(content)) as server:
         error = failure(send(server.url, deadline_seconds=1.0))
         assert server.attempts == 2

@@ -99,7 +99,7 @@ def test_every_value_comes_back_from_a_real_pushgateway(value: str, pushgateway:
 
 
 def test_a_push_replaces_the_whole_group(pushgateway: Server) -> None:
-    """Mistake 18: what vanished here vanishes there."""
+    """Mistake 18a: what vanished here vanishes there."""
     out, numbers = output(pushgateway.url, instance="h"), Numbers(snapshot_of(a=1, b=2))
     out.publish(numbers)
     assert pushgateway.get("/metrics").text.count("\nfexp_files{") == 2
@@ -111,7 +111,10 @@ def test_a_push_replaces_the_whole_group(pushgateway: Server) -> None:
 
 
 def test_a_metric_that_vanished_here_vanishes_there(pushgateway: Server) -> None:
-    """Mistake 18: a POST would keep it, and a folder that cannot be read would seem to hold its last files for ever."""
+    """Mistake 18a.
+
+    A POST would keep it, and a folder that cannot be read would seem to hold its last files for ever.
+    """
     out, numbers = output(pushgateway.url, instance="h"), Numbers(snapshot_of(a=1))
     out.publish(numbers)
     assert "\nfexp_files{" in pushgateway.get("/metrics").text
@@ -124,7 +127,7 @@ def test_a_metric_that_vanished_here_vanishes_there(pushgateway: Server) -> None
 
 
 def test_two_hosts_do_not_overwrite_each_other(pushgateway: Server) -> None:
-    """Mistake 17."""
+    """Mistake 17a."""
     for host in ("one", "two"):
         output(pushgateway.url, instance=host).publish(Numbers())
     assert len(groups(pushgateway)) == 2
@@ -136,7 +139,7 @@ def test_deleting_what_is_not_there_is_fine(pushgateway: Server) -> None:
 
 
 def test_only_the_jobs_own_old_groups_expire(pushgateway: Server) -> None:
-    """Mistake 18: the gateway never forgets by itself."""
+    """Mistake 18c: the gateway never forgets by itself."""
     for job, instance in (("fexp", "old"), ("fexp", "a/b"), ("other", "old")):
         output(pushgateway.url, job=job, instance=instance).publish(Numbers())
     fetch(
@@ -204,14 +207,14 @@ def test_a_path_prefix_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gzip", [False, True])
 def test_the_body_arrives_plain_and_compressed(gzip: bool, pushgateway: Server) -> None:
-    """Mistake 19: gzip only when asked, snappy never."""
+    """Mistake 19a: gzip only when asked, snappy never."""
     endpoint = Endpoint(pushgateway.url, gzip=gzip)
     GatewayOutput(GatewaySettings.parse(endpoint, instance="h")).publish(Numbers(snapshot_of(a=7)))
     assert 'fexp_files{folder="/in/a",instance="h",job="fexp",pattern="*"} 7' in pushgateway.get("/metrics").text
 
 
 def test_the_gateways_reason_is_told(pushgateway: Server) -> None:
-    """Mistakes 7 and 15: a TYPE that changed is refused, and one reads why."""
+    """Mistakes 7c, 15d: a TYPE that changed is refused, and one reads why."""
     output(pushgateway.url, instance="a").publish(Gauge("x", {(): 1.0}))
     with pytest.raises(OutputError, match=r"answered 400: .* x .*GAUGE|answered 400: .*is not a") as caught:
         output(pushgateway.url, instance="b").publish(Gauge("x", {(): 1.0}, kind="summary"))
@@ -257,7 +260,7 @@ def test_credentials_private_ca_and_client_certificate_together(tmp_path: Path, 
 
 
 def test_import_posts_to_the_exact_url(victoria_metrics: Server) -> None:
-    """Mistake 18: VictoriaMetrics knows no groups."""
+    """Mistake 18e: VictoriaMetrics knows no groups."""
     url = f"{victoria_metrics.url}/api/v1/import/prometheus?extra_label=job=imported"
     out = output(url, mode="import")
     out.publish(Numbers(snapshot_of(imported=5)))
@@ -270,7 +273,7 @@ def test_import_posts_to_the_exact_url(victoria_metrics: Server) -> None:
 
 
 def test_what_is_imported_says_whose_it_is(victoria_metrics: Server) -> None:
-    """Mistake 17, without a group: two hosts with the same folder must not be one series."""
+    """Mistake 17a, without a group: two hosts with the same folder must not be one series."""
     for host, files in (("one", 1), ("two", 2)):
         url = f"{victoria_metrics.url}/api/v1/import/prometheus"
         out = output(url, mode="import", job="whose", instance=host, grouping=["rack=7"])
@@ -285,6 +288,7 @@ def test_what_is_imported_says_whose_it_is(victoria_metrics: Server) -> None:
 
 
 def test_import_deletes_nothing_and_keeps_the_url() -> None:
+    """Mistake 18e."""
     with ScriptedServer(answer(204)) as server:
         out = output(f"{server.url}/a/b?c=d&e=%2F", mode="import")
         out.publish(Numbers())
@@ -317,7 +321,7 @@ def test_import_deletes_nothing_and_keeps_the_url() -> None:
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], complaint: str) -> None:
-    """Mistake 17: a grouping label that is a metric's own label makes duplicates of all its series."""
+    """Mistake 17b: a grouping label that is a metric's own label makes duplicates of all its series."""
     with pytest.raises(SettingsError) as caught:
         output("http://127.0.0.1:9091", **settings)
     assert complaint in str(caught.value)

@@ -58,7 +58,7 @@ PACE = Pace(heartbeat_seconds=60.0, min_interval_seconds=1.0)
     ],
 )
 def test_when_to_publish(expected: float, facts: dict[str, Any]) -> None:
-    """Mistakes 4 (no heartbeat) and 5 (publishing on every event)."""
+    """Mistakes 4a, 4b, 5a: no heartbeat, publishing on every event."""
     usual: dict[str, Any] = {
         "attempted_at": 90.0,
         "succeeded_at": 90.0,
@@ -200,7 +200,7 @@ class ReadClock(TurnedClock):
 
 
 def test_a_change_is_delivered_once() -> None:
-    """Mistake 5."""
+    """Mistake 5b."""
     clock, output = ReadClock(), Recorder()
     publisher = Publisher(output, Numbers(), clock=clock)
     publisher.start()
@@ -218,7 +218,7 @@ def test_a_change_is_delivered_once() -> None:
 
 
 def test_the_heartbeat_counts_from_the_beginning_of_a_slow_delivery() -> None:
-    """Mistake 4: numbers were true when they were read, not when the other side was done with them."""
+    """Mistake 4c: numbers were true when they were read, not when the other side was done with them."""
     clock = TurnedClock()
 
     def act(_: int) -> None:
@@ -235,6 +235,7 @@ def test_the_heartbeat_counts_from_the_beginning_of_a_slow_delivery() -> None:
 
 
 def test_retracts_at_the_end() -> None:
+    """Mistake 18b."""
     output = Recorder()
     publisher = Publisher(output, Numbers())
     publisher.start()
@@ -272,7 +273,7 @@ def test_a_publisher_that_was_stopped_has_not_died() -> None:
 
 
 def test_a_storm_of_changes_is_few_deliveries_and_the_last_change_is_among_them() -> None:
-    """Mistake 5."""
+    """Mistake 5a."""
     output, numbers = Recorder(), Numbers()
     publisher = Publisher(output, numbers, min_interval_seconds=0.05)
     publisher.start()

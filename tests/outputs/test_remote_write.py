@@ -96,7 +96,7 @@ labels = st.lists(st.tuples(texts, texts)).map(tuple)
 
 @given(st.lists(st.tuples(labels, st.floats())), st.integers(-(2**63), 2**63 - 1))
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
-    """Mistake 20."""
+    """Mistake 19c."""
     packed = [(one, struct.pack("<d", value)) for one, value in samples]
     timestamp = encode_timestamp(at_ms)
     assert decode(b"".join(encode_series(encode_labels(one), value, timestamp) for one, value in packed)) == [
@@ -106,7 +106,7 @@ def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, 
 
 @given(st.dictionaries(st.sampled_from(["folder", "pattern", "B", "a", "_x"]), texts))
 def test_labels_are_sorted_unique_and_not_empty(own: dict[str, str]) -> None:
-    """Mistake 20: a label name twice is answered with 500, and tried for ever."""
+    """Mistake 20a: a label name twice is answered with 500, and tried for ever."""
     common = {"job": "fexp", "instance": "h", "zone": "x"}
     ((series, value),) = series_of(Gauge("fexp_files", {tuple(own.items()): 5}), common)
     names = [name for name, _ in series]
@@ -147,7 +147,7 @@ def told(body: bytes) -> tuple[int, dict[str, bool]]:
 
 
 def test_the_request_is_what_the_protocol_says() -> None:
-    """Mistake 19: block snappy, version 1."""
+    """Mistakes 19b, 19c: block snappy, version 1."""
     with ScriptedServer(answer(204)) as server:
         rig = Rig(server.url + WRITE, external_labels=["zone=a b"])
         rig.publish("in")
@@ -166,7 +166,7 @@ def test_the_request_is_what_the_protocol_says() -> None:
 
 
 def test_what_ended_is_marked_stale_once_and_all_of_it_at_the_end() -> None:
-    """Mistake 20: no stale marker."""
+    """Mistake 20c: no stale marker."""
     with ScriptedServer(answer(204)) as server:
         rig = Rig(server.url)
         rig.publish("a", "b", at=1.0)
@@ -184,7 +184,7 @@ def test_what_ended_is_marked_stale_once_and_all_of_it_at_the_end() -> None:
 
 
 def test_a_sample_keeps_its_time_however_often_it_is_sent() -> None:
-    """Mistake 20: a new timestamp on retry."""
+    """Mistake 20b: a new timestamp on retry."""
     with ScriptedServer(answer(500), answer(429), answer(503), answer(204)) as server:
         rig = Rig(server.url, deadline_seconds=60.0)
         rig.publish("a")
@@ -248,7 +248,7 @@ def test_the_memory_of_the_queue_is_bounded() -> None:
 
 
 def test_what_was_refused_is_not_sent_again_and_does_not_block_the_rest() -> None:
-    """Mistake 20: one bad sample sinking the batch."""
+    """Mistake 20d: one bad sample sinking the batch."""
     with ScriptedServer(answer(503), answer(400, b"out of order"), answer(204)) as server:
         rig = Rig(server.url, deadline_seconds=0.1)
         with pytest.raises(OutputError, match="503"):
@@ -262,7 +262,7 @@ def test_what_was_refused_is_not_sent_again_and_does_not_block_the_rest() -> Non
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_what_a_receiver_in_trouble_did_not_take_waits_for_it(status: int) -> None:
-    """Mistake 20: 429 is a 4xx, but says later and not never."""
+    """Mistake 20e: 429 is a 4xx, but says later and not never."""
     with ScriptedServer(answer(status), answer(204)) as server:
         rig = Rig(server.url, deadline_seconds=0.1)
         with pytest.raises(OutputError, match=f"answered {status}"):
@@ -512,7 +512,7 @@ def test_without_the_extra_the_package_to_install_is_named(monkeypatch: pytest.M
 
 
 def test_a_surrogate_is_an_error_of_the_output() -> None:
-    """Mistake 11."""
+    """Mistake 11d."""
     output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(OutputError, match="not valid text"):
         output.publish(Gauge("x", {(("folder", "\udcff"),): 1.0}))

@@ -69,7 +69,7 @@ def litter_of(directory: Path) -> list[str]:
     ],
 )
 def test_a_target_that_cannot_work_is_refused_at_start(tmp_path: Path, name: str, complaint: str) -> None:
-    """Mistake 1, and a FIFO would hang node_exporter."""
+    """Mistake 1b: and a FIFO would hang node_exporter."""
     (tmp_path / "a-file").touch()
     (tmp_path / "whole.prom").touch()
     os.mkfifo(tmp_path / "fifo.prom")
@@ -125,7 +125,7 @@ def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path, mask: int, mode: 
 
 
 def test_strict_text(tmp_path: Path) -> None:
-    """Mistakes 8, 9, 10: no timestamps, no OpenMetrics, LF and a final LF; promtool agrees."""
+    """Mistakes 8a, 9a, 10a: no timestamps, no OpenMetrics, LF and a final LF; promtool agrees."""
     path = tmp_path / "x.prom"
     numbers = Numbers(snapshot_of(a=1, b=2))
     TextfileOutput(str(path)).publish(numbers)
@@ -151,7 +151,7 @@ def test_no_label_value_forges_a_line(tmp_path: Path, value: str) -> None:
 
 
 def test_a_surrogate_is_an_error_of_the_output_and_the_old_file_stays(tmp_path: Path) -> None:
-    """Mistake 11."""
+    """Mistake 11b."""
     path = tmp_path / "x.prom"
     output = TextfileOutput(str(path))
     output.publish(Numbers())
@@ -162,7 +162,7 @@ def test_a_surrogate_is_an_error_of_the_output_and_the_old_file_stays(tmp_path: 
 
 
 def test_planted_temporary_names_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mistake 2: a foreseeable temporary name, a symlink planted there, root writes through it."""
+    """Mistake 2a: a foreseeable temporary name, a symlink planted there, root writes through it."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     names = iter(["0" * 16, "1" * 16])
@@ -196,6 +196,7 @@ def test_a_target_that_turned_into_something_else_is_left_alone(tmp_path: Path, 
 
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
+    """Mistake 24f."""
     path = tmp_path / "x.prom"
     output = TextfileOutput(str(path))
     output.publish(Numbers())
@@ -218,6 +219,7 @@ def test_the_disk_is_full(tmp_path: Path) -> None:
 def test_a_failure_at_any_step_keeps_the_old_file_and_leaves_no_litter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
+    """Mistake 24f."""
     path = tmp_path / "x.prom"
     output = TextfileOutput(str(path))
     output.publish(Numbers())
@@ -333,7 +335,7 @@ while True:
 def test_killed_at_any_moment_the_file_is_whole_and_no_litter_stays(
     node_exporter: NodeExporter, pytestconfig: pytest.Config
 ) -> None:
-    """Mistakes 1 and 24: node_exporter never sees half a file, the next start cleans up."""
+    """Mistake 1a: node_exporter never sees half a file, the next start cleans up."""
     path = node_exporter.directory / "x.prom"
     command = [sys.executable, "-c", WRITER, str(path), str(pytestconfig.rootpath)]
     whole = {render_text(Numbers(snapshot_of(**{f"f{i}": n for i in range(40)}))) for n in (1, 2)}
@@ -357,7 +359,7 @@ def test_killed_at_any_moment_the_file_is_whole_and_no_litter_stays(
 
 
 def test_node_exporter_shows_two_files_side_by_side(node_exporter: NodeExporter) -> None:
-    """Mistakes 6 and 7: disjoint series, the same HELP and TYPE, nothing about the process."""
+    """Mistakes 6a, 7a: disjoint series, the same HELP and TYPE, nothing about the process."""
     for name in ("a", "b"):
         snapshot = snapshot_of(**{name: 3})
         collector = FexpCollector(partial(copy, snapshot), TEXTFILE_SCOPES)

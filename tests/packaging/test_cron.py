@@ -52,6 +52,7 @@ def minutes(field: str) -> list[int]:
 
 
 def test_cron_reads_a_file_of_this_name() -> None:
+    """Mistake 24a."""
     assert re.fullmatch(r"[A-Za-z0-9_-]+", CRON_FILE.name)
     assert [path.name for path in CRON_FILE.parent.iterdir()] == [CRON_FILE.name]
 
@@ -63,6 +64,7 @@ def test_cron_trusts_the_file() -> None:
 
 
 def test_the_last_line_ends_in_a_newline() -> None:
+    """Mistake 24b."""
     content = CRON_FILE.read_bytes()
     assert content.endswith(b"\n")
     assert b"\r" not in content
@@ -94,6 +96,7 @@ def test_the_sixth_column_is_the_user(job: str) -> None:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_no_percent_sign_ends_the_command(job: str) -> None:
+    """Mistake 24d."""
     assert not re.search(r"(?<!\\)%", job)
 
 
@@ -135,6 +138,7 @@ def test_the_test_knows_the_minutes(field: str, named: list[int]) -> None:
 
 
 def test_the_path_finds_fexp() -> None:
+    """Mistake 24c."""
     directories = SETTINGS["PATH"].split(":")
     assert {"/usr/local/bin", "/opt/fexp/bin", "/usr/bin"} <= set(directories)
     assert all(directory.startswith("/") for directory in directories), "cron expands no variable here"

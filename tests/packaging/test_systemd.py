@@ -131,6 +131,7 @@ def test_exposure_when_everything_can_be_read(installed: Path) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_each_directive_that_changes_what_is_measured_says_so(service: str) -> None:
+    """Mistake 23a."""
     told: dict[str, str] = {}
     content = (UNITS / service).read_text(encoding="utf-8")
     for comment, directives in re.findall(r"((?:^#.*\n)+)((?:^\w+=.*\n)+)", content, re.MULTILINE):

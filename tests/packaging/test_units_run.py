@@ -67,7 +67,7 @@ def restarted(machine: Machine, pid_before: str) -> None:
 
 
 def test_started_means_counted(machine: Machine) -> None:
-    """No waiting here: where systemd says started, the first look is done and the port answers."""
+    """Mistake 23b: no waiting here: where systemd says started, the first look is done and the port answers."""
     machine.shell("systemctl start fexp")
     assert sample(machine.get(URL + "/metrics"), "fexp_files{") == 3
     assert machine.property("fexp", "StatusText") == "3 files in 1 of 1 folders"
@@ -102,6 +102,7 @@ def test_a_killed_fexp_is_started_again(machine: Machine) -> None:
 
 
 def test_a_hung_fexp_is_ended_and_started_again(machine: Machine) -> None:
+    """Mistake 23c."""
     drop_in(machine, "RestartSec=100ms", "WatchdogSec=1s")
     machine.shell("systemctl start fexp")
     pid = main_pid(machine)
@@ -120,7 +121,7 @@ def test_wrong_arguments_are_not_tried_again(machine: Machine) -> None:
 
 
 def test_what_the_comments_say_is_measured(machine: Machine) -> None:
-    """/home and /dev/shm are seen; /tmp is the unit's own, so a folder there is not."""
+    """Mistake 23a: /home and /dev/shm are seen; /tmp is the unit's own, so a folder there is not."""
     folders = ("/home/drop", "/tmp/drop", "/dev/shm/drop")
     for folder in folders:
         machine.shell(f"mkdir {folder}; touch {folder}/a.txt")
