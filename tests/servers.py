@@ -146,9 +146,14 @@ def _running(
 
 @contextmanager
 def running_prometheus(
-    directory: Path, *, config: str = "global: {}\n", arguments: tuple[str, ...] = ()
+    directory: Path,
+    *,
+    config: str = "global: {}\n",
+    arguments: tuple[str, ...] = (),
+    ready_path: str | None = "/-/ready",
+    port: int | None = None,
 ) -> Iterator[Server]:
-    """Run a Prometheus that also receives remote write."""
+    """Run a Prometheus that also receives remote write; in the same directory it knows what it knew before."""
     directory.mkdir(parents=True, exist_ok=True)
     config_path = directory / "prometheus.yml"
     config_path.write_text(config)
@@ -159,7 +164,7 @@ def running_prometheus(
         "--web.enable-remote-write-receiver",
         "--web.enable-lifecycle",
     ]
-    with _running("prometheus", [*fixed, *arguments], directory, "/-/ready") as server:
+    with _running("prometheus", [*fixed, *arguments], directory, ready_path, port=port) as server:
         yield server
 
 
