@@ -7,32 +7,41 @@ import gzip
 import html
 import json
 import logging
+import shutil
 import socket
 import ssl
 import threading
 import traceback
 import urllib.parse
-from time import monotonic
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fexp.errors import OutputError
+from fexp.metrics import FexpCollector
 from fexp.outputs.endpoint import Endpoint
 from fexp.outputs.gateway import GatewayOutput, GatewaySettings
 from fexp.outputs.publisher import Publisher
+from fexp.outputs.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.sender import RefusedError, Sender
 from fexp.outputs.textfile import TextfileOutput
+from tests.end_to_end.running import samples
+from tests.engine.live import watching
 from tests.outputs.conftest import Authority
-from tests.outputs.samples import Numbers, TurnedClock, snapshot_of
+from tests.outputs.samples import Numbers, TurnedClock
 from tests.outputs.scripted import ScriptedServer, answer, close_at_once, deaf, drip, hang, raw
-from tests.servers import free_port, poll
+from tests.servers import free_port, poll, running_prometheus, running_pushgateway
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from fexp.outputs import Output
     from tests.outputs.scripted import Connection, Step
-    from tests.servers import Server
 
 SECRET = "s3cr3t-of-the-gateway"
 
@@ -678,37 +687,143 @@ def test_a_socks_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the proxy socks5://…@proxy.example:1080 from the environment" in str(error)
 
 
-def test_a_dead_gateway_slows_nobody_and_gets_the_truth_when_it_is_back(
-    tmp_path: Path, pushgateway: Server, monkeypatch: pytest.MonkeyPatch
+class OtherSide(ABC):
+    """The other side of one output: it comes and goes, and says what it was told last."""
+
+    name: str
+    path = ""
+
+    def __init__(self, directory: Path, wall_clock: Callable[[], float]) -> None:
+        self.directory = directory / self.name
+        self.port = free_port()
+        self.wall_clock = wall_clock
+
+    @abstractmethod
+    def output(self) -> Output:
+        """Make the output."""
+
+    @abstractmethod
+    def there(self) -> AbstractContextManager[None]:
+        """Be there for a while."""
+
+    @abstractmethod
+    def told(self) -> dict[str, float]:
+        """Give what it was told last."""
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint(f"http://127.0.0.1:{self.port}{self.path}")
+
+    def sender(self) -> Sender:
+        """Have the pauses between the tries of one delivery take no time."""
+        clock = TurnedClock()
+        return Sender(self.endpoint(), clock=clock, wall_clock=clock, wait=clock.wait)
+
+
+class GatewaySide(OtherSide):
+    name = "gateway"
+
+    def output(self) -> Output:
+        return GatewayOutput(GatewaySettings.parse(self.endpoint(), instance="h"), sender=self.sender())
+
+    @contextmanager
+    def there(self) -> Iterator[None]:
+        with running_pushgateway(self.directory, port=self.port) as self.server:
+            yield
+
+    def told(self) -> dict[str, float]:
+        return told_in(self.server.get("/metrics").text)
+
+
+class RemoteWriteSide(OtherSide):
+    name = "remote_write"
+    path = "/api/v1/write"
+
+    def output(self) -> Output:
+        sender = self.sender()
+        settings = RemoteWriteSettings.parse(self.endpoint(), job="away", instance="h")
+        return RemoteWriteOutput(settings, sender=sender, clock=sender._clock, wall_clock=self.wall_clock)
+
+    @contextmanager
+    def there(self) -> Iterator[None]:
+        with running_prometheus(self.directory, port=self.port) as self.server:
+            yield
+
+    def told(self) -> dict[str, float]:
+        return {name: values[-1] for name, values in self.history().items()}
+
+    def history(self) -> dict[str, list[float]]:
+        series = self.server.query('{job="away"}[20m]')
+        return {one["metric"]["__name__"]: [float(value) for _, value in one["values"]] for one in series}
+
+
+class TextfileSide(OtherSide):
+    name = "textfile"
+
+    def output(self) -> Output:
+        return TextfileOutput(str(self.directory / "x.prom"))
+
+    @contextmanager
+    def there(self) -> Iterator[None]:
+        self.directory.mkdir()
+        yield
+        shutil.rmtree(self.directory)
+
+    def told(self) -> dict[str, float]:
+        return told_in((self.directory / "x.prom").read_text())
+
+
+def told_in(text: str) -> dict[str, float]:
+    return {name: value for (name, _), value in samples(text).items()}
+
+
+@pytest.mark.parametrize("side_type", [GatewaySide, RemoteWriteSide, TextfileSide], ids=lambda one: one.name)
+def test_who_was_away_for_ten_minutes_slowed_nobody_and_gets_the_truth(
+    side_type: type[OtherSide], tmp_path: Path
 ) -> None:
-    """Ten minutes of refusals while the textfile goes on; then the present state and the true counters."""
-    clock = TurnedClock()
-    numbers = Numbers(snapshot_of(a=1))
-    away = free_port()
-    endpoint = Endpoint(f"http://127.0.0.1:{away}", deadline_seconds=0.05)
-    gateway = GatewayOutput(GatewaySettings.parse(endpoint, instance="back"))
-    publisher = Publisher(gateway, numbers, clock=clock)
-    textfile = Publisher(TextfileOutput(str(tmp_path / "x.prom")), numbers, min_interval_seconds=0.0)
-    publisher.start()
-    textfile.start()
-    poll((tmp_path / "x.prom").exists, every_seconds=0.005)
-    for failures, count in enumerate(range(2, 16), start=1):
-        poll(lambda failures=failures: publisher.snapshot().failures == failures, every_seconds=0.005)
-        numbers.snapshot = snapshot_of(a=count)
-        textfile.announce()
-        text = f'fexp_files{{folder="/in/a",pattern="*"}} {count}.0\n'
-        poll(lambda text=text: text in (tmp_path / "x.prom").read_text(), every_seconds=0.005)
-        clock.now += 60
-        with publisher._wake:
-            publisher._wake.notify()
-    gateway.__dict__ = GatewayOutput(GatewaySettings.parse(Endpoint(pushgateway.url), instance="back")).__dict__
-    clock.now += 60
-    with publisher._wake:
-        publisher._wake.notify()
-    poll(lambda: publisher.snapshot().deliveries == 1)
-    assert 'fexp_files{folder="/in/a",instance="back",job="fexp",pattern="*"} 15' in pushgateway.get("/metrics").text
-    assert textfile.stop(retract=False)
-    assert publisher.stop(retract=False)
+    """By the same output as before: the state as it is now, and counters that missed nothing."""
+    clock, began_at = TurnedClock(0.0), time() - 12 * 60
+    side = side_type(tmp_path, lambda: began_at + clock.now)
+    data, neighbours = tmp_path / "data", tmp_path / "neighbours.prom"
+    data.mkdir()
+    (data / "0").touch()
+    with watching(data) as live:
+        source = FexpCollector(live.engine.snapshot)
+        publisher = Publisher(side.output(), source, clock=clock)
+        neighbour = Publisher(TextfileOutput(str(neighbours)), source, min_interval_seconds=0.0)
+        with side.there():
+            publisher.start()
+            neighbour.start()
+            poll(lambda: publisher.snapshot().deliveries == 1)
+            assert side.told()["fexp_files"] == 1
+        for minute in range(1, 12):
+            (data / str(minute)).write_text("x" * minute)
+            if minute % 3 == 0:
+                (data / str(minute - 1)).unlink()
+            live.quiet()
+            clock.now += 60
+            publisher.announce()
+            neighbour.announce()
+            poll(lambda minute=minute: publisher.snapshot().failures == minute, every_seconds=0.005)
+            truth = {
+                "fexp_files": 1 + minute - minute // 3,
+                "fexp_size_bytes": sum(range(1, minute + 1)) - sum(range(2, minute, 3)),
+                "fexp_arrivals_total": minute,
+                "fexp_departures_total": minute // 3,
+                "fexp_departed_bytes_total": sum(range(2, minute, 3)),
+            }
+            poll(lambda truth=truth: truth.items() <= told_in(neighbours.read_text()).items(), every_seconds=0.005)
+        with side.there():
+            clock.now += 60
+            publisher.announce()
+            poll(lambda: publisher.snapshot().deliveries == 2)
+            assert truth.items() <= side.told().items()
+            if isinstance(side, RemoteWriteSide):  # also how it came to that
+                assert side.history()["fexp_arrivals_total"] == [*range(12), 11]
+        assert publisher.snapshot().failures == 11
+        assert not publisher.snapshot().dropped
+        assert neighbour.snapshot().failures == 0
+        assert neighbour.stop(retract=False)
+        publisher.stop(retract=False)
 
 
 def test_a_tls_connection_closed_in_the_handshake_is_tried_again() -> None:
