@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import ssl
 import urllib.parse
 import urllib.request
@@ -12,21 +11,17 @@ from typing import TYPE_CHECKING, Any
 import bcrypt
 import pytest
 
-from tests.end_to_end.running import Watching, samples, watching
+from tests.end_to_end.comparing import shown, told, value_of
+from tests.end_to_end.running import samples, watching
 from tests.outputs.conftest import Authority
 from tests.servers import Server, poll, running_prometheus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+    from tests.end_to_end.comparing import Series
 
 WRITE = "/api/v1/write"
-_OF_THE_DELIVERY_BEFORE = {
-    "fexp_deliveries_total",
-    "fexp_last_delivery_timestamp_seconds",
-    "fexp_delivery_duration_seconds",
-}
 
 
 @pytest.fixture(params=["prometheus", "victoria_metrics"])
@@ -34,40 +29,6 @@ def receiver(request: pytest.FixtureRequest) -> Server:
     """Give each of the receivers in turn."""
     server: Server = request.getfixturevalue(request.param)
     return server
-
-
-def told(receiver: Server, job: str) -> Series:
-    """Give all series of a job that live, as the receiver's query API tells them."""
-    receiver.get("/internal/force_flush")  # has VictoriaMetrics show what it was sent; Prometheus knows no such path
-    return _comparable(
-        {
-            (one["metric"].pop("__name__"), frozenset(one["metric"].items())): float(one["value"][1])
-            for one in receiver.query(f'{{job="{job}"}}')
-        }
-    )
-
-
-def shown(fexp: Watching, **common: str) -> Series:
-    """Give all series of fexp that /metrics shows, with what remote write adds to each."""
-    return _comparable(
-        {
-            (name, labels.union(common.items())): value
-            for (name, labels), value in samples(fexp.get("/metrics").text).items()
-            if name.startswith("fexp_") and name != "fexp_unrendered_samples_total"
-        }
-    )
-
-
-def _comparable(series: Series) -> Series:
-    """Of what a delivery cannot tell of itself, keep that it is there; the value is the one of the delivery before."""
-    return {key: math.inf if key[0] in _OF_THE_DELIVERY_BEFORE else value for key, value in series.items()}
-
-
-def value_of(series: Series, name: str, **labels: str) -> float | None:
-    """Give the one value of that name and, among others, those labels; None if there is none."""
-    found = [value for (own, all_labels), value in series.items() if own == name and labels.items() <= all_labels]
-    assert len(found) <= 1, found
-    return found[0] if found else None
 
 
 def test_a_receiver_tells_what_metrics_shows(tmp_path: Path, receiver: Server) -> None:
@@ -101,7 +62,7 @@ def test_a_receiver_tells_what_metrics_shows(tmp_path: Path, receiver: Server) -
         assert value_of(series, "fexp_arrivals_total", **txt) == 1
         assert value_of(series, "fexp_departures_total", **txt) == 1
         assert value_of(series, "fexp_departed_bytes_total", **txt) == 5
-        assert value_of(series, "fexp_dwell_seconds_bucket", **txt, le="+Inf") == 1
+        assert value_of(series, "fexp_dwell_seconds_bucket", **txt, le="inf") == 1
         poll(lambda: value_of(agreed() or {}, "fexp_files", folder=str(other), pattern="*.csv") == 1)
 
         data.rename(tmp_path / "away")
