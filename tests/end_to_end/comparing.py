@@ -10,7 +10,7 @@ import cramjam
 
 from fexp.outputs.remote_write import STALE
 from tests.end_to_end.running import samples
-from tests.outputs.test_remote_write import decode
+from tests.outputs.decoding import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

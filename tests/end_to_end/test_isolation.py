@@ -220,7 +220,7 @@ def test_after_every_refusal_the_truth_is_delivered(tmp_path: Path) -> None:
 
 
 def test_every_success_is_one_whatever_comes_with_it(tmp_path: Path) -> None:
-    """Mistake 18: 202 and 204 are as good as 200; and a body that nobody asked for is not read to its end."""
+    """Mistake 18e: 202 and 204 are as good as 200; and a body that nobody asked for is not read to its end."""
     data, textfile = tmp_path / "data", tmp_path / "x.prom"
     data.mkdir()
     steps = [answer(204)]
