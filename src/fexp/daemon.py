@@ -133,10 +133,7 @@ class Daemon:
             if not self._engine.is_alive():
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             self._reload_asked |= _Command.RELOAD in commands
-            if self._reload_asked and not (self._reloading and self._reloading.is_alive()):
-                self._reload_asked = False
-                self._reloading = threading.Thread(target=self._obey_reload, name="fexp-reload", daemon=True)
-                self._reloading.start()
+            self._reload_if_asked()
             if not publishing and all(status.looked for status in self._engine.statuses()):
                 publishing = True
                 for publisher in self._publishers:
@@ -152,8 +149,14 @@ class Daemon:
                 self._tell_systemd()
         progress.end()
 
+    def _reload_if_asked(self) -> None:
+        """Reload in a thread of its own: files that hang must keep neither the watchdog nor a stop waiting."""
+        if self._reload_asked and not (self._reloading and self._reloading.is_alive()):
+            self._reload_asked = False
+            self._reloading = threading.Thread(target=self._obey_reload, name="fexp-reload", daemon=True)
+            self._reloading.start()
+
     def _obey_reload(self) -> None:
-        """Reload, in a thread of its own: files that hang must keep neither the watchdog nor a stop waiting."""
         try:
             self.reload()
         except FexpError as error:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 10.0
 _LAST_RETRIES_SECONDS = 2.0
+"""How long after a stop has begun something is tried again. Whoever pressed Ctrl-C looks on."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WAYS_OUT = {
     401: "check the credentials",
