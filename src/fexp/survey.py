@@ -12,6 +12,7 @@ import signal
 import struct
 from collections import Counter
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
 
 from fexp import scan
 from fexp.model import Fault
@@ -123,7 +124,11 @@ class Survey:
         """Fork a process that works along; give its id and where its sums come from."""
         result, tell_result = os.pipe()
         parent = os.getpid()
-        process = os.fork()
+        with catch_warnings():
+            simplefilter(
+                "ignore", DeprecationWarning
+            )  # of other threads: the deadline's holds nothing that a child needs
+            process = os.fork()
         if process:
             os.close(tell_result)
             return process, result

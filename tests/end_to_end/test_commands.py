@@ -408,8 +408,28 @@ def test_removing_groups_is_in_time_too(what: str) -> None:
     assert "--deadline" in ended.stderr
 
 
+def test_what_no_signal_interrupts_is_in_time_too(data: Path) -> None:
+    """A thread that waits for a dead network mount obeys only what ends the process."""
+    program = """
+import ctypes, sys
+from fexp import scan
+from fexp.cli import main
+
+lock = ctypes.CDLL(None).pthread_mutex_lock
+mutex = ctypes.create_string_buffer(64)
+lock(mutex)
+scan.list_directory = lambda *_: lock(mutex)
+sys.argv = ["fexp", "push", sys.argv[1], "--deadline", "0.2s"]
+main()
+"""
+    command = [sys.executable, "-c", program, str(data)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment(), check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "--deadline" in ended.stderr
+
+
 def test_a_secret_that_hangs_is_in_time_too(data: Path, tmp_path: Path) -> None:
-    """As one on a dead network mount does."""
+    """As one in a named pipe does that nobody writes to."""
     os.mkfifo(tmp_path / "token")
     ended = run("push", str(data), "--gateway-token-file", str(tmp_path / "token"), "--deadline", "0.3s")
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)

@@ -123,19 +123,20 @@ def push(
     from fexp.metrics import EVERYWHERE
     from fexp.settings import parse_duration
 
-    output = _gateway(options.gateway, group, gateway, compression, selection)
-    if not (options.delete or options.expire is not None):
-        return _deliver(output, _folders(folders, selection), cron, EVERYWHERE)
-    if folders:
-        raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
-    if output.place is None:
-        raise SettingsError("--delete and --expire need a Pushgateway: an import URL has no groups")
-    older_than_seconds = parse_duration("--expire", options.expire) if options.expire is not None else None
-    with _in_turn(output, cron):
-        if options.delete:
-            output.retract()
-        if older_than_seconds is not None:
-            output.expire(older_than_seconds)
+    with _in_time(cron) as splay_seconds:
+        output = _gateway(options.gateway, group, gateway, compression, selection)
+        if not (options.delete or options.expire is not None):
+            return _deliver(output, _folders(folders, selection), splay_seconds, EVERYWHERE)
+        if folders:
+            raise SettingsError("--delete and --expire take no FOLDER: they only remove groups")
+        if output.place is None:
+            raise SettingsError("--delete and --expire need a Pushgateway: an import URL has no groups")
+        older_than_seconds = parse_duration("--expire", options.expire) if options.expire is not None else None
+        with _in_turn(output, splay_seconds):
+            if options.delete:
+                output.retract()
+            if older_than_seconds is not None:
+                output.expire(older_than_seconds)
     return 0
 
 
@@ -149,8 +150,9 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
 
     if options.textfile is None:
         raise SettingsError("--textfile FILE.prom is missing: name a file in node_exporter's textfile directory")
-    output = _textfile(options.textfile, options.textfile_mode)
-    return _deliver(output, _folders(folders, selection), cron, TEXTFILE_SCOPES)
+    with _in_time(cron) as splay_seconds:
+        output = _textfile(options.textfile, options.textfile_mode)
+        return _deliver(output, _folders(folders, selection), splay_seconds, TEXTFILE_SCOPES)
 
 
 @takes(SelectionOptions, ScanOptions)
@@ -225,12 +227,12 @@ def _check(outputs: list[Output], *, alone: bool) -> None:
                 raise
 
 
-def _deliver(output: Output, folders: tuple[Folder, ...], cron: CronOptions, scopes: Collection[Scope]) -> int:
+def _deliver(output: Output, folders: tuple[Folder, ...], splay_seconds: float, scopes: Collection[Scope]) -> int:
     """Look and deliver; whatever went wrong is one FexpError. What could be read is delivered."""
     from fexp.metrics import FexpCollector
     from fexp.oneshot import look_at_all
 
-    with _in_turn(output, cron):
+    with _in_turn(output, splay_seconds):
         snapshot, problems = look_at_all(folders)
         try:
             output.publish(FexpCollector(lambda: snapshot, scopes))
@@ -242,16 +244,25 @@ def _deliver(output: Output, folders: tuple[Folder, ...], cron: CronOptions, sco
 
 
 @contextmanager
-def _in_turn(output: Output, cron: CronOptions) -> Iterator[None]:
-    """Run the block on time, within its deadline, and alone at the output's place."""
-    from fexp.cli.cron import alone, deadline, splay
+def _in_time(cron: CronOptions) -> Iterator[float]:
+    """Run the block within its deadline; it is told the splay, in seconds."""
+    from fexp.cli.cron import deadline
     from fexp.settings import parse_duration
 
     splay_seconds = parse_duration("--splay", cron.splay, zero=True)
     deadline_seconds = parse_duration("--deadline", cron.deadline)
     if splay_seconds >= deadline_seconds:
         raise SettingsError(f"--splay {cron.splay} leaves no time before --deadline {cron.deadline}: give more")
-    with alone(output.place, shown=output.target), deadline(deadline_seconds):
+    with deadline(deadline_seconds):
+        yield splay_seconds
+
+
+@contextmanager
+def _in_turn(output: Output, splay_seconds: float) -> Iterator[None]:
+    """Run the block alone at the output's place, after the splay."""
+    from fexp.cli.cron import alone, splay
+
+    with alone(output.place, shown=output.target):
         output.check()
         splay(splay_seconds)
         yield

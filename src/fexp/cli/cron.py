@@ -1,4 +1,4 @@
-"""What is started by others needs: to be alone at a place, to spread the load of a fleet, and to end."""
+"""What a run needs that nobody looks at: to be alone at its place, to spread a fleet's load, and to end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import random
 import signal
 import tempfile
 from contextlib import contextmanager, suppress
-from threading import Event
+from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from fexp.errors import FexpError
@@ -17,6 +17,10 @@ from fexp.errors import FexpError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+
+_GRACE_SECONDS = 2.0
+"""How long what was told to end may take to do so."""
 
 
 def splay(longest_seconds: float) -> None:
@@ -65,15 +69,30 @@ def _lock_directory() -> str:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """End the block with a FexpError when it takes longer. Only for the main thread."""
+    """End the block with a FexpError when it takes longer; or the process, if no signal gets through.
+
+    Only for the main thread.
+    """
+    reason = f"not done after {seconds:g} s: the folder or the other side hangs; --deadline allows more"
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise FexpError(f"not done after {seconds:g} s: the folder or the other side hangs; --deadline allows more")
+        raise FexpError(reason)
 
+    def end() -> None:
+        from fexp.cli import tell
+
+        tell(reason)
+        os._exit(1)
+
+    # On a dead network mount the main thread waits in the kernel, which lets it obey only what ends the process.
+    last_resort = Timer(seconds + _GRACE_SECONDS, end)
+    last_resort.daemon = True
+    last_resort.start()
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
+        last_resort.cancel()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
