@@ -1,4 +1,4 @@
-"""The only place that reads the time. Everything else is told."""
+"""The clocks of the engine. What it makes of events is told the time, and reads none."""
 
 from __future__ import annotations
 

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fexp")
 
 _TICK_SECONDS = 1.0
-"""How often systemd is told how it goes."""
+"""How often systemd is told how it goes, once ready."""
 _START_TICK_SECONDS = 0.05
 _FLUSH_SECONDS = 1.0
 """How long a stop waits for what happened just before it."""
 _LAST_DELIVERY_SECONDS = 12.0
-"""How long a stop waits for the last delivery; the units allow 20 s for all of it."""
+"""How long a stop waits for the last delivery; the units allow 30 s for all of it."""
 _EXTENSION_SECONDS = 30.0
 """What systemd is asked for while the first look goes on, from one directory to the next."""
 
@@ -103,7 +103,7 @@ class Daemon:
         self._reloading: threading.Thread | None = None
 
     def run(self) -> None:
-        """Watch until a signal says stop. Raises SettingsError when an address cannot be listened on."""
+        """Watch until a signal says stop. Raises SettingsError for a bad address, FexpError when parts die."""
         if self._http is not None:
             self._http.open()  # a stop ends the process at once meanwhile: names and files may be slow to answer
         with self._signals():
@@ -122,7 +122,7 @@ class Daemon:
         self._engine.start()
 
     def _watch_over(self) -> None:
-        """Obey signals and keep systemd told; everything else has a thread of its own."""
+        """Obey signals, start the deliveries when all is known, and keep systemd and the terminal told."""
         publishing = False  # what is not known yet is not delivered: a healthy folder is not told to be down
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)

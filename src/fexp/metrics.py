@@ -294,7 +294,7 @@ CATALOGUE: tuple[Row, ...] = (
     _delivery(
         "fexp_dropped_snapshots_total",
         Kind.COUNTER,
-        "Snapshots that waited for an output's other side and were given up, oldest first.",
+        "Snapshots that never reached an output's other side as a whole: given up while they waited, or refused.",
         lambda d: d.dropped,
     ),
     _delivery(

@@ -159,7 +159,7 @@ class DeliverySnapshot(NamedTuple):
     last_delivery_at: float | None
     duration_seconds: float | None
     dropped: int | None = None
-    """Snapshots that waited for the other side and were given up; None where nothing waits."""
+    """Snapshots that never reached the other side as a whole; None where nothing waits."""
 
 
 class ReloadSnapshot(NamedTuple):
@@ -175,7 +175,7 @@ class Snapshot(NamedTuple):
     folders: tuple[FolderSnapshot, ...]
     deliveries: tuple[DeliverySnapshot, ...] = ()
     reload: ReloadSnapshot | None = None
-    """None where there is no config file to be read."""
+    """None in a one-shot."""
 
 
 class FolderStatus(NamedTuple):

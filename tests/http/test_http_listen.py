@@ -87,10 +87,13 @@ def test_port_in_use_is_one_line() -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_all_of_ipv6_is_all_of_ipv4_too_unless_that_is_given() -> None:
+def test_all_of_ipv6_is_all_of_ipv4_too_unless_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """As Go's servers do; and `--listen [::]:9877 --listen 0.0.0.0:9877` means what it says."""
-    port = free_port()
-    for listens in ([f"[::]:{port}"], [f"[::]:{port}", f"0.0.0.0:{port}"]):
+    port, look_up = free_port(), socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **kw: look_up(host.replace("me", "127.0.0.1"), *rest, **kw)
+    )
+    for listens in ([f"[::]:{port}"], [f"[::]:{port}", f"0.0.0.0:{port}"], [f"[::]:{port}", f"me:{port}"]):
         bound = open_all([parse_listen(text) for text in listens])
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         socket.create_connection(("::1", port), timeout=5).close()

@@ -54,11 +54,16 @@ class SelectionOptions(NamedTuple):
 
 
 class GroupOptions(NamedTuple):
-    """Whose the numbers are: the key of a Pushgateway's group, the labels of remote write."""
+    """Whose the numbers are: the key of a Pushgateway's group, the labels of remote write; and how they may go."""
 
-    job: Annotated[str, _option("The job in the group's key.", _GATEWAY, metavar="NAME")] = "fexp"
+    job: Annotated[str, _option("The job in the group's key, and of remote write.", _GATEWAY, metavar="NAME")] = "fexp"
     instance: Annotated[
-        str | None, _option("The instance in the group's key; the host name if not given.", _GATEWAY, metavar="NAME")
+        str | None,
+        _option(
+            "The instance in the group's key, and of remote write; the host name if not given.",
+            _GATEWAY,
+            metavar="NAME",
+        ),
     ] = None
     grouping: Annotated[
         list[str], _option("Add a label to the group's key; repeatable.", _GATEWAY, metavar="NAME=VALUE")
@@ -84,7 +89,7 @@ class EndpointOptions(NamedTuple):
     ca_file: Annotated[str | None, _option("Certificates that sign the other side's.", "", metavar="FILE")] = None
     cert_file: Annotated[str | None, _option("Client certificate.", "", metavar="FILE")] = None
     key_file: Annotated[str | None, _option("Its key.", "", metavar="FILE")] = None
-    deadline: Annotated[str, _option("All of one delivery, with its retries.", "", metavar="DURATION")] = "10s"
+    deadline: Annotated[str, _option("All of one request, with its retries.", "", metavar="DURATION")] = "10s"
 
 
 class CompressionOptions(NamedTuple):
@@ -141,7 +146,8 @@ class WatchOptions(NamedTuple):
     )
     min_interval: Annotated[str, _option("Deliver no more often.", _WHERE, metavar="DURATION")] = "1s"
     keep_on_exit: Annotated[
-        bool, _option("Leave the file and the group behind on a clean stop.", _WHERE, "--keep-on-exit")
+        bool,
+        _option("On a clean stop leave the file and the group behind, and end no series.", _WHERE, "--keep-on-exit"),
     ] = False
 
 

@@ -25,7 +25,7 @@ class Collects(Protocol):
 class Output(Protocol):
     """One place that numbers are delivered to.
 
-    Called by one thread at a time. May block up to its own deadline. Raises ``OutputError`` and nothing else.
+    One thread calls ``publish`` and ``retract``, which may block for long and raise ``OutputError`` and nothing else.
     """
 
     name: str
@@ -55,5 +55,5 @@ class Output(Protocol):
         ...
 
     def close(self) -> None:
-        """Free connections. Nothing is called after it."""
+        """End what is under way and free connections: nothing is sent after it. From any thread, also twice."""
         ...

@@ -85,7 +85,7 @@ class Publisher:
         self._clock = clock
         self._wall_clock = wall_clock
         self._thread = threading.Thread(target=self._run, name=f"fexp-{output.name}", daemon=True)
-        self._wake = threading.Condition()  # guards everything below
+        self._wake = threading.Condition()  # guards what both threads write
         self._changed = False
         self._stopping = False
         self._retracting = False

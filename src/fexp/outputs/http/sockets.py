@@ -54,10 +54,9 @@ def open_all(listens: Iterable[Listen]) -> list[Bound]:
     """Listen on all addresses or on none."""
     opened: list[Bound] = []
     try:
-        listens = tuple(listens)
-        has_own_ipv4 = {listen.port for listen in listens if "." in listen.host}
-        for listen in listens:
-            opened.extend(_open(listen, dualstack=listen.port not in has_own_ipv4))
+        for listen in sorted(listens, key=lambda listen: listen.host == "::"):  # it takes the IPv4 that nobody wants
+            ipv4 = [bound.socket.getsockname() for bound in opened if bound.socket.family == socket.AF_INET]
+            opened.extend(_open(listen, dualstack=listen.port not in (port for _, port in ipv4)))
     except BaseException:
         for bound in opened:
             bound.close()
@@ -87,7 +86,7 @@ def _open(listen: Listen, *, dualstack: bool) -> list[Bound]:
 def _reason(error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return "somebody else listens there; stop it or choose another port with --listen"
+            return "somebody else listens there; stop it or choose another --listen"
         case errno.EACCES | errno.EPERM:
             return "not permitted; choose a port above 1023, or a directory that fexp may write to"
         case errno.EADDRNOTAVAIL:

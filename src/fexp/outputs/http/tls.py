@@ -27,7 +27,7 @@ _VERSIONS = {
 
 
 def make_context(tls: TlsSettings) -> ssl.SSLContext:
-    """Load certificate, key and authorities. A ``SettingsError`` names the file that is wrong."""
+    """Load certificate, key and authorities. A ``SettingsError`` says which of them is wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     minimum = _VERSIONS[tls.min_version]
     suites = [CIPHER_SUITES[name] for name in tls.cipher_suites if name in CIPHER_SUITES]

@@ -71,7 +71,7 @@ _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m":
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """``tls_server_config``. Of a file and its inline twin exactly one is given."""
+    """``tls_server_config``. Of a file and its inline twin at most one is given."""
 
     cert_file: str | None = None
     key_file: str | None = None
