@@ -23,10 +23,13 @@ import pytest
 from fexp.errors import SettingsError
 from fexp.outputs.http import HttpServer, Limits
 from fexp.outputs.http import guard as guarding
-from fexp.outputs.http.guard import Bucket, Guard, Users
+from fexp.outputs.http import users as passwords
+from fexp.outputs.http.bucket import Bucket
+from fexp.outputs.http.guard import Guard
 from fexp.outputs.http.networks import network_of
 from fexp.outputs.http.tls import make_context
 from fexp.outputs.http.turns import BusyError
+from fexp.outputs.http.users import Users
 from fexp.outputs.http.webconfig import RateLimit, read_web_config
 from tests.http.certificates import Pair, make_pair
 from tests.http.serving import (
@@ -266,7 +269,7 @@ def test_who_floods_from_one_address_keeps_no_other_out(tmp_path: Path) -> None:
     with running(web_config=str(config)) as server:
         guessers = [
             threading.Thread(target=guess, args=(port_of(server), str(number)))
-            for number in range(guarding._WAITING + 16)
+            for number in range(passwords._WAITING + 16)
         ]
         for guesser in guessers:
             guesser.start()
@@ -282,7 +285,7 @@ def test_who_floods_from_one_address_keeps_no_other_out(tmp_path: Path) -> None:
 
 def test_who_is_turned_away_waits_for_its_503_and_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would come again at once; and held back, it must not keep others out."""
-    monkeypatch.setattr(guarding, "_WAITING", 1)
+    monkeypatch.setattr(passwords, "_WAITING", 1)
     go_on = threading.Event()
     begun = threading.Semaphore(0)
 
@@ -740,7 +743,7 @@ def test_whoever_asks_costs_as_much_as_the_dearest_hash(
 def test_only_the_latest_wrong_passwords_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     users = Users({"alice": hashed(b"right")})
     compared = count_hashes(monkeypatch)
-    assert guarding._REMEMBERED <= 128
+    assert passwords._REMEMBERED <= 128
 
     async def guess(number: int) -> int:
         """Tell how many hashes it costs."""
@@ -749,21 +752,21 @@ def test_only_the_latest_wrong_passwords_are_remembered(monkeypatch: pytest.Monk
         return len(compared)
 
     async def scenario() -> None:
-        for number in range(guarding._REMEMBERED):
+        for number in range(passwords._REMEMBERED):
             assert await guess(number) == 1
         assert await guess(0) == 0  # now the latest
-        for number in range(1000, 1000 + guarding._REMEMBERED - 1):
+        for number in range(1000, 1000 + passwords._REMEMBERED - 1):
             assert await guess(number) == 1
         assert await guess(0) == 0
         assert await guess(1) == 1
-        assert sum(map(len, users._verdicts.values())) == guarding._REMEMBERED
+        assert sum(map(len, users._verdicts.values())) == passwords._REMEMBERED
 
     asyncio.run(scenario())
 
 
 def test_what_waits_for_a_hash_is_bounded() -> None:
     users = Users({"alice": hashed(b"right")})
-    most = guarding._WAITING
+    most = passwords._WAITING
     assert most <= 64
 
     async def scenario() -> None:

@@ -10,7 +10,6 @@ import re
 import socket
 import ssl
 import threading
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
@@ -39,9 +38,9 @@ class Request(NamedTuple):
 
     method: str
     url: str
-    body: bytes = b""
-    headers: Mapping[str, str] = MappingProxyType({})
-    answer_limit_bytes: int = 64 * 1024
+    body: bytes
+    headers: Mapping[str, str]
+    answer_limit_bytes: int
 
 
 class Answer(NamedTuple):
@@ -50,7 +49,7 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    cut: bool = False
+    cut: bool
 
 
 class Wire:
@@ -314,8 +313,6 @@ def _explained(error: Exception) -> OutputError:
         explained = _tls_reason(cause) if isinstance(cause, ssl.SSLError) else _reason(cause)
         if explained is not None:
             return explained
-    if isinstance(error, OutputError):
-        return error
     if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
         return OutputError(_CLOSED)
     return OutputError(f"{type(causes[-1]).__name__}: {causes[-1]}")

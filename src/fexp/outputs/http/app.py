@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
     from fexp.outputs.http.events import EventStream
     from fexp.outputs.http.exposition import Exposition
-    from fexp.outputs.http.guard import Rules, Users
+    from fexp.outputs.http.guard import Rules
     from fexp.outputs.http.limits import Limits
     from fexp.outputs.http.messages import Message, Receive, Send
     from fexp.outputs.http.negotiation import Format
     from fexp.outputs.http.server import Served
+    from fexp.outputs.http.users import Users
 
 _READ = ("GET", "HEAD")
 _OWN_SITE = {"none", "same-origin"}  # values of Sec-Fetch-Site, which only browsers send
