@@ -55,18 +55,6 @@ def test_a_row_that_cannot_be_read_costs_that_row() -> None:
     assert "fexp_build_info{" in text
 
 
-def test_process_numbers_stay_out_of_the_collector_of_other_outputs() -> None:
-    """Mistake 6b."""
-    from prometheus_client import CollectorRegistry
-
-    from fexp.metrics import FexpCollector
-
-    registry = CollectorRegistry()
-    registry.register(FexpCollector(lambda: Snapshot((make_folder(),))))
-    names = {family.name for family in registry.collect()}
-    assert not any(name.startswith(("process_", "python_")) for name in names)
-
-
 FORGED = '/x"} 1\nfexp_files{folder="/forged",pattern="*"} 99\n# EOF\n# HELP fexp_files forged'
 
 

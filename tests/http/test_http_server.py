@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import threading
 import time
@@ -17,7 +16,6 @@ from tests.http.serving import (
     MemoryServed,
     ask,
     connect,
-    make_event,
     port_of,
     read_to_end,
     running,
@@ -185,10 +183,3 @@ def test_clients_leave_nothing_behind() -> None:
         assert ask(server, "/-/healthy").status == 200
         after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     assert after - before < 10
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > after
-
-
-def test_publishing_without_a_server_is_harmless() -> None:
-    server = make_server("127.0.0.1:0")
-    assert not server.events.wanted
-    server.events.publish([make_event()])
