@@ -93,6 +93,32 @@ def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, mon
     assert next(reloads) == 3
 
 
+def test_a_reload_that_fails_is_told_and_the_next_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, play: Play
+) -> None:
+    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    failures = [FexpError("gone")]
+    reloaded = threading.Event()
+
+    def reload() -> None:
+        if failures:
+            raise failures.pop()
+        reloaded.set()
+
+    monkeypatch.setattr(daemon, "reload", reload)
+
+    def script() -> Iterator[None]:
+        daemon._reload_asked = True
+        yield
+        poll(lambda: "not reloaded, the old config stays in force: gone" in caplog.text)
+        poll(lambda: not (daemon._reloading and daemon._reloading.is_alive()))
+        daemon._reload_asked = True
+        yield
+        assert reloaded.wait(PATIENCE_SECONDS)
+
+    play(daemon, script())
+
+
 def test_systemd_hears_of_no_reload_once_the_stop_has_begun(tmp_path: Path, manager: Manager, play: Play) -> None:
     """READY=1 after STOPPING=1 would be a service that is both."""
     daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))

@@ -360,6 +360,25 @@ def test_who_holds_most_makes_room_busy_or_not_for_who_holds_less() -> None:
     run(scenario)
 
 
+def test_an_answer_under_way_is_missed_more_than_who_only_waits() -> None:
+    """Many clients with an idle connection each: the one with two would else lose its scrape for each newcomer."""
+
+    async def scenario(house: House) -> None:
+        idle = [house.guest(network=f"192.0.2.{number}") for number in range(3)]
+        house.open.clear()
+        busy = [house.guest(network=HERE + "0") for _ in range(2)]
+        for guest in busy:
+            await guest.say(GET)
+        for guest in idle:
+            assert house.make_room(THERE)
+            assert guest.end == "aborted"
+        assert [guest.end for guest in busy] == ["", ""]
+        assert house.make_room(THERE)
+        assert [guest.end for guest in busy] == ["aborted", ""]
+
+    run(scenario)
+
+
 def test_who_was_refused_makes_room_before_who_only_waits() -> None:
     """In a flood of guesses nearly all are held back, and the scraper's is the one connection that waits."""
 

@@ -373,11 +373,16 @@ def test_tls_serves_and_plain_http_does_not(tmp_path: Path) -> None:
     with running(web_config=str(site.path)) as server:
         assert server.addresses[0].startswith("https://")
         assert ask(server, "/-/healthy", tls=site.client()).status == 200
-        with connect(server) as plain:
-            plain.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-            answer = read_to_end(plain)
-        assert answer.startswith(b"HTTP/1.1 400 ")
-        assert answer.endswith(b"\r\n\r\nhttps is spoken here\n")
+        for _ in range(3):
+            with connect(server) as plain, plain.makefile("rb") as answers:
+                plain.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = answers.read()
+            assert answer.startswith(b"HTTP/1.1 400 ")
+            assert answer.endswith(b"\r\n\r\nhttps is spoken here\n")
+        with connect(server) as silent:
+            silent.shutdown(socket.SHUT_WR)
+            assert read_to_end(silent) == b""
+        assert ask(server, "/-/healthy", tls=site.client()).status == 200
 
 
 def test_versions_below_the_minimum_are_refused(tmp_path: Path) -> None:

@@ -110,6 +110,18 @@ def test_a_stop_ends_the_pause_and_the_group_is_still_deleted() -> None:
         assert server.heads[1].startswith("DELETE ")
 
 
+def test_a_stop_ends_the_answer_under_way_too_and_what_follows_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver that hung once must not keep the numbers of a stopped fexp."""
+    monkeypatch.setattr("fexp.outputs.sender._LAST_ANSWER_SECONDS", 0.1)
+    with ScriptedServer(hang, answer(503), answer(202)) as server:
+        endpoint = Endpoint(server.url, deadline_seconds=60.0)
+        publisher = Publisher(GatewayOutput(GatewaySettings.parse(endpoint, instance="h")), Numbers())
+        publisher.start()
+        poll(lambda: server.requests)
+        assert publisher.stop(retract=True, timeout_seconds=30)
+        assert [head.partition(" ")[0] for head in server.heads] == ["PUT", "DELETE", "DELETE"]
+
+
 def test_after_a_stop_it_is_tried_again_for_a_moment_only() -> None:
     """Whoever pressed Ctrl-C looks at a prompt that does not come."""
     clock = TurnedClock()

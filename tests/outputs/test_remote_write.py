@@ -246,6 +246,55 @@ def test_what_has_piled_up_is_not_sent_for_longer_than_the_deadline() -> None:
     assert rig.output.dropped_snapshots == 0
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_stop_tries_the_last_one_whatever_becomes_of_those_before(keep: bool) -> None:
+    """A single 429 with a long Retry-After kept the series of a stopped fexp alive."""
+    steps = answer(503), answer(429, Retry_After="30"), answer(204)
+    with ScriptedServer(*steps) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        with pytest.raises(OutputError, match="503"):
+            rig.publish("a", at=1.0)
+        rig.output.hurry()
+        rig.clock.now = 2.0
+        if keep:
+            rig.publish("a")
+        else:
+            rig.output.retract()
+        assert [told(body) for body in server.bodies[1:]] == [(1000, {"a": True}), (2000, {"a": keep})]
+    assert rig.output.dropped_snapshots == 1
+
+
+def test_a_refusal_is_told_also_when_the_next_request_fails() -> None:
+    with ScriptedServer(answer(503), answer(400, b"out of order"), answer(503)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        with pytest.raises(OutputError, match="503"):
+            rig.publish("a", at=1.0)
+        with pytest.raises(OutputError, match=r"answered 503: .*; before it, .*answered 400: out of order"):
+            rig.publish("a", at=2.0)
+
+
+def test_a_redirect_keeps_what_waits() -> None:
+    """It is somebody's mistake, and no verdict on the samples."""
+    with ScriptedServer(answer(301, Location="http://elsewhere.example/"), answer(204)) as server:
+        rig = Rig(server.url)
+        with pytest.raises(OutputError, match="answered 301"):
+            rig.publish("a", at=1.0)
+        rig.publish("a", at=2.0)
+        assert [told(body)[0] for body in server.bodies[1:]] == [1000, 2000]
+    assert rig.output.dropped_snapshots == 0
+
+
+def test_what_is_owed_ends_at_the_stop() -> None:
+    with ScriptedServer(answer(204), answer(400), answer(204)) as server:
+        rig = Rig(server.url)
+        rig.publish("a", at=1.0)
+        with pytest.raises(OutputError, match="400"):
+            rig.publish(at=2.0)
+        rig.clock.now = 3.0
+        rig.output.retract()
+        assert told(server.bodies[2]) == (3000, {"a": False})
+
+
 def test_what_ended_in_the_only_snapshot_that_was_refused_ends_later() -> None:
     with ScriptedServer(answer(204), answer(400), answer(204)) as server:
         rig = Rig(server.url)

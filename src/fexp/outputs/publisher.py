@@ -117,11 +117,11 @@ class Publisher:
         with self._wake:
             self._stopping = True
             self._retracting = retract
+            self._output.hurry()  # before the thread can begin with its last attempt
             self._wake.notify()
         if self._thread.ident is None:
             self._output.close()
             return True
-        self._output.hurry()
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             logger.warning("%s: %s did not finish in time; giving up", self._output.name, self._output.target)

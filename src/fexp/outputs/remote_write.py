@@ -162,6 +162,7 @@ class RemoteWriteOutput:
 
     def publish(self, source: Collects) -> None:
         """Send the numbers as they are now, after those that still wait."""
+        is_last = self._values_until is not None  # what a stop interrupts is not the last
         series: dict[Labels, bytes] = {}
         values: dict[bytes, float] = {}
         for labels, value in series_of(source, self._common):
@@ -169,13 +170,13 @@ class RemoteWriteOutput:
             # most of what waiting snapshots take.
             encoded = series[labels] = self._series.get(labels) or encode_labels(labels)
             values[encoded] = value
-        self._enqueue(series, values)
+        self._enqueue(series, values, is_last=is_last)
         self._flush()
 
     def retract(self) -> None:
         """Mark all series as ended."""
         if self._series or self._owed:
-            self._enqueue({}, {})
+            self._enqueue({}, {}, is_last=self._values_until is not None)
         self._flush()
 
     def hurry(self) -> None:
@@ -187,14 +188,14 @@ class RemoteWriteOutput:
         """End whatever is under way."""
         self._sender.close()
 
-    def _enqueue(self, series: dict[Labels, bytes], values: dict[bytes, float]) -> None:
+    def _enqueue(self, series: dict[Labels, bytes], values: dict[bytes, float], *, is_last: bool) -> None:
         # Receivers refuse samples of one series with one time or out of order. A clock that was set far back
         # is believed all the same: samples from what is now the future would block what follows.
         now_ms = int(self._wall_clock() * 1000)
         barely_back = 0 <= self._latest_ms - now_ms < _BARELY_MS
         self._latest_ms = self._latest_ms + 1 if barely_back else now_ms
         ended = self._owed.union(self._series.values()).difference(values)
-        self._queue.append(_Waiting(self._latest_ms, values, ended, is_last=self._values_until is not None))
+        self._queue.append(_Waiting(self._latest_ms, values, ended, is_last))
         self._series, self._owed = series, set()
         while self._too_many():
             oldest = 1 if self._queue[0].samples_done else 0  # what is half delivered is delivered
@@ -230,7 +231,17 @@ class RemoteWriteOutput:
                 continue
             if not (waiting.samples_done or waiting.is_last) and self._clock() >= give_up_at:
                 raise OutputError(f"{self.target}: too slow, {len(self._queue)} snapshots still wait")
-            refused = self._send_next(waiting) or refused
+            try:
+                refused = self._send_next(waiting) or refused
+            except OutputError as error:
+                if self._queue[-1].is_last and not waiting.is_last:
+                    self._drop(0)  # the last one is to be tried, whatever becomes of those before
+                elif refused is None:
+                    raise
+                else:
+                    raise OutputError(
+                        f"{error}; before it, {refused}", retry_after_seconds=error.retry_after_seconds
+                    ) from error
         if refused is not None:
             raise refused
 

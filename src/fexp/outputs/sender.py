@@ -26,6 +26,8 @@ _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 10.0
 _LAST_RETRIES_SECONDS = 2.0
 """How long after a stop has begun something is tried again. Whoever pressed Ctrl-C looks on."""
+_LAST_ANSWER_SECONDS = 4.0
+"""How long a stop waits for the answer under way: what is to follow needs its time too."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WAYS_OUT = {
     401: "check the credentials",
@@ -111,6 +113,8 @@ class Sender:
         """End the pause under way, and from now on try again for a moment only."""
         self._retry_until = self._clock() + _LAST_RETRIES_SECONDS
         self._interrupted.set()
+        if self._wire is not None:
+            self._wire.cut(after_seconds=_LAST_ANSWER_SECONDS)
 
     def close(self) -> None:
         """End whatever is under way."""

@@ -85,10 +85,15 @@ class Wire:
         via = f"through the proxy {shown_url(manager.proxy.url)}"
         raise OutputError(f"{via}: {explained}", final=explained.final) from outcome
 
-    def cut(self) -> None:
-        """Make the exchange that is under way fail now."""
+    def cut(self, after_seconds: float = 0.0) -> None:
+        """Make the exchange that is under way fail, now or when it is still under way then."""
         if self._exchange is not None:
-            self._exchange.abandon()
+            if after_seconds:
+                timer = threading.Timer(after_seconds, self._exchange.abandon)
+                timer.daemon = True
+                timer.start()
+            else:
+                self._exchange.abandon()
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         context = self._tls_context() if url.startswith("https:") else None

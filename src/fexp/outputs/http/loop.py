@@ -17,7 +17,7 @@ from fexp.outputs.http.connections import Connection
 from fexp.outputs.http.networks import network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from fexp.outputs.http.guard import Rules
     from fexp.outputs.http.limits import Limits
@@ -155,19 +155,18 @@ class Server(uvicorn.Server):
     def _make_room(self, newcomer: str | None) -> bool:
         """End a connection of the network that holds most, with the newcomer; without one, of any.
 
-        One that fexp has refused; else the one that has waited longest; else one that its client has given up; else the
-        least useful, unless the newcomer's own network holds most.
+        One that fexp has refused; else the one that has waited longest; else one that its client has given up. If the
+        newcomer's own network holds less, else such a one of any other network; else any of the one that holds most.
         """
         held: Counter[str | None] = Counter(one.network for one in self._connections)
         held[newcomer] += 1
         most = max(held.values())
         candidates = [one for one in self._connections if newcomer is None or held[one.network] == most]
-        waiting = (one for one in candidates if one.is_waiting and not one.has_unread)
-        stalled = (one for one in candidates if one.is_stalled)
-        half_closed = (one for one in candidates if one.is_half_closed)
-        turned_away = (one for one in candidates if one.is_turned_away)
-        others = () if newcomer is None or held[newcomer] == most else candidates
-        connection = next(chain(turned_away, waiting, stalled, half_closed, others), None)
+        dispensable = _dispensable(candidates)
+        if newcomer is not None and held[newcomer] < most:
+            others = [one for one in self._connections if one.network != newcomer]
+            dispensable = chain(dispensable, _dispensable(others), candidates)
+        connection = next(dispensable, None)
         if connection is None:
             return False
         del self._connections[connection]
@@ -193,11 +192,12 @@ class Server(uvicorn.Server):
             await loop.connect_accepted_socket(lambda: connection, client)
             return
         async with asyncio.timeout(self.limits.handshake_seconds):
-            if await _first_byte(client) == _TLS_HANDSHAKE:
+            first_byte = await _first_byte(client)
+            if first_byte == _TLS_HANDSHAKE:
                 await loop.connect_accepted_socket(
                     lambda: connection, client, ssl=rules.context, ssl_shutdown_timeout=1.0
                 )
-            else:
+            elif first_byte:
                 _turn_away(client, _PLAIN)
 
     def _greeted(self, connection: Connection, client: socket.socket, greeting: asyncio.Task[None]) -> None:
@@ -208,6 +208,14 @@ class Server(uvicorn.Server):
         if not connection.is_connected:
             client.close()
             self.forget(connection)
+
+
+def _dispensable(connections: Sequence[Connection]) -> Iterator[Connection]:
+    """Give those that nobody will miss, the least missed first."""
+    yield from (one for one in connections if one.is_turned_away)
+    yield from (one for one in connections if one.is_waiting and not one.has_unread)
+    yield from (one for one in connections if one.is_stalled)
+    yield from (one for one in connections if one.is_half_closed)
 
 
 async def _first_byte(client: socket.socket) -> bytes:
