@@ -241,7 +241,7 @@ class Taking(NamedTuple):
 
 
 def given(options: Any, prefix: str = "") -> set[str]:
-    """Name those of a group's options that are not as they are by themselves."""
+    """Name the options of a group that differ from their defaults."""
     defaults = options._field_defaults
     changed = (field for field in options._fields if getattr(options, field) != defaults[field])
     return {"--" + (prefix + field).replace("_", "-") for field in changed}
