@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp import scan
-from fexp.daemon import Daemon, WatchSettings, _Command
+from fexp.disk import scan
 from fexp.engine import EngineSettings
 from fexp.errors import FexpError
+from fexp.files.selection import Folder, Selection
 from fexp.model import Instant
 from fexp.outputs.textfile import TextfileOutput
-from fexp.selection import Folder, Selection
+from fexp.service.daemon import Daemon, WatchSettings, _Command
 from tests.engine.live import Live
 from tests.servers import poll
 
@@ -410,7 +410,7 @@ def test_what_happened_just_before_the_stop_is_in_the_last_delivery(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play
 ) -> None:
     """The clock makes each listing a turn of the engine of its own: without waiting, the stop would come between."""
-    monkeypatch.setattr("fexp.daemon._FLUSH_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("fexp.service.daemon._FLUSH_SECONDS", PATIENCE_SECONDS)
     folder, target = folder_of(tmp_path / "data", recursive=True), tmp_path / "x.prom"
     for number in range(200):
         (tmp_path / "elsewhere" / str(number)).mkdir(parents=True)

@@ -23,7 +23,7 @@ from fexp.model import (
     Reason,
     Snapshot,
 )
-from fexp.names import printable
+from fexp.text import printable
 from tests.servers import promtool
 
 if TYPE_CHECKING:

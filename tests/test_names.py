@@ -7,7 +7,7 @@ import zlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.names import printable, unique_labels
+from fexp.text import printable, unique_labels
 
 RAW = st.binary(max_size=6) | st.sampled_from([b"\xff", b"\\xff", b"\xff\\xfe", b"\\xff\xfe", b"\\xff\\xfe", b"/a"])
 

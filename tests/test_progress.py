@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from fexp.model import FolderStatus
-from fexp.progress import Progress
+from fexp.service.progress import Progress
 
 if TYPE_CHECKING:
     import pytest

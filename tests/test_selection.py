@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fexp.errors import SettingsError
-from fexp.selection import Selection, pattern_of_extension, pattern_of_name
+from fexp.files.selection import Selection, pattern_of_extension, pattern_of_name
 
 RAW_NAMES = st.binary(min_size=1, max_size=12).filter(lambda raw: not set(raw) & {0, ord("/")})
 TEXT_NAMES = st.text("ab.*?[]!-é\n\\x", min_size=1, max_size=8).map(os.fsencode)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp import scan
-from fexp.cli.cron import deadline
+from fexp.disk import scan
+from fexp.disk.survey import Survey
+from fexp.files.selection import Selection
 from fexp.model import Fault
-from fexp.selection import Selection
-from fexp.survey import Survey
+from fexp.service.deadline import deadline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ def test_the_smallest_pipe_holds_all_tasks(tmp_path: Path, shared: list[int], mo
         (tmp_path / f"{number}").mkdir()
         (tmp_path / f"{number}" / "file").touch()
     survey = Survey(os.fsencode(tmp_path), Selection(("*",), recursive=True))
-    with deadline(20):
+    with deadline(20, print):
         survey.run()
     assert shared
     assert survey.sums[0].files == 3000

@@ -1,4 +1,4 @@
-"""fexp.systemd against real sockets: what the manager receives, and what is taken over from it."""
+"""fexp.service.systemd against real sockets: what the manager receives, and what is taken over from it."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fexp.systemd import Notifier
+from fexp.service.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -114,7 +114,7 @@ def test_a_manager_that_went_away_disturbs_nobody(tmp_path: Path) -> None:
 def test_a_manager_that_reads_nothing_delays_but_does_not_stop(
     notifier: Notifier, received: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fexp.systemd._SEND_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr("fexp.service.systemd._SEND_TIMEOUT_SECONDS", 0.01)
     for _ in range(5000):  # fills the queue of net.unix.max_dgram_qlen messages, or the manager's buffer
         started_at = time.monotonic()
         notifier.watchdog()

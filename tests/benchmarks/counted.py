@@ -12,9 +12,9 @@ _BATCH = 256
 
 
 def _fold(names: list[bytes]) -> None:
+    from fexp.files.selection import Selection
+    from fexp.files.state import FolderState
     from fexp.model import ARRIVED, LEFT, FileColumns, Instant
-    from fexp.selection import Selection
-    from fexp.state import FolderState
 
     state = FolderState(b"/counted", Selection(("*",)))
     now = Instant(2e9, 1e6)
@@ -33,8 +33,8 @@ def _fold(names: list[bytes]) -> None:
 
 
 def _engine(directory: str, names: list[bytes]) -> None:
+    from fexp.config.settings import build_folders
     from fexp.engine import Engine
-    from fexp.settings import build_folders
 
     engine = Engine(build_folders([directory]))
     engine.start()

@@ -22,7 +22,7 @@ _MIB = 1 << 20
 _ARTICLE_MIB = 24.0
 _SAME_IMPORTS = """
 import threading
-import fexp.cli.commands, fexp.daemon, uvicorn, uvicorn.protocols.http.h11_impl
+import fexp.cli.commands, fexp.service.daemon, uvicorn, uvicorn.protocols.http.h11_impl
 print(flush=True)
 threading.Event().wait()
 """

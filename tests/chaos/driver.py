@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fexp.engine import Engine, EngineSettings
+from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
-from fexp.selection import Folder, Selection
 from tests.chaos.oracle import Rules, Seen, files_on_disk
 from tests.chaos.world import World, remove_tree
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from fexp.files.state import FolderState
     from fexp.model import FolderSnapshot, PatternSnapshot
-    from fexp.state import FolderState
 
 _SETTLED_WITHIN_SECONDS = 20.0
 _STORM_SECONDS = 60.0

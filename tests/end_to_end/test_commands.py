@@ -157,7 +157,7 @@ def test_a_one_shot_delivers_though_standard_error_takes_nothing(data: Path, tmp
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("when", ["typer", "fexp.cli.commands", "fexp.daemon", "uvicorn"])
+@pytest.mark.parametrize("when", ["typer", "fexp.cli.commands", "fexp.service.daemon", "uvicorn"])
 def test_a_signal_while_fexp_is_still_being_loaded(data: Path, number: signal.Signals, when: str) -> None:
     """It stops cleanly whenever it is told to, and a reload that comes too early ends nothing."""
     ended = subprocess.run(
@@ -318,7 +318,7 @@ def test_watch_names_that_bite(tmp_path: Path) -> None:
 
 def test_one_shots_do_not_overlap(data: Path, tmp_path: Path) -> None:
     """While one run is at a target, another leaves it alone and says so; another target is free."""
-    from fexp.cli.cron import alone
+    from fexp.service.locks import alone
 
     target = tmp_path / "fexp.prom"
     (tmp_path / "by-another-name").symlink_to(tmp_path)
@@ -353,7 +353,7 @@ def test_a_watching_fexp_keeps_its_places_to_itself(data: Path, tmp_path: Path, 
 def test_the_lock_holds_whatever_the_umask_and_however_many_runtime_directories(
     given: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fexp.cli.cron import alone
+    from fexp.service.locks import alone
 
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("RUNTIME_DIRECTORY", given.format(tmp=tmp_path))
@@ -374,7 +374,7 @@ def test_a_link_where_the_lock_belongs_is_not_followed(tmp_path: Path, monkeypat
 
     In /tmp anybody may plant one, and root would make or open what it points to; delivering goes on all the same.
     """
-    from fexp.cli.cron import alone
+    from fexp.service.locks import alone
 
     locks = tmp_path / "locks"
     locks.mkdir()
@@ -412,7 +412,7 @@ def test_what_no_signal_interrupts_is_in_time_too(data: Path) -> None:
     """A thread that waits for a dead network mount obeys only what ends the process."""
     program = """
 import ctypes, sys
-from fexp import scan
+from fexp.disk import scan
 from fexp.cli import main
 
 lock = ctypes.CDLL(None).pthread_mutex_lock

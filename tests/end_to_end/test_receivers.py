@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN = """
 import sys
-import fexp.daemon
+import fexp.service.daemon
 
 class Daemon:
     def __init__(self, settings):
@@ -27,7 +27,7 @@ class Daemon:
     def run(self):
         pass
 
-fexp.daemon.Daemon = Daemon
+fexp.service.daemon.Daemon = Daemon
 from fexp.cli import main
 main()
 """

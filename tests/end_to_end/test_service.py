@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.engine import Engine, EngineSettings
-from fexp.selection import Folder, Selection
+from fexp.files.selection import Folder, Selection
 from tests.end_to_end.running import watching
 from tests.servers import fetch, free_port, poll
 

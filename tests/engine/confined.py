@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fexp.watch.inotify  # noqa: F401 - loaded before the privileges are gone, with which Python itself may be
+from fexp.files.selection import Selection
 from fexp.model import Backend, Fault, Reason
-from fexp.selection import Selection
 from tests.chaos.driver import known_files, selection_of
 from tests.chaos.oracle import Rules, files_on_disk
 from tests.engine.live import Live, watching

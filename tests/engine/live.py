@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from fexp.engine import Engine, EngineSettings
+from fexp.files.selection import Folder, Selection
 from fexp.model import Backend
-from fexp.selection import Folder, Selection
 from tests.chaos.driver import pulse
 
 if TYPE_CHECKING:

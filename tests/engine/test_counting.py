@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.files.selection import Selection
 from fexp.model import Backend, Happening, Instant, Reason
-from fexp.selection import Selection
 from tests.chaos.world import exchange
 from tests.engine.live import watching
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp import scan
+from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings, loop
+from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason
-from fexp.selection import Folder, Selection
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.files.selection import Selection
 from fexp.model import Reason
-from fexp.selection import Selection
 from fexp.watch.inotify import InotifySource
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
 

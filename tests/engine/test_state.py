@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from fexp.files.selection import Selection
+from fexp.files.state import Directory, FolderState
 from fexp.model import FileInfo, Happening, Instant
-from fexp.selection import Selection
-from fexp.state import Directory, FolderState
 from tests.engine.columns import columns
 
 if TYPE_CHECKING:

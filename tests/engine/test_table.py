@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from fexp.files.table import Extremes, Table
 from fexp.model import FileInfo
-from fexp.table import Extremes, Table
 from tests.engine.columns import columns
 
 Names = st.binary(min_size=1, max_size=2)

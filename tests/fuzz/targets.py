@@ -9,17 +9,17 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from fexp.config.settings import parse_buckets, parse_duration, parse_labels
+from fexp.disk.mounts import parse_mounts
 from fexp.errors import SettingsError
-from fexp.names import unique_labels
-from fexp.outputs.endpoint import Endpoint
-from fexp.outputs.gateway import GatewaySettings, grouping_path
+from fexp.files.selection import Selection, pattern_of_extension, pattern_of_name
 from fexp.outputs.http import HttpServer
 from fexp.outputs.http.listen import parse_listen
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.webconfig import parse_web_config
-from fexp.selection import Selection, pattern_of_extension, pattern_of_name
-from fexp.settings import parse_buckets, parse_duration, parse_labels
-from fexp.watch.mounts import parse_mounts
+from fexp.outputs.push.endpoint import Endpoint
+from fexp.outputs.push.gateway import GatewaySettings, grouping_path
+from fexp.text import unique_labels
 from tests.http.serving import MemoryServed, connect, read_to_end
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def test_the_package_imports_nothing_of_the_other_layers() -> None:
 import sys
 import fexp.outputs.http.server, fexp.outputs.http.app, fexp.outputs.http.loop, fexp.outputs.http.exposition
 import fexp.outputs.http.guard, fexp.outputs.http.sockets
-allowed = ("fexp.outputs.http", "fexp.errors", "fexp.model", "fexp.metrics", "fexp.names", "fexp.human")
+allowed = ("fexp.outputs.http", "fexp.errors", "fexp.model", "fexp.metrics", "fexp.text", "fexp.text")
 ours = {name for name in sys.modules if name.startswith("fexp.")} - {"fexp.outputs"}
 strange = {name for name in ours if not name.startswith(allowed)}
 sys.exit(repr(strange) if strange else 0)

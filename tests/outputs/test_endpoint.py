@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError, SettingsError
-from fexp.outputs.endpoint import Endpoint, shown_url
-from fexp.outputs.sender import is_upgrade
+from fexp.outputs.push.endpoint import Endpoint, shown_url
+from fexp.outputs.push.sender import is_upgrade
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,7 +174,7 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path, authority: Authority) -> N
         "import os, sys\n"
         "os.open(os.ttyname(0), os.O_RDWR)  # the first terminal that the leader of a session opens is the session's\n"
         "os.close(os.open('/dev/tty', os.O_RDWR))\n"
-        "from fexp.outputs.endpoint import Endpoint\n"
+        "from fexp.outputs.push.endpoint import Endpoint\n"
         "Endpoint('https://host', cert_file=sys.argv[1], key_file=sys.argv[2]).check()\n"
     )
     keyboard, terminal = pty.openpty()

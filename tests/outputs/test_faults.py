@@ -22,11 +22,11 @@ import pytest
 
 from fexp.errors import OutputError
 from fexp.metrics import FexpCollector
-from fexp.outputs.endpoint import Endpoint
-from fexp.outputs.gateway import GatewayOutput, GatewaySettings
 from fexp.outputs.publisher import Publisher
-from fexp.outputs.remote_write import RemoteWriteOutput, RemoteWriteSettings
-from fexp.outputs.sender import RefusedError, Sender
+from fexp.outputs.push.endpoint import Endpoint
+from fexp.outputs.push.gateway import GatewayOutput, GatewaySettings
+from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
+from fexp.outputs.push.sender import RefusedError, Sender
 from fexp.outputs.textfile import TextfileOutput
 from tests.end_to_end.running import samples
 from tests.engine.live import watching
@@ -112,7 +112,7 @@ def test_a_stop_ends_the_pause_and_the_group_is_still_deleted() -> None:
 
 def test_a_stop_ends_the_answer_under_way_too_and_what_follows_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver that hung once must not keep the numbers of a stopped fexp."""
-    monkeypatch.setattr("fexp.outputs.sender._LAST_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("fexp.outputs.push.sender._LAST_ANSWER_SECONDS", 0.1)
     with ScriptedServer(hang, answer(503), answer(202)) as server:
         endpoint = Endpoint(server.url, deadline_seconds=60.0)
         publisher = Publisher(GatewayOutput(GatewaySettings.parse(endpoint, instance="h")), Numbers())
@@ -668,7 +668,7 @@ def test_a_proxy_that_is_no_url_is_refused(proxy_url: str, monkeypatch: pytest.M
     [("10.0.0.0/8", "10.9.9.9"), ("x, fd00::/8", "[fd00::1]"), ("fd00::1", "[fd00::1]"), ("[fd00::1]", "[fd00::1]")],
 )
 def test_no_proxy_may_name_networks(no_proxy: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fexp.outputs.wire import proxy_for
+    from fexp.outputs.push.wire import proxy_for
 
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
@@ -678,7 +678,7 @@ def test_no_proxy_may_name_networks(no_proxy: str, host: str, monkeypatch: pytes
 
 @pytest.mark.parametrize("no_proxy", ["gateway.example", "*", ".example", "gateway.example:9091"])
 def test_no_proxy_is_honoured(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fexp.outputs.wire import proxy_for
+    from fexp.outputs.push.wire import proxy_for
 
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
     assert proxy_for("http://gateway.example:9091", loopback=False) == "http://proxy.example:3128"

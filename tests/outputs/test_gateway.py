@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from fexp.errors import OutputError, SettingsError
 from fexp.metrics import CATALOGUE
-from fexp.outputs.endpoint import Endpoint
-from fexp.outputs.gateway import GatewayMode, GatewayOutput, GatewaySettings, grouping_path
+from fexp.outputs.push.endpoint import Endpoint
+from fexp.outputs.push.gateway import GatewayMode, GatewayOutput, GatewaySettings, grouping_path
 from tests.outputs.samples import Gauge, Numbers, snapshot_of
 from tests.outputs.scripted import ScriptedServer, answer
 from tests.servers import Server, fetch, free_port, poll, running_pushgateway
@@ -371,7 +371,7 @@ def test_an_unreachable_gateway_says_so_in_one_line() -> None:
 
 def test_importing_is_cheap() -> None:
     code = (
-        "import sys, fexp.outputs.gateway, fexp.outputs.remote_write, fexp.outputs.textfile;"
+        "import sys, fexp.outputs.push.gateway, fexp.outputs.push.remote_write, fexp.outputs.textfile;"
         "print([name for name in ('urllib3', 'ssl', 'cramjam', 'prometheus_client') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError, SettingsError
-from fexp.outputs import remote_write
-from fexp.outputs.endpoint import Endpoint
-from fexp.outputs.remote_write import (
+from fexp.outputs.push import remote_write
+from fexp.outputs.push.endpoint import Endpoint
+from fexp.outputs.push.remote_write import (
     STALE,
     RemoteWriteOutput,
     RemoteWriteSettings,
@@ -27,7 +27,7 @@ from fexp.outputs.remote_write import (
     encode_timestamp,
     series_of,
 )
-from fexp.outputs.sender import Sender
+from fexp.outputs.push.sender import Sender
 from tests.outputs.decoding import decode
 from tests.outputs.samples import Gauge, Numbers, TurnedClock, snapshot_of
 from tests.outputs.scripted import ScriptedServer, answer

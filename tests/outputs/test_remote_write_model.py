@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError
-from fexp.outputs import remote_write
-from fexp.outputs.endpoint import Endpoint
-from fexp.outputs.remote_write import STALE, RemoteWriteOutput, RemoteWriteSettings
-from fexp.outputs.sender import RefusedError
+from fexp.outputs.push import remote_write
+from fexp.outputs.push.endpoint import Endpoint
+from fexp.outputs.push.remote_write import STALE, RemoteWriteOutput, RemoteWriteSettings
+from fexp.outputs.push.sender import RefusedError
 from tests.outputs.decoding import decode
 from tests.outputs.samples import Gauge, TurnedClock
 

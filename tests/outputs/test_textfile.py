@@ -21,9 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fexp.errors import OutputError, SettingsError
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
-from fexp.names import one_line
 from fexp.outputs.text import render_text
 from fexp.outputs.textfile import TextfileOutput
+from fexp.text import one_line
 from tests.outputs.samples import Gauge, Numbers, snapshot_of
 from tests.servers import NodeExporter, poll, promtool
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.disk.mounts import Mounts, is_network, parse_mounts
+from fexp.files.selection import Selection
 from fexp.model import Backend
-from fexp.selection import Selection
-from fexp.watch.mounts import Mounts, is_network, parse_mounts
 from tests.engine.live import watching
 
 if TYPE_CHECKING:

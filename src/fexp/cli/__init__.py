@@ -6,11 +6,10 @@ import gc
 import os
 import signal
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fexp.cli.messages import print_error
 from fexp.errors import FexpError
-from fexp.names import visible
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -50,19 +49,13 @@ def run(arguments: list[str]) -> int:
         except typer.Abort:
             return 130
     except FexpError as error:
-        tell(str(error))
+        print_error(str(error))
         return error.exit_status
     except KeyboardInterrupt:
         return 130
     except OSError as error:
         return _unwritable(error)
     return result if isinstance(result, int) else 0
-
-
-def tell(line: str) -> None:
-    """Say a line on standard error, if that takes it: no reason to stop."""
-    with suppress(OSError):
-        print(f"fexp: {visible(line)}", file=sys.stderr)
 
 
 def _open_standard_streams() -> None:
@@ -89,7 +82,7 @@ def _stop_cleanly_on_signals() -> None:
 def _unwritable(error: OSError) -> int:
     """End what cannot print: files and sockets have their errors where they are touched, standard output only here."""
     if not isinstance(error, BrokenPipeError):  # nobody reads on: nothing to tell
-        tell(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost without a word
     return 1
 
@@ -103,5 +96,5 @@ def _mistake(error: Exception) -> int:
     format_message = getattr(error, "format_message", None)
     message = " ".join(str(format_message() if format_message else error).split()).rstrip(".")
     command = context.command_path if context else "fexp"
-    tell(f"{message[:1].lower()}{message[1:]}; see {command} --help")
+    print_error(f"{message[:1].lower()}{message[1:]}; see {command} --help")
     return int(getattr(error, "exit_code", 2))

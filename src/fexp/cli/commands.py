@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from fexp.engine import EngineSettings
+    from fexp.files.selection import Folder
     from fexp.metrics import Scope
     from fexp.outputs import Output
-    from fexp.outputs.endpoint import Endpoint
-    from fexp.outputs.gateway import GatewayOutput
+    from fexp.outputs.push.endpoint import Endpoint
+    from fexp.outputs.push.gateway import GatewayOutput
     from fexp.outputs.textfile import TextfileOutput
-    from fexp.selection import Folder
 
 _EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
 
@@ -62,11 +62,11 @@ def watch(
 
     With none asked for, it serves http://127.0.0.1:9877/metrics. Stop it with Ctrl-C or SIGTERM.
     """
-    from fexp.cli.cron import alone
     from fexp.cli.logs import set_up_logging
-    from fexp.daemon import Daemon, WatchSettings
+    from fexp.config.settings import parse_duration
     from fexp.outputs.http import parse_listen
-    from fexp.settings import parse_duration
+    from fexp.service.daemon import Daemon, WatchSettings
+    from fexp.service.locks import alone
 
     set_up_logging(watching.log_level)
     receivers = given(gateway, "gateway_") | given(remote_write, "remote_write_")
@@ -120,8 +120,8 @@ def push(
 
     Prints nothing when all went well; else one line, and the exit status is 1.
     """
+    from fexp.config.settings import parse_duration
     from fexp.metrics import EVERYWHERE
-    from fexp.settings import parse_duration
 
     with _in_time(cron) as splay_seconds:
         output = _gateway(options.gateway, group, gateway, compression, selection)
@@ -159,7 +159,7 @@ def write(folders: list[str], selection: SelectionOptions, options: WriteOptions
 def scan(folders: list[str], selection: SelectionOptions, options: ScanOptions) -> int:
     """Look once and print what is there: for people."""
     from fexp.cli.printing import FORMATS
-    from fexp.oneshot import look_at_all
+    from fexp.service.oneshot import look_at_all
 
     name = options.format or ("table" if sys.stdout.isatty() else "prom")
     if name not in FORMATS:
@@ -172,7 +172,7 @@ def scan(folders: list[str], selection: SelectionOptions, options: ScanOptions) 
 
 
 def _folders(paths: list[str], options: SelectionOptions) -> tuple[Folder, ...]:
-    from fexp.settings import build_folders, parse_labels
+    from fexp.config.settings import build_folders, parse_labels
 
     if not paths:
         raise SettingsError("FOLDER is missing: name at least one folder to look at")
@@ -230,7 +230,7 @@ def _check(outputs: list[Output], *, alone: bool) -> None:
 def _deliver(output: Output, folders: tuple[Folder, ...], splay_seconds: float, scopes: Collection[Scope]) -> int:
     """Look and deliver; whatever went wrong is one FexpError. What could be read is delivered."""
     from fexp.metrics import FexpCollector
-    from fexp.oneshot import look_at_all
+    from fexp.service.oneshot import look_at_all
 
     with _in_turn(output, splay_seconds):
         snapshot, problems = look_at_all(folders)
@@ -246,21 +246,23 @@ def _deliver(output: Output, folders: tuple[Folder, ...], splay_seconds: float, 
 @contextmanager
 def _in_time(cron: CronOptions) -> Iterator[float]:
     """Run the block within its deadline; it is told the splay, in seconds."""
-    from fexp.cli.cron import deadline
-    from fexp.settings import parse_duration
+    from fexp.cli.messages import print_error
+    from fexp.config.settings import parse_duration
+    from fexp.service.deadline import deadline
 
     splay_seconds = parse_duration("--splay", cron.splay, zero=True)
     deadline_seconds = parse_duration("--deadline", cron.deadline)
     if splay_seconds >= deadline_seconds:
         raise SettingsError(f"--splay {cron.splay} leaves no time before --deadline {cron.deadline}: give more")
-    with deadline(deadline_seconds):
+    with deadline(deadline_seconds, print_error):
         yield splay_seconds
 
 
 @contextmanager
 def _in_turn(output: Output, splay_seconds: float) -> Iterator[None]:
     """Run the block alone at the output's place, after the splay."""
-    from fexp.cli.cron import alone, splay
+    from fexp.service.deadline import splay
+    from fexp.service.locks import alone
 
     with alone(output.place, shown=output.target):
         output.check()
@@ -269,10 +271,10 @@ def _in_turn(output: Output, splay_seconds: float) -> Iterator[None]:
 
 
 def _engine_settings(options: EngineOptions) -> EngineSettings:
+    from fexp.config.settings import parse_buckets, parse_duration
     from fexp.engine import EngineSettings
+    from fexp.files.state import DEFAULT_DWELL_BOUNDS_SECONDS
     from fexp.model import Backend
-    from fexp.settings import parse_buckets, parse_duration
-    from fexp.state import DEFAULT_DWELL_BOUNDS_SECONDS
 
     if options.backend != "auto" and options.backend not in set(Backend):
         raise SettingsError(f"--backend {options.backend!r} is not known: auto, {', '.join(Backend)}")
@@ -305,7 +307,7 @@ def _gateway(
     compression: CompressionOptions,
     selection: SelectionOptions,
 ) -> GatewayOutput:
-    from fexp.outputs.gateway import GatewayOutput, GatewaySettings
+    from fexp.outputs.push.gateway import GatewayOutput, GatewaySettings
 
     settings = GatewaySettings.parse(
         _endpoint(url, "--gateway", options, insecure=group.insecure, gzip=compression.gateway_gzip),
@@ -321,7 +323,7 @@ def _gateway(
 def _remote_write(
     options: WatchOptions, group: GroupOptions, endpoint: EndpointOptions, selection: SelectionOptions
 ) -> Output:
-    from fexp.outputs.remote_write import RemoteWriteOutput, RemoteWriteSettings
+    from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 
     assert options.remote_write is not None
     settings = RemoteWriteSettings.parse(
@@ -335,14 +337,14 @@ def _remote_write(
 
 
 def _metric_labels(selection: SelectionOptions) -> tuple[str, ...]:
-    from fexp.settings import OWN_LABELS, parse_labels
+    from fexp.config.settings import OWN_LABELS, parse_labels
 
     return (*sorted(OWN_LABELS), *parse_labels(selection.label))
 
 
 def _endpoint(url: str, option: str, options: EndpointOptions, *, insecure: bool, gzip: bool = False) -> Endpoint:
-    from fexp.outputs.endpoint import Endpoint
-    from fexp.settings import parse_duration
+    from fexp.config.settings import parse_duration
+    from fexp.outputs.push.endpoint import Endpoint
 
     secrets = "FEXP_" + option.strip("-").upper().replace("-", "_")
     return Endpoint(

@@ -7,9 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from fexp.human import human_age, human_bytes
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
-from fexp.names import visible
+from fexp.text import human_age, human_bytes, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,19 +7,19 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fexp import scan
-from fexp.engine.common import log
+from fexp.disk import scan
+from fexp.engine.context import log
+from fexp.files.state import FolderState
 from fexp.model import DIRECTORY_ARRIVED, LEFT, Backend, Fault, FileColumns, Reason
-from fexp.names import printable
-from fexp.state import FolderState
+from fexp.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fexp.engine.common import Common
+    from fexp.engine.context import Common
+    from fexp.files.selection import Folder
+    from fexp.files.state import Directory
     from fexp.model import Instant
-    from fexp.selection import Folder
-    from fexp.state import Directory
     from fexp.watch import Source
 
 _FOLD_AT_ONCE = 256

@@ -9,18 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
-from fexp.engine.common import Common, EngineSettings, log
+from fexp.disk.mounts import Mounts
+from fexp.engine.context import Common, EngineSettings, log
 from fexp.engine.watched import WatchedFolder
 from fexp.model import DIRECTORY_CHANGED, DIRECTORY_LEFT, ITSELF, Backend, Reason, Snapshot
-from fexp.watch.mounts import Mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
+    from fexp.files.selection import Folder
+    from fexp.files.state import Directory, FolderState
     from fexp.model import FileEvent, FolderStatus
-    from fexp.selection import Folder
-    from fexp.state import Directory, FolderState
     from fexp.watch import Histories, Source
 
     Listener = Callable[[Sequence[FileEvent]], None]

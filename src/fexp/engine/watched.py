@@ -7,19 +7,19 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fexp import scan
-from fexp.engine.common import log
+from fexp.disk import scan
+from fexp.engine.context import log
 from fexp.engine.looker import Look, Looker
 from fexp.model import Fault, FileEvent, FolderSnapshot, FolderStatus, Reason
-from fexp.names import printable
+from fexp.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.engine.common import Common
+    from fexp.engine.context import Common
+    from fexp.files.selection import Folder
+    from fexp.files.state import Directory
     from fexp.model import Happening
-    from fexp.selection import Folder
-    from fexp.state import Directory
     from fexp.watch import Source
 
 _LOOK_SHARE = 20

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fexp.errors import MissingError, OutputError, SettingsError
-from fexp.names import one_line
 from fexp.outputs.text import render_text
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections import defaultdict
     from collections.abc import Callable, Iterable
 
+    from fexp.files.state import Directory
     from fexp.model import Backend
-    from fexp.state import Directory
 
     Hint = tuple[Directory | None, bytes, str]
     """Where to look: a directory, a name in it, and one of the letters in ``fexp.model``. No directory: everywhere."""

@@ -33,7 +33,7 @@ from fexp.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fexp.state import Directory
+    from fexp.files.state import Directory
     from fexp.watch import Deliver, Hint, Histories
 
 _READ_BYTES = 1 << 20

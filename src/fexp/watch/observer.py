@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-    from fexp.state import Directory
+    from fexp.files.state import Directory
     from fexp.watch import Deliver, Hint, Histories
 
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"

@@ -8,8 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fexp import __version__
-from fexp.human import human_age, human_bytes
-from fexp.names import visible
+from fexp.text import human_age, human_bytes, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

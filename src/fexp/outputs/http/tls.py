@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fexp.errors import SettingsError
-from fexp.names import one_line
 from fexp.outputs.http.regular import open_regular
 from fexp.outputs.http.webconfig import CIPHER_SUITES, CURVES, TlsSettings
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from fexp.config.yamlnode import Entry, read_yaml, shown
 from fexp.errors import SettingsError
 from fexp.outputs.http.regular import open_regular
-from fexp.outputs.http.yamlnode import Entry, read_yaml, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

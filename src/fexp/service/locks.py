@@ -1,32 +1,18 @@
-"""What a run needs that nobody looks at: to be alone at its place, to spread a fleet's load, and to end."""
+"""What keeps two runs of fexp from delivering to the same place."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
-import random
-import signal
 import tempfile
 from contextlib import contextmanager, suppress
-from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from fexp.errors import FexpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
-
-
-_GRACE_SECONDS = 2.0
-"""How long what was told to end may take to do so."""
-
-
-def splay(longest_seconds: float) -> None:
-    """Wait a random while, so that a fleet does not push at once."""
-    if longest_seconds > 0:
-        Event().wait(random.uniform(0, longest_seconds))  # noqa: S311  # spreads load, keeps no secret
 
 
 @contextmanager
@@ -65,34 +51,3 @@ def _lock_directory() -> str:
     if given:
         return given
     return "/run" if os.geteuid() == 0 and os.access("/run", os.W_OK) else tempfile.gettempdir()
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """End the block with a FexpError when it takes longer; or the process, if no signal gets through.
-
-    Only for the main thread.
-    """
-    reason = f"not done after {seconds:g} s: the folder or the other side hangs; --deadline allows more"
-
-    def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise FexpError(reason)
-
-    def end() -> None:
-        from fexp.cli import tell
-
-        tell(reason)
-        os._exit(1)
-
-    # On a dead network mount the main thread waits in the kernel, which lets it obey only what ends the process.
-    last_resort = Timer(seconds + _GRACE_SECONDS, end)
-    last_resort.daemon = True
-    last_resort.start()
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        last_resort.cancel()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -6,15 +6,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fexp.state import DEFAULT_DWELL_BOUNDS_SECONDS
+from fexp.files.state import DEFAULT_DWELL_BOUNDS_SECONDS
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
     from fexp.clock import Clock
+    from fexp.disk.mounts import Mounts
     from fexp.model import Backend
-    from fexp.watch.mounts import Mounts
 
 log = logging.getLogger("fexp")
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from fexp.config.labels import check_pairs, split_pairs
 from fexp.errors import OutputError, SettingsError
-from fexp.labels import check_pairs, split_pairs
-from fexp.names import one_line
-from fexp.outputs.sender import Sender, parse_date
+from fexp.outputs.push.sender import Sender, parse_date
 from fexp.outputs.text import CONTENT_TYPE, Labelled, render_text
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fexp.outputs import Collects
-    from fexp.outputs.endpoint import Endpoint
+    from fexp.outputs.push.endpoint import Endpoint
 
 _GROUPS_LIMIT_BYTES = 64 * 1024 * 1024
 """The list of groups holds all metrics of the gateway, not only ours."""

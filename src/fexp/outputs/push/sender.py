@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 from fexp import __version__
 from fexp.errors import OutputError
-from fexp.outputs.endpoint import shown_url
-from fexp.outputs.reasons import masked, reason_in
+from fexp.outputs.push.endpoint import shown_url
+from fexp.outputs.push.reasons import masked, reason_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fexp.outputs.endpoint import Endpoint
-    from fexp.outputs.wire import Answer, Request, Wire
+    from fexp.outputs.push.endpoint import Endpoint
+    from fexp.outputs.push.wire import Answer, Request, Wire
 
 _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 10.0
@@ -82,7 +82,7 @@ class Sender:
         answer_limit_bytes: int = 64 * 1024,
     ) -> Answer:
         """Send, again while that can help and there is time. Returns a success's answer, else OutputError."""
-        from fexp.outputs.wire import Request, proxy_secrets
+        from fexp.outputs.push.wire import Request, proxy_secrets
 
         deadline_at = self._clock() + self._endpoint.deadline_seconds
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
@@ -124,7 +124,7 @@ class Sender:
             self._wire.cut()
 
     def _try(self, request: Request, deadline_at: float) -> Answer:
-        from fexp.outputs.wire import Wire
+        from fexp.outputs.push.wire import Wire
 
         if self._wire is None:
             self._wire = Wire(self._endpoint)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.disk.survey import Survey
 from fexp.model import Fault, FolderSnapshot, PatternSnapshot, Snapshot
-from fexp.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fexp.clock import Clock
-    from fexp.selection import Folder
-    from fexp.survey import Sum
+    from fexp.disk.survey import Sum
+    from fexp.files.selection import Folder
 
 
 def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, str | None]:

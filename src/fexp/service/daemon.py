@@ -20,18 +20,18 @@ from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
 from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer
 from fexp.outputs.publisher import Publisher
-from fexp.progress import Progress
-from fexp.systemd import Notifier
+from fexp.service.progress import Progress
+from fexp.service.systemd import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from fexp.clock import Clock
+    from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
     from fexp.outputs.http import Listen
-    from fexp.selection import Folder
 
 _log = logging.getLogger("fexp")
 

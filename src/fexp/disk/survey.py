@@ -14,14 +14,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
-from fexp import scan
+from fexp.disk import scan
+from fexp.files.table import Extremes
 from fexp.model import Fault
-from fexp.table import Extremes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fexp.selection import Selection
+    from fexp.files.selection import Selection
 
 _SHARE_FROM = 64
 """So many directories waiting are worth the other cores."""

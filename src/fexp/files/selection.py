@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
-from fexp.names import unique_labels
+from fexp.text import unique_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,11 +6,11 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from fexp.config.labels import check_pairs, split_pairs
 from fexp.errors import SettingsError
-from fexp.labels import check_pairs, split_pairs
+from fexp.files.selection import Folder, Selection, pattern_of_extension, pattern_of_name
 from fexp.metrics import CATALOGUE
-from fexp.names import unique_labels
-from fexp.selection import Folder, Selection, pattern_of_extension, pattern_of_name
+from fexp.text import unique_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from fexp.names import one_line
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,7 +15,7 @@ from fexp.model import Fault, FileColumns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from fexp.selection import Selection
+    from fexp.files.selection import Selection
 
 _PATH_MAX = 4096
 """What the kernel takes for a path, with its NUL: limits.h."""

@@ -1,4 +1,7 @@
-"""Raw names made printable. Label values must be UTF-8, and two folders must not share one."""
+"""Text for people and labels: raw names made printable, numbers made readable.
+
+Label values must be UTF-8, and two folders must not share one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_BINARY_STEP = 1024
 
 
 def printable(raw: bytes) -> str:
@@ -41,3 +46,23 @@ def one_line(text: str, limit: int = 200) -> str:
     """Make text fit for one line of a log: what cannot be printed is escaped, what is too long cut off."""
     escaped = visible(text[:limit])
     return escaped[:limit] + ("…" if len(text) > limit or len(escaped) > limit else "")
+
+
+def human_bytes(size_bytes: float) -> str:
+    """Write a size: ``1.5 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size_bytes < _BINARY_STEP:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= _BINARY_STEP
+    return f"{size_bytes:.1f} PiB"
+
+
+def human_age(seconds: float) -> str:
+    """Write an age: ``3d 4h``. A time in the future is ``-5m``."""
+    sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
+    parts: list[str] = []
+    for unit, length_seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length_seconds)
+        if count or parts or unit == "s":
+            parts.append(f"{count:.0f}{unit}")
+    return sign + " ".join(parts[:2])

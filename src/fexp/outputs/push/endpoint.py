@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from fexp.errors import MissingError, OutputError, SettingsError
-from fexp.names import one_line
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from ssl import SSLContext

@@ -11,14 +11,14 @@ from collections import deque
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+from fexp.files.table import Extremes, Table
 from fexp.model import ARRIVED, LEFT, DwellSnapshot, FlowSnapshot, Happening, PatternSnapshot
-from fexp.table import Extremes, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from fexp.files.selection import Selection
     from fexp.model import FileColumns, FileInfo, Instant
-    from fexp.selection import Selection
 
     Tell = Callable[[Happening, "Directory", bytes, int, int], None]
 

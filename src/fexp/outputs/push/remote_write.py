@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from fexp.config.labels import check_pairs, split_pairs
 from fexp.errors import OutputError, SettingsError
-from fexp.labels import check_pairs, split_pairs
-from fexp.outputs.sender import RefusedError, Sender
+from fexp.outputs.push.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.outputs import Collects
-    from fexp.outputs.endpoint import Endpoint
+    from fexp.outputs.push.endpoint import Endpoint
 
     Labels = tuple[tuple[str, str], ...]
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
-from fexp.names import one_line
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable

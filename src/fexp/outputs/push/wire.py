@@ -19,13 +19,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fexp.errors import OutputError
-from fexp.outputs.endpoint import shown_url
+from fexp.outputs.push.endpoint import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from io import BufferedReader
 
-    from fexp.outputs.endpoint import Endpoint
+    from fexp.outputs.push.endpoint import Endpoint
 
 _CHUNK_BYTES = 64 * 1024
 _TLS_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)

@@ -1,0 +1,1 @@
+"""Looks at the disk: what is there, and what is mounted where."""

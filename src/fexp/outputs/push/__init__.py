@@ -1,0 +1,1 @@
+"""Outputs that send to a receiver: a Pushgateway, remote write."""

@@ -1,0 +1,1 @@
+"""Starts the parts and stops them: the daemon, one-shots, locks, systemd."""

@@ -1,0 +1,54 @@
+"""When a one-shot begins and when it ends at the latest."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from contextlib import contextmanager
+from threading import Event, Timer
+from typing import TYPE_CHECKING
+
+from fexp.errors import FexpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+_GRACE_SECONDS = 2.0
+"""How long what was told to end may take to do so."""
+
+
+def splay(longest_seconds: float) -> None:
+    """Wait a random while, so that a fleet does not push at once."""
+    if longest_seconds > 0:
+        Event().wait(random.uniform(0, longest_seconds))  # noqa: S311  # spreads load, keeps no secret
+
+
+@contextmanager
+def deadline(seconds: float, say: Callable[[str], None]) -> Iterator[None]:
+    """End the block with a FexpError when it takes longer.
+
+    If no signal gets through, ``say`` the reason and end the process. Only for the main thread.
+    """
+    reason = f"not done after {seconds:g} s: the folder or the other side hangs; --deadline allows more"
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise FexpError(reason)
+
+    def end() -> None:
+        say(reason)
+        os._exit(1)
+
+    # On a dead network mount the main thread waits in the kernel, which lets it obey only what ends the process.
+    last_resort = Timer(seconds + _GRACE_SECONDS, end)
+    last_resort.daemon = True
+    last_resort.start()
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        last_resort.cancel()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
