@@ -301,7 +301,7 @@ def test_an_engine_that_hangs_is_not_told_to_be_alive(tmp_path: Path, manager: M
     def script() -> Iterator[None]:
         wait_until_looked(daemon)
         yield
-        with Live(daemon._engine, b"").held():
+        with Live(daemon._engine, folder_of(tmp_path / "data")).held():
             yield
             heard = manager.heard("WATCHDOG=1")
             assert heard >= 1

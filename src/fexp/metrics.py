@@ -17,16 +17,18 @@ from prometheus_client.utils import floatToGoString
 from watchdog.version import VERSION_STRING
 
 from fexp import __version__
+from fexp.files.aggregates import Files, LargestFile, NewestModification, OldestModification, SizeBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from fexp.files.aggregates import Aggregate
     from fexp.model import (
         DeliverySnapshot,
         DwellSnapshot,
         FlowSnapshot,
         FolderSnapshot,
-        PatternSnapshot,
+        GroupSnapshot,
         ReloadSnapshot,
         Snapshot,
     )
@@ -72,6 +74,8 @@ class Row(NamedTuple):
     """Label names beside those that the scope brings."""
     help: str
     read: Reader
+    aggregate: type[Aggregate] | None = None
+    """What a state or a survey keeps for it."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -90,28 +94,28 @@ class Row(NamedTuple):
         return family
 
 
-def _pattern_labels(folder: FolderSnapshot, pattern: PatternSnapshot) -> dict[str, str]:
-    return {"folder": folder.folder, "pattern": pattern.pattern, **folder.labels}
+def _group_labels(folder: FolderSnapshot, group: GroupSnapshot) -> dict[str, str]:
+    return {"folder": folder.folder, **group.labels, **folder.labels}
 
 
-def _state(name: str, text: str, value: Callable[[PatternSnapshot], float | None]) -> Row:
+def _state(name: str, text: str, aggregate: type[Aggregate]) -> Row:
     def read(snapshot: Snapshot) -> Iterator[Sample]:
         for folder in snapshot.folders:
-            for pattern in folder.patterns if folder.up else ():
-                number = value(pattern)
+            for group in folder.groups if folder.up else ():
+                number = group.values[aggregate.name]
                 if number is not None:
-                    yield Sample(_pattern_labels(folder, pattern), number)
+                    yield Sample(_group_labels(folder, group), number)
 
-    return Row(name, Kind.GAUGE, Scope.STATE, (), text, read)
+    return Row(name, Kind.GAUGE, Scope.STATE, (), text, read, aggregate)
 
 
 def _flow(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], float | None]) -> Row:
     def read(snapshot: Snapshot) -> Iterator[Sample]:
         for folder in snapshot.folders:
-            for pattern in folder.patterns:
-                number = value(pattern.flow) if pattern.flow else None
+            for group in folder.groups:
+                number = value(group.flow) if group.flow else None
                 if number is not None:
-                    yield Sample(_pattern_labels(folder, pattern), number)
+                    yield Sample(_group_labels(folder, group), number)
 
     return Row(name, kind, Scope.STATE, (), text, read)
 
@@ -129,9 +133,9 @@ def _dwell_samples(labels: dict[str, str], dwell: DwellSnapshot) -> Iterator[Sam
 def _dwell(name: str, text: str) -> Row:
     def read(snapshot: Snapshot) -> Iterator[Sample]:
         for folder in snapshot.folders:
-            for pattern in folder.patterns:
-                if pattern.flow:
-                    yield from _dwell_samples(_pattern_labels(folder, pattern), pattern.flow.dwell)
+            for group in folder.groups:
+                if group.flow:
+                    yield from _dwell_samples(_group_labels(folder, group), group.flow.dwell)
 
     return Row(name, Kind.HISTOGRAM, Scope.STATE, (), text, read)
 
@@ -182,19 +186,19 @@ def _build_labels() -> dict[str, str]:
 
 
 CATALOGUE: tuple[Row, ...] = (
-    _state("fexp_files", "Matching files in the folder now.", lambda p: p.files),
-    _state("fexp_size_bytes", "Sum of the sizes of the matching files.", lambda p: p.size_bytes),
+    _state("fexp_files", "Matching files in the folder now.", Files),
+    _state("fexp_size_bytes", "Sum of the sizes of the matching files.", SizeBytes),
     _state(
         "fexp_oldest_file_timestamp_seconds",
         "Smallest modification time among the matching files, as Unix time.",
-        lambda p: p.oldest_modified_at,
+        OldestModification,
     ),
     _state(
         "fexp_newest_file_timestamp_seconds",
         "Largest modification time among the matching files, as Unix time.",
-        lambda p: p.newest_modified_at,
+        NewestModification,
     ),
-    _state("fexp_largest_file_bytes", "Size of the largest matching file.", lambda p: p.largest_bytes),
+    _state("fexp_largest_file_bytes", "Size of the largest matching file.", LargestFile),
     _flow(
         "fexp_arrivals_total",
         Kind.COUNTER,
@@ -328,6 +332,9 @@ CATALOGUE: tuple[Row, ...] = (
         lambda _: iter([Sample(_build_labels(), 1)]),
     ),
 )
+
+AGGREGATES = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
+"""What a folder's numbers are made of."""
 
 EVERYWHERE = frozenset(Scope)
 TEXTFILE_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})

@@ -24,11 +24,11 @@ from fexp.model import (
     FolderSnapshot,
     FolderStatus,
     Happening,
-    PatternSnapshot,
     Reason,
     Snapshot,
 )
 from fexp.outputs.http import HttpServer, Limits, parse_listen
+from tests.snapshots import group_of
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +55,17 @@ def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = 
         labels={"site": "north"},
         up=up,
         recursive=False,
-        patterns=(PatternSnapshot(pattern, files, 4900, 1_700_000_000.0, 1_700_000_100.0, 4000, flow),),
+        groups=(
+            group_of(
+                pattern,
+                flow,
+                files=files,
+                size_bytes=4900,
+                oldest_modified_at=1_700_000_000.0,
+                newest_modified_at=1_700_000_100.0,
+                largest_bytes=4000,
+            ),
+        ),
         backend=Backend.INOTIFY,
         scans={Reason.START: 1},
         scan_duration_seconds=0.01,

@@ -45,11 +45,11 @@ def test_a_value_that_is_no_number_costs_its_own_series() -> None:
 
 def test_a_row_that_cannot_be_read_costs_that_row() -> None:
     folder = make_folder()
-    flow = folder.patterns[0].flow
+    flow = folder.groups[0].flow
     assert flow is not None
     broken = flow._replace(dwell=flow.dwell._replace(counts=(1,)))
-    pattern = folder.patterns[0]._replace(flow=broken)
-    text = render(folder._replace(patterns=(pattern,)))
+    pattern = folder.groups[0]._replace(flow=broken)
+    text = render(folder._replace(groups=(pattern,)))
     assert "fexp_dwell_seconds_bucket" not in text
     assert "fexp_folder_up{" in text
     assert "fexp_build_info{" in text

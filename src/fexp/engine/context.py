@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock
     from fexp.disk.mounts import Mounts
+    from fexp.engine.feed import Feed
     from fexp.model import Backend
 
 log = logging.getLogger("fexp")
@@ -30,14 +31,15 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Common:
-    """Handed to every part. ``lock`` is held for a fold or a copy, never across I/O."""
+class Context:
+    """Handed to every part. ``lock`` is held for a fold or a copy, never across I/O or somebody else's code."""
 
     settings: EngineSettings
     clock: Clock
     lock: threading.Lock
     mounts: Mounts
-    touched: Callable[[], None]
+    feed: Feed
+    changed: Callable[[], None]
     """To be called when a number changed."""
     progressed: Callable[[], None]
     """To be called on the way through long work: what is silent for long is taken to hang."""

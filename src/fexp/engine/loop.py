@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.disk.mounts import Mounts
-from fexp.engine.context import Common, EngineSettings, log
-from fexp.engine.watched import WatchedFolder
-from fexp.model import DIRECTORY_CHANGED, DIRECTORY_LEFT, ITSELF, Backend, Reason, Snapshot
+from fexp.engine.batch import Batch
+from fexp.engine.context import Context, EngineSettings, log
+from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
+from fexp.engine.folder import FolderWatch
+from fexp.model import Backend, Reason, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
     from fexp.files.selection import Folder
-    from fexp.files.state import Directory, FolderState
-    from fexp.model import FileEvent, FolderStatus
-    from fexp.watch import Histories, Source
-
-    Listener = Callable[[Sequence[FileEvent]], None]
+    from fexp.model import FolderStatus
+    from fexp.watch import Source
+    from fexp.watch.tree import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event tells of every change."""
@@ -38,16 +37,6 @@ _STOP_SECONDS = 3.0
 """How long a stop waits for the look under way: a dead file system may never answer."""
 _DOUBT_SECONDS = 0.001
 """How often it is checked whether all that happened is folded, while somebody waits for that."""
-
-
-class _Batch:
-    """What a run of hints asks to be looked at."""
-
-    def __init__(self) -> None:
-        self.histories: Histories = defaultdict(partial(defaultdict, str))
-        self.detached: list[Directory] = []
-        self.examine: dict[tuple[Directory, bytes], str] = {}
-        self.roots: set[FolderState] = set()
 
 
 class Engine:
@@ -68,22 +57,26 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._changed = changed
         self._clock = clock
+        self._wall = clocks.WallTime()
         self._queue: queue.SimpleQueue[tuple[Source | None, object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._mounts = Mounts()
         self._dirty = False
         self._stopping = False
         self._steps = 0
-        self._steps_told = -1
+        self._steps_reported = -1
         self._pulse_at = float("-inf")
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
-        self._listener: Listener | None = None
-        self._told: list[FileEvent] = []
+        self._feed = Feed()
         self._flushes: list[threading.Event] = []
         self._source = self._open_source()
-        common = Common(self._settings, clock, self._lock, self._mounts, self._touch, self._progress)
-        watched = [WatchedFolder(folder, self._source, common) for folder in folders]
-        self._watched = {folder.looker.state: folder for folder in watched}
+        self._context = Context(
+            self._settings, clock, self._lock, self._mounts, self._feed, self._touch, self._progress
+        )
+        self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
+        self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
+        self._active: set[FolderWatch] = set()
+        """Folders that may have something to do in this turn."""
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
 
     # For other threads ---------------------------------------------------------------------------------------------
@@ -94,7 +87,7 @@ class Engine:
 
     def stop(self) -> None:
         """End the watching. The numbers stay readable. A look that hangs in the file system is left behind."""
-        self._queue.put((None, self._stop))
+        self._ask(self._stop)
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
@@ -106,29 +99,50 @@ class Engine:
 
     def look_again(self, reason: Reason) -> None:
         """Ask for a whole look at every folder."""
-        self._queue.put((None, partial(self._want_looks, reason)))
+        self._ask(partial(self._want_looks, reason))
 
-    def follow(self, listener: Listener | None) -> None:
-        """Tell ``listener`` of every file event from now on, in the engine's thread; None ends it."""
-        self._queue.put((None, partial(self._set_listener, listener)))
+    def set_folders(self, folders: Sequence[Folder]) -> None:
+        """Watch these folders from now on.
+
+        One that is watched already, selected and labelled as before, keeps its numbers and is not looked at again.
+        """
+        self._ask(partial(self._set_folders, tuple(folders)))
+
+    def subscribe(
+        self,
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        present: bool = False,
+        notify: Callable[[], None] = lambda: None,
+    ) -> Subscription:
+        """Follow what happens to files from now on; see ``Subscription``.
+
+        ``capacity``: so many changes may wait to be taken. ``present``: tell first of the files that are there.
+        """
+        subscription = Subscription(
+            capacity, present=present, notify=notify, end=lambda one: self._ask(partial(self._unsubscribe, one))
+        )
+        self._ask(partial(self._subscribe, subscription))
+        return subscription
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Wait until everything that has happened is folded. False when it did not come to that in time."""
+        """Wait until everything that has happened is folded. Return False when it did not come to that in time."""
         done = threading.Event()
-        self._queue.put((None, partial(self._flushes.append, done)))
+        self._ask(partial(self._flushes.append, done))
         return done.wait(timeout_seconds)
 
     def snapshot(self) -> Snapshot:
-        """Give the numbers as they are now."""
+        """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
         with self._lock:
-            return Snapshot(tuple(watched.snapshot() for watched in self._watched.values()))
+            now = self._wall.settled(self._clock())
+            return Snapshot(tuple(folder.snapshot(now) for folder in self._folders))
 
     def statuses(self) -> list[FolderStatus]:
-        """Give how far the watching of each folder is."""
-        return [watched.status() for watched in self._watched.values()]
+        """Return how far the watching of each folder is."""
+        return [folder.status() for folder in self._folders]
 
     def unready(self) -> list[str]:
-        """Give the reasons why the numbers cannot be relied on yet, or no more."""
+        """Return the reasons why the numbers cannot be relied on yet, or no more."""
         reasons = [
             f"first look at {status.folder} is under way, {status.files_seen} files so far"
             for status in self.statuses()
@@ -141,44 +155,49 @@ class Engine:
         return reasons
 
     def is_alive(self) -> bool:
-        """Say whether the engine's thread runs."""
+        """Return whether the engine's thread runs."""
         return self._thread.is_alive()
 
     def has_progressed(self) -> bool:
-        """Say whether the engine's loop has gone on since the last call: the proof that it works."""
+        """Return whether the engine's loop has gone on since the last call: the proof that it works."""
         steps = self._steps
-        progressed, self._steps_told = steps != self._steps_told, steps
+        progressed, self._steps_reported = steps != self._steps_reported, steps
         return progressed
+
+    def _ask(self, do: Callable[[], object]) -> None:
+        """Have something done in the engine's thread, in the order of its way there."""
+        self._queue.put((None, do))
 
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stopping:
             self._progress()
-            owing = [watched for watched in self._watched.values() if watched.looker.state.owes_dwells]
+            owing = [folder for folder in self._active if folder.tree.state.owes_dwells]
             self._take(self._patience_seconds())
-            for watched in owing:  # what departs in this turn is shown before more is made of it
-                watched.looker.observe_some()
+            for folder in owing:  # what departs in this turn is shown before more is made of it
+                folder.observe_some_dwells()
             self._work()
             self._keep_time()
             self._announce()
+            self._active = {folder for folder in self._active if folder.is_unsettled or folder.tree.suspects}
 
     def _progress(self) -> None:
         self._steps += 1
 
     def _patience_seconds(self) -> float:
-        if self._dirty or any(watched.looker.is_busy for watched in self._watched.values()):
+        if self._dirty or any(folder.tree.is_busy for folder in self._active):
             return 0.0
-        if any(watched.looker.state.owes_dwells for watched in self._watched.values()):
+        if any(folder.tree.state.owes_dwells for folder in self._active):
             return 0.0 if self._flushes else _BREATH_SECONDS
-        if self._flushes or any(watched.looker.suspects for watched in self._watched.values()):
+        if self._flushes or any(folder.tree.suspects for folder in self._active):
             return _DOUBT_SECONDS
-        due_at = min((watched.due_at for watched in self._watched.values()), default=float("inf"))
+        due_at = min((folder.due_at for folder in self._active), default=float("inf"))
         return max(0.0, min(due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
-        batch = _Batch()
+        batch = Batch(self._folder_of, self._lost_events)
         read_bytes = 0
         try:
             for _ in range(_BATCH_DELIVERIES):
@@ -190,83 +209,59 @@ class Engine:
                     assert callable(delivered)
                     delivered()
                 else:
-                    self._read_hints(source, delivered, batch)
+                    source.read(delivered, batch)
                     read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
         except queue.Empty:
             pass
-        self._look_at(batch)
-
-    def _read_hints(self, source: Source, delivered: object, batch: _Batch) -> None:
-        for directory, name, letter in source.hints(delivered, batch.histories):
-            if directory is None:
-                self._lost_events()
-            elif letter == DIRECTORY_LEFT:
-                child = self._watched[directory.folder].looker.detach(directory, name)
-                if child is not None:
-                    batch.detached.append(child)
-            elif name:
-                batch.examine[directory, name] = letter
-            elif directory.parent is not None:
-                batch.examine.setdefault((directory.parent, directory.name), DIRECTORY_CHANGED)
-            elif letter == ITSELF:
-                batch.roots.add(directory.folder)
-            else:  # the folder's own attributes changed: it may have become readable, or no more
-                self._watched[directory.folder].looker.want_listing(directory, deep=False)
-
-    def _look_at(self, batch: _Batch) -> None:
-        for directory, histories in batch.histories.items():
-            if directory.alive:
-                self._watched[directory.folder].looker.look_at_files(directory, histories)
-        for child in batch.detached:
-            self._watched[child.folder].looker.drop(child)
-        for (parent, name), letter in batch.examine.items():
-            if parent.alive:
-                self._watched[parent.folder].looker.examine(parent, name, letter)
-        for state in batch.roots:
-            self._watched[state].check_root()
+        self._active |= batch.look()
 
     def _work(self) -> None:
         """List directories for a while, each folder in its turn."""
         until = self._clock().steady + _WORK_SECONDS
-        busy = [watched for watched in self._watched.values() if watched.looker.is_busy]
+        busy = [folder for folder in self._active if folder.tree.is_busy]
         while busy:
-            for watched in busy:
-                watched.work()
+            for folder in busy:
+                folder.work()
                 if self._clock().steady >= until:
                     return
-            busy = [watched for watched in busy if watched.looker.is_busy]
+            busy = [folder for folder in busy if folder.tree.is_busy]
 
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
-            self._pulse_at = now
-            points = self._mounts.changed_points()
-            for watched in self._watched.values():
-                watched.check_root()
-                watched.keep_time(now)
-                watched.obey_mounts(points, now)
-        for watched in self._watched.values():
-            watched.begin_if_due(now)
+            self._pulse(now)
+        for folder in self._active:
+            folder.begin_if_due(now)
         self._settle_doubts()
+
+    def _pulse(self, now: float) -> None:
+        self._pulse_at = now
+        points = self._mounts.changed_points()
+        clock_was_set = self._wall.was_set(self._clock())
+        for folder in self._folders:
+            folder.check_root()
+            folder.keep_time(now)
+            folder.obey_mounts(points, now)
+            if clock_was_set:
+                folder.touch()
+        self._active.update(self._folders)
 
     def _settle_doubts(self) -> None:
         """Once all that happened is folded, tell those who wait for that. Asked in the order of its way here."""
-        if not self._flushes and not any(watched.looker.suspects for watched in self._watched.values()):
+        if not self._flushes and not any(folder.tree.suspects for folder in self._active):
             return
         if self._source is not None and not self._source.drained():
             return
-        if not self._queue.empty() or any(watched.is_unsettled for watched in self._watched.values()):
+        if not self._queue.empty() or any(folder.is_unsettled for folder in self._active):
             return
-        for watched in self._watched.values():
-            watched.settle_doubts()
+        for folder in self._active:
+            folder.count_drift()
         for done in self._flushes:
             done.set()
         self._flushes.clear()
 
     def _announce(self) -> None:
-        if self._told and self._listener is not None:
-            self._listener(tuple(self._told))
-            self._told.clear()
+        self._feed.publish()
         if self._dirty:
             self._dirty = False
             self._changed()
@@ -274,18 +269,42 @@ class Engine:
     # What is asked of it -------------------------------------------------------------------------------------------
 
     def _lost_events(self) -> None:
-        for watched in self._watched.values():
-            watched.lost_events()
-        self._touch()
+        for folder in self._folders:
+            folder.lost_events()
+        self._active.update(self._folders)
 
     def _want_looks(self, reason: Reason) -> None:
-        for watched in self._watched.values():
-            watched.want_look(reason)
+        for folder in self._folders:
+            folder.want_look(reason)
+        self._active.update(self._folders)
 
-    def _set_listener(self, listener: Listener | None) -> None:
-        self._listener = listener
-        for watched in self._watched.values():
-            watched.tell(self._told.append if listener else None)
+    def _set_folders(self, folders: tuple[Folder, ...]) -> None:
+        known = {watch.folder.key: watch for watch in self._folders}
+        watches = tuple(
+            known.pop(folder.key) if folder.key in known else FolderWatch(folder, self._source, self._context)
+            for folder in folders
+        )
+        for ended in known.values():
+            ended.end()
+            self._active.discard(ended)
+        with self._lock:
+            self._folders = watches
+        self._folder_of.clear()
+        self._folder_of.update((watch.tree.root, watch) for watch in watches)
+        for watch in watches:
+            watch.record_changes(wanted=self._feed.is_wanted)
+        self._pulse_at = float("-inf")  # look at the new ones now
+        self._touch()
+
+    def _subscribe(self, subscription: Subscription) -> None:
+        self._feed.add(subscription, [batch for folder in self._folders for batch in folder.present()])
+        for folder in self._folders:
+            folder.record_changes(wanted=True)
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._feed.remove(subscription)
+        for folder in self._folders:
+            folder.record_changes(wanted=self._feed.is_wanted)
 
     def _touch(self) -> None:
         self._dirty = True

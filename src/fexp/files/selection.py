@@ -17,7 +17,7 @@ from fexp.errors import SettingsError
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     Matches = Callable[[bytes], bool]
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
@@ -202,3 +202,8 @@ class Folder:
     label: str
     selection: Selection
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Hashable:
+        """Return what makes it the same folder: as long as nothing of it changes, its numbers go on."""
+        return self.path, self.label, self.selection, tuple(sorted(self.labels.items()))

@@ -24,17 +24,15 @@ from fexp.model import (
     DIRECTORY_ARRIVED,
     DIRECTORY_CHANGED,
     DIRECTORY_LEFT,
-    ITSELF,
     LEFT,
-    OVERFLOW,
     Backend,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from fexp.files.state import Directory
-    from fexp.watch import Deliver, Hint, Histories
+    from fexp.watch import Deliver, Hints
+    from fexp.watch.tree import WatchedDirectory
 
 _READ_BYTES = 1 << 20
 _BACKLOG_BYTES = 64 << 20
@@ -104,13 +102,13 @@ class InotifySource:
 
     def __init__(self, deliver: Deliver) -> None:
         self._tap = _Tap(lambda events: deliver(self, events))
-        self._watched: dict[int, list[Directory]] = {}
+        self._watched: dict[int, list[WatchedDirectory]] = {}
         """Several where folders overlap: an inode has one descriptor."""
-        self._letters: dict[int, str] = {}
-        """The hints' letters by event mask."""
+        self._hints: dict[int, str] = {}
+        """By event mask."""
         self._tap.start()
 
-    def arm(self, directory: Directory, path: bytes) -> bool:
+    def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:  # noqa: ARG002  # one by one
         """See ``Source.arm``. A subdirectory that is a symlink is not followed; the folder itself may be one."""
         mask = _EVENTS if directory.parent is None else _EVENTS | In.IN_DONT_FOLLOW
         descriptor = inotify_add_watch(self._tap.descriptor, path, Mask(mask))
@@ -127,7 +125,7 @@ class InotifySource:
         directory.watch = descriptor
         return True
 
-    def disarm(self, directory: Directory) -> None:
+    def disarm(self, directory: WatchedDirectory) -> None:
         """See ``Source.disarm``."""
         descriptor, directory.watch = directory.watch, None
         if descriptor is None:
@@ -138,42 +136,48 @@ class InotifySource:
         if not others and self._watched.pop(descriptor, None) is not None:
             inotify_rm_watch(self._tap.descriptor, WatchDescriptor(descriptor))
 
-    def watching(self, directory: Directory) -> bool:
+    def watching(self, directory: WatchedDirectory) -> bool:
         """See ``Source.watching``."""
         return directory.watch is not None
 
-    def hints(self, delivered: object, histories: Histories) -> Iterator[Hint]:
-        """See ``Source.hints``. Watches may change while it is read: what follows is read by the new ones."""
+    def read(self, delivered: object, hints: Hints) -> None:
+        """See ``Source.read``."""
         assert isinstance(delivered, bytes)
-        unpack, watched, letters = _HEADER.unpack_from, self._watched, self._letters
-        latest, told_of = -1, []  # most events are about the same directory as the one before
+        unpack, watched, hints_of, histories = _HEADER.unpack_from, self._watched, self._hints, hints.histories
+        latest, latest_histories = -1, []  # most events are about the same directory as the one before
         start, end = 0, len(delivered)
         while start < end:
             descriptor, mask, _cookie, length = unpack(delivered, start)
             start += 16 + length
-            told = letters.get(mask)
-            if told is None:
-                told = letters[mask] = _letters_of(mask)
-            name = delivered[start - length : start].rstrip(b"\0")
-            if told in _OF_FILES:
+            hint = hints_of.get(mask)
+            if hint is None:
+                hint = hints_of[mask] = _hints_of(mask)
+            if hint in _OF_FILES:
+                name = delivered[start - length : start].rstrip(b"\0")
                 if descriptor != latest:
-                    latest, told_of = descriptor, [histories[one] for one in watched.get(descriptor, ())]
-                for history_of in told_of:
-                    history_of[name] += told
+                    latest, latest_histories = descriptor, [histories[one] for one in watched.get(descriptor, ())]
+                for history_of in latest_histories:
+                    history_of[name] += hint
                 continue
             latest = -1
-            if told is OVERFLOW:
-                yield None, b"", OVERFLOW
-                continue
-            directories = tuple(watched.get(descriptor, ()))
-            if mask & In.IN_IGNORED and directories:
-                del watched[descriptor]
-                for directory in directories:
-                    directory.watch = None
-            for directory in directories:
-                for letter in told if name or told is ITSELF else DIRECTORY_CHANGED:
-                    yield directory, name, letter
+            self._read_of_directory(descriptor, mask, delivered[start - length : start].rstrip(b"\0"), hints)
         self._tap.read_bytes += end
+
+    def _read_of_directory(self, descriptor: int, mask: int, name: bytes, hints: Hints) -> None:
+        if mask & In.IN_Q_OVERFLOW:
+            hints.events_lost()
+            return
+        directories = tuple(self._watched.get(descriptor, ()))
+        if mask & In.IN_IGNORED and directories:
+            del self._watched[descriptor]
+            for directory in directories:
+                directory.watch = None
+        for directory in directories:
+            if not name:
+                hints.itself(directory, moved=bool(mask & _SELF_EVENTS))
+            else:
+                for hint in self._hints[mask]:
+                    hints.subdirectory(directory, name, hint)
 
     def drained(self) -> bool:
         """See ``Source.drained``."""
@@ -195,16 +199,14 @@ class InotifySource:
         self._watched.clear()
 
 
-def _letters_of(mask: int) -> str:
-    """Give the letters of the hints for an event.
+def _hints_of(mask: int) -> str:
+    """Return the hints that an event gives; none for one that is not about a name.
 
     Two names that were exchanged (RENAME_EXCHANGE) tell of the second's departure last, though a file is there: what
     was moved away is looked at again.
     """
-    if mask & In.IN_Q_OVERFLOW:
-        return OVERFLOW
-    if mask & _SELF_EVENTS:
-        return ITSELF
+    if mask & (In.IN_Q_OVERFLOW | _SELF_EVENTS):
+        return ""
     arrived, left, changed = (
         (DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED) if mask & In.IN_ISDIR else (ARRIVED, LEFT, CHANGED)
     )

@@ -13,7 +13,7 @@ from fexp import __version__
 from fexp.metrics import CATALOGUE
 
 if TYPE_CHECKING:
-    from fexp.model import FolderSnapshot, FolderStatus, PatternSnapshot, Snapshot
+    from fexp.model import FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -67,20 +67,16 @@ def _folder(folder: FolderSnapshot, status: FolderStatus | None) -> dict[str, ob
         "errors": folder.faults,
         "overflows": folder.overflows,
         "drift_files": folder.drift_files,
-        "patterns": [_pattern(pattern, up=folder.up) for pattern in folder.patterns],
+        "patterns": [_group(group, up=folder.up) for group in folder.groups],
     }
 
 
-def _pattern(pattern: PatternSnapshot, *, up: bool) -> dict[str, object]:
-    """Give one pattern's numbers. State numbers are null while the folder is not up."""
-    flow = pattern.flow
+def _group(group: GroupSnapshot, *, up: bool) -> dict[str, object]:
+    """Return one group's numbers. State numbers are null while the folder is not up."""
+    flow = group.flow
     return {
-        "pattern": pattern.pattern,
-        "files": pattern.files if up else None,
-        "size_bytes": pattern.size_bytes if up else None,
-        "oldest_modified_at": pattern.oldest_modified_at if up else None,
-        "newest_modified_at": pattern.newest_modified_at if up else None,
-        "largest_bytes": pattern.largest_bytes if up else None,
+        **group.labels,
+        **{name: value if up else None for name, value in group.values.items()},
         "arrivals": flow.arrivals if flow else None,
         "departures": flow.departures if flow else None,
         "modifications": flow.modifications if flow else None,
@@ -109,7 +105,7 @@ def metadata(
                 "folder": folder.folder,
                 "labels": folder.labels,
                 "recursive": folder.recursive,
-                "patterns": [pattern.pattern for pattern in folder.patterns],
+                "patterns": [group.pattern for group in folder.groups],
                 "backend": folder.backend,
                 "up": folder.up,
                 "problem": status.problem if (status := by_folder.get(folder.folder)) else None,

@@ -1,0 +1,243 @@
+"""One folder and how its watching goes: whole looks, the folder's own coming and going, the clock's say."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from fexp.disk import scan
+from fexp.engine.context import log
+from fexp.engine.looks import LookSchedule
+from fexp.engine.tree import FolderTree
+from fexp.model import Fault, FolderSnapshot, FolderStatus, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fexp.engine.context import Context
+    from fexp.engine.feed import ChangeBatch
+    from fexp.engine.looks import Look
+    from fexp.files.selection import Folder
+    from fexp.model import Instant
+    from fexp.watch import Source
+
+
+class FolderWatch:
+    """A folder that is being watched. Only the engine's thread changes it; ``snapshot`` is taken under the lock."""
+
+    def __init__(self, folder: Folder, source: Source | None, context: Context) -> None:
+        self.folder = folder
+        self.tree = FolderTree(folder, source, context, self.touch)
+        self._context = context
+        self._schedule = LookSchedule()
+        self._identity: scan.Identity | None = None
+        """The directory that is watched; None while there is none."""
+        self._looked = self._up = self._was_up = False
+        self._problem: str | None = None
+        self._missing_since = float("-inf")
+        self._polled_again_at = 0.0
+        self._scans: Counter[Reason] = Counter()
+        self._last_scan_at: float | None = None
+        self._overflows = self._drift_files = 0
+        self._snapshot: FolderSnapshot | None = None
+        """What readers get until something changes."""
+        self._snapshot_ends_at = float("inf")
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Return whether looks are under way or due."""
+        tree, schedule = self.tree, self._schedule
+        has_work = tree.is_busy or tree.state.owes_dwells
+        return has_work or schedule.under_way is not None or schedule.wanted is not None
+
+    @property
+    def due_at(self) -> float:
+        """Return when something is to be done without a hint, on the steady clock; infinity for never."""
+        return min(self._schedule.due_at, self._snapshot_ends_at)
+
+    def touch(self) -> None:
+        """Take note that a number changed."""
+        with self._context.lock:
+            self._snapshot = None
+            self._snapshot_ends_at = float("inf")
+        self._context.changed()
+
+    # Whole looks ---------------------------------------------------------------------------------------------------
+
+    def want_look(self, reason: Reason) -> None:
+        """Ask for a whole look."""
+        if self._identity is not None:
+            self._schedule.want(reason)
+
+    def lost_events(self) -> None:
+        """The kernel dropped events, nobody knows which: look at everything."""
+        if self._identity is not None and self.tree.arming.source is not None:
+            self._overflows += 1
+            self.touch()
+            self.want_look(Reason.OVERFLOW)
+
+    def begin_if_due(self, now: float) -> None:
+        """Do what is due by the clock."""
+        if self._schedule.wanted is not None and now >= self._schedule.due_at:
+            seen_at = self.tree.root.seen_at
+            self._begin(self._schedule.wanted, now if seen_at is None else seen_at)
+        if now >= self._snapshot_ends_at:
+            self.touch()
+
+    def _begin(self, reason: Reason, absent_since: float) -> None:
+        look = self._schedule.begin(reason, self._context.clock())
+        self.tree.want_listing(self.tree.root, deep=True, look=look, absent_since=absent_since)
+
+    def work(self) -> None:
+        """List one directory that waits."""
+        try:
+            finished = self.tree.list_next()
+        except OSError as error:
+            self._mark_down(error)
+            return
+        if finished is not None:
+            self._finish(finished)
+
+    def _finish(self, look: Look) -> None:
+        now = self._context.clock()
+        was_up = self._up
+        with self._context.lock:
+            self._schedule.end(look, now)
+            self._scans[look.reason] += 1
+            self._last_scan_at = now.wall
+            self._up, self._looked, self._problem = True, True, None
+        if self._was_up and not was_up:
+            log.info("%s: back, %d files", self.folder.label, self.tree.state.files)
+        self._was_up = True
+        self.touch()
+
+    # The folder itself ---------------------------------------------------------------------------------------------
+
+    def check_root(self) -> None:
+        """Look whether the folder's path still names the directory that is watched, and watch what it names."""
+        path = self.folder.path
+        try:
+            identity = scan.identity(path)
+            if identity != self._identity:
+                scan.try_to_open(path)
+        except OSError as error:
+            self._mark_down(error)
+            return
+        if identity == self._identity and self.tree.arming.is_watching(self.tree.root):
+            return
+        is_first = not self._looked
+        absent_since = float("-inf") if is_first else max(self._missing_since, self.tree.root.seen_at or 0.0)
+        self._forget_root()
+        self.tree.arming.real_path = os.path.realpath(path)
+        self.tree.arm(self.tree.root)
+        try:
+            if scan.identity(path) != identity:
+                return  # replaced once more while it was armed: the next pulse sees what is there then
+        except OSError:
+            return
+        self._identity = identity
+        self._begin(Reason.START if is_first else Reason.REAPPEARED, absent_since)
+
+    def _forget_root(self) -> None:
+        self.tree.forget_watches()
+        with self._context.lock:
+            self._identity = None
+            self._up = False
+            self._schedule.cancel()
+        self.touch()
+
+    def _mark_down(self, error: OSError) -> None:
+        self._missing_since = self._context.clock().steady
+        problem = error.strerror or str(error)
+        if self._identity is None and self._looked and problem == self._problem:
+            return
+        if problem != self._problem:
+            log.warning("%s: %s; its numbers are gone until it can be read", self.folder.label, problem)
+        self._forget_root()
+        self._problem = problem
+        self._looked = True
+
+    def end(self) -> None:
+        """Stop watching it for good."""
+        self.tree.end()
+        self._schedule.cancel()
+
+    def observe_some_dwells(self) -> None:
+        """Observe some of the dwell times that departed directories left behind."""
+        self.tree.state.observe_some_dwells()
+        self.touch()
+
+    # Time ----------------------------------------------------------------------------------------------------------
+
+    def keep_time(self, now: float) -> None:
+        """Want the looks that are due by the clock."""
+        if self._identity is None or self._schedule.under_way is not None or self._schedule.duration_seconds is None:
+            return
+        settings, polled = self._context.settings, self.tree.arming.polled
+        is_polled = self.tree.arming.source is None or self.tree.root in polled
+        interval_seconds = settings.poll_interval_seconds if is_polled else settings.rescan_seconds
+        if self._schedule.is_due_again(now, interval_seconds):
+            self.want_look(Reason.INTERVAL)
+        elif polled and now >= self._polled_again_at:
+            self._polled_again_at = now + max(settings.poll_interval_seconds, self._schedule.rest_seconds)
+            for directory in polled:
+                self.tree.want_listing(directory, deep=False, absent_since=directory.seen_at or now)
+
+    def obey_mounts(self, points: set[bytes] | None, now: float) -> None:
+        """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own."""
+        own = self.tree.arming.real_path.rstrip(b"/") + b"/"
+        inside = any((point.rstrip(b"/") + b"/").startswith(own) for point in points or ())
+        if inside:
+            self.want_look(Reason.INTERVAL)
+        self.tree.doubts.check(mounts_changed=points is not None and not inside)
+        for directory in self.tree.doubts.settle(now) if self._identity is not None else ():
+            self.tree.want_listing(directory, deep=self.tree.arm(directory), absent_since=directory.seen_at)
+
+    def count_drift(self) -> None:
+        """All that happened is folded: what a look found different and no event has told of is drift."""
+        if self.tree.suspects:
+            self._drift_files += len(self.tree.suspects)
+            self.tree.suspects.clear()
+            self.touch()
+
+    # For those who read --------------------------------------------------------------------------------------------
+
+    def record_changes(self, *, wanted: bool) -> None:
+        """Record what happens to files from now on, or no more."""
+        self.tree.state.record_changes(wanted=wanted)
+
+    def present(self) -> Iterator[ChangeBatch]:
+        """Yield the files that are there now."""
+        return self.tree.state.present(self.tree.root.subtree())
+
+    def status(self) -> FolderStatus:
+        """Return how far the watching is."""
+        look = self._schedule.under_way
+        return FolderStatus(
+            folder=self.folder.label,
+            up=self._up,
+            looked=self._looked,
+            files_seen=look.files_seen if look else self.tree.state.files,
+            problem=self._problem,
+        )
+
+    def snapshot(self, now: Instant) -> FolderSnapshot:
+        """Return the numbers as they are now, the same object while nothing changes; the lock must be held."""
+        if self._snapshot is None or now.steady >= self._snapshot_ends_at:
+            groups, self._snapshot_ends_at = self.tree.state.groups(now)
+            self._snapshot = FolderSnapshot(
+                folder=self.folder.label,
+                labels=self.folder.labels,
+                up=self._up,
+                recursive=self.folder.selection.recursive,
+                groups=groups,
+                backend=self.tree.arming.backend,
+                scans={reason: self._scans[reason] for reason in Reason},
+                scan_duration_seconds=self._schedule.duration_seconds,
+                last_scan_at=self._last_scan_at,
+                overflows=self._overflows,
+                drift_files=self._drift_files,
+                faults={fault: self.tree.faults[fault] for fault in Fault},
+            )
+        return self._snapshot
