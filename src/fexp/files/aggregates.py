@@ -156,3 +156,11 @@ class LargestFile(Extreme):
     __slots__ = ()
     name = "largest_bytes"
     extremum = Extremum("sizes", max)
+
+
+class SmallestFile(Extreme):
+    """The smallest size in bytes."""
+
+    __slots__ = ()
+    name = "smallest_bytes"
+    extremum = Extremum("sizes", min)
