@@ -17,7 +17,15 @@ from prometheus_client.utils import floatToGoString
 from watchdog.version import VERSION_STRING
 
 from fexp import __version__
-from fexp.files.aggregates import Files, LargestFile, NewestModification, OldestModification, SizeBytes, SmallestFile
+from fexp.files.aggregates import (
+    EmptyFiles,
+    Files,
+    LargestFile,
+    NewestModification,
+    OldestModification,
+    SizeBytes,
+    SmallestFile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -200,6 +208,7 @@ CATALOGUE: tuple[Row, ...] = (
     ),
     _state("fexp_largest_file_bytes", "Size of the largest matching file.", LargestFile),
     _state("fexp_smallest_file_bytes", "Size of the smallest matching file.", SmallestFile),
+    _state("fexp_empty_files", "Matching files of no bytes.", EmptyFiles),
     _flow(
         "fexp_arrivals_total",
         Kind.COUNTER,

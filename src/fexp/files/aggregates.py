@@ -164,3 +164,14 @@ class SmallestFile(Extreme):
     __slots__ = ()
     name = "smallest_bytes"
     extremum = Extremum("sizes", min)
+
+
+class EmptyFiles(Sum):
+    """How many have no bytes."""
+
+    __slots__ = ()
+    name = "empty_files"
+
+    def part(self, files: KnownFiles) -> int:
+        """See ``Sum.part``."""
+        return files.sizes.count(0)
