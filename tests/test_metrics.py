@@ -47,6 +47,8 @@ FULL = FolderSnapshot(
             oldest_modified_at=-1.5,
             newest_modified_at=1.7e9,
             largest_bytes=2**62,
+            smallest_bytes=1,
+            oldest_arrived_at=1.7e9,
         ),
         group_of("*", FLOW),
     ),
@@ -78,6 +80,9 @@ EXPECTED = {
     "fexp_oldest_file_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_newest_file_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_largest_file_bytes": ("gauge", "folder pattern"),
+    "fexp_smallest_file_bytes": ("gauge", "folder pattern"),
+    "fexp_empty_files": ("gauge", "folder pattern"),
+    "fexp_oldest_arrival_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_arrivals_total": ("counter", "folder pattern"),
     "fexp_departures_total": ("counter", "folder pattern"),
     "fexp_modifications_total": ("counter", "folder pattern"),
@@ -213,7 +218,8 @@ def test_extremes_of_no_files_are_no_series() -> None:
     names = {name for name, _ in numbers_of(FexpCollector(lambda: snapshot_of(empty)).collect())}
     assert "fexp_files" in names
     assert not names & {
-        "fexp_oldest_file_timestamp_seconds", "fexp_newest_file_timestamp_seconds", "fexp_largest_file_bytes"
+        "fexp_oldest_file_timestamp_seconds", "fexp_newest_file_timestamp_seconds", "fexp_largest_file_bytes",
+        "fexp_smallest_file_bytes", "fexp_oldest_arrival_timestamp_seconds",
     }  # fmt: skip
 
 

@@ -73,6 +73,9 @@ def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patter
             "oldest_modified_at": min(s.st_mtime for s in stats),
             "newest_modified_at": max(s.st_mtime for s in stats),
             "largest_bytes": max(s.st_size for s in stats),
+            "smallest_bytes": min(s.st_size for s in stats),
+            "empty_files": sum(s.st_size == 0 for s in stats),
+            "oldest_arrived_at": min(s.st_ctime for s in stats),
         }
     with pytest.raises(ChildProcessError):
         os.waitpid(shared[0], 0)  # nobody is left to wait for

@@ -22,6 +22,7 @@ from fexp.files.aggregates import (
     Files,
     LargestFile,
     NewestModification,
+    OldestArrival,
     OldestModification,
     SizeBytes,
     SmallestFile,
@@ -209,6 +210,11 @@ CATALOGUE: tuple[Row, ...] = (
     _state("fexp_largest_file_bytes", "Size of the largest matching file.", LargestFile),
     _state("fexp_smallest_file_bytes", "Size of the smallest matching file.", SmallestFile),
     _state("fexp_empty_files", "Matching files of no bytes.", EmptyFiles),
+    _state(
+        "fexp_oldest_arrival_timestamp_seconds",
+        "Arrival of the file that has been waiting longest, as Unix time.",
+        OldestArrival,
+    ),
     _flow(
         "fexp_arrivals_total",
         Kind.COUNTER,

@@ -139,6 +139,8 @@ def _numbers(checked: Checked, snapshot: FolderSnapshot, truth: dict[str, dict[b
             "oldest_modified_at": min(times, default=None),
             "newest_modified_at": max(times, default=None),
             "largest_bytes": max(sizes, default=None),
+            "smallest_bytes": min(sizes, default=None),
+            "empty_files": sizes.count(0),
         }
         shown = {name: pattern.values[name] for name in expected}
         if shown != expected:

@@ -276,6 +276,7 @@ def test_extremes_over_many_directories_cost_no_look_at_each() -> None:
         if step % 37 == 0:
             values = folder.state.groups(NOW)[0].values
             assert values["largest_bytes"] == max(sizes.values())
+            assert values["smallest_bytes"] == min(sizes.values())
 
 
 class ByFirstLetter:

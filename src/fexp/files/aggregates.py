@@ -175,3 +175,15 @@ class EmptyFiles(Sum):
     def part(self, files: KnownFiles) -> int:
         """See ``Sum.part``."""
         return files.sizes.count(0)
+
+
+class OldestArrival(Extreme):
+    """When the file that has been waiting longest arrived, as Unix time; never in the future."""
+
+    __slots__ = ()
+    name = "oldest_arrived_at"
+    extremum = Extremum("arrived_at", min)
+
+    def value(self, now: Instant) -> float | None:
+        """See ``Aggregate.value``."""
+        return None if self.state is None else min(self.state, now.steady) + (now.wall - now.steady)
