@@ -1,4 +1,4 @@
-"""The clocks of the engine. What it makes of events is told the time, and reads none."""
+"""The clocks of the engine. The pure parts are given the time and read no clock."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Kind(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a row tells about. Outputs choose their rows by it."""
+    """What a row is about. Outputs choose their rows by it."""
 
     STATE = "state"
     """The files of a folder: labels folder, pattern and the user's own."""
@@ -80,7 +80,7 @@ class Row(NamedTuple):
     kind: Kind
     scope: Scope
     own_labels: tuple[str, ...]
-    """Label names beside those that the scope brings."""
+    """Label names in addition to the scope's."""
     help: str
     read: Reader
     aggregate: type[Aggregate] | None = None
@@ -374,7 +374,7 @@ class FexpCollector:
             yield row.family()
 
     def collect(self) -> Iterator[Metric]:
-        """Give the families that have samples now."""
+        """Return the families that have samples now."""
         snapshot = self._take()
         for row in self._rows:
             family = row.family(snapshot)

@@ -41,7 +41,7 @@ class Fault(StrEnum):
 
 
 ARRIVED, LEFT, CHANGED = "a", "l", "c"
-"""What an event tells of a file's name. What events told of one name, in order, is a string of these: its history."""
+"""What an event reports of a file's name. The reports on one name, in order, are a string of these: its history."""
 
 DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED = "A", "L", "C"
 """The same of a subdirectory's name."""
@@ -209,7 +209,7 @@ class FolderStatus(NamedTuple):
 
 
 class Happening(StrEnum):
-    """What befell a file."""
+    """What happened to a file."""
 
     PRESENT = "present"
     """It was there when the folder was looked at for the first time: no arrival."""

@@ -45,7 +45,7 @@ class Listing(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is there under some names: files, and where no regular file is, or where that cannot be told."""
+    """What a look at some names found: files, and the names that have no regular file or cannot be looked at."""
 
     files: FileColumns
     missing: list[bytes]
@@ -65,7 +65,7 @@ def fault_of(error: OSError) -> Fault | None:
 
 @contextmanager
 def in_reach(path: bytes) -> Iterator[bytes]:
-    """Give a path by which the kernel takes a directory, with any name in it. Raises OSError."""
+    """Return a path by which the kernel takes a directory, with any name in it. Raise OSError."""
     if len(path) + 1 + _NAME_MAX < _PATH_MAX:
         yield path
         return
@@ -121,7 +121,7 @@ def _look_at(prefix: bytes, names: Sequence[bytes], look: Callable[[bytes], os.s
 
 
 def identity(path: bytes) -> Identity:
-    """Look which directory a path names, through symlinks. Raises OSError (NotADirectoryError for a file)."""
+    """Look which directory a path names, through symlinks. Raise OSError (NotADirectoryError for a file)."""
     found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
@@ -137,7 +137,7 @@ def try_to_open(path: bytes) -> None:
 
 
 def is_directory(path: bytes) -> bool:
-    """Say whether a real directory, not a link to one, is there."""
+    """Return whether a real directory, not a link to one, is there."""
     directory, name = os.path.split(path)
     try:
         with in_reach(directory) as shorter:
@@ -149,7 +149,7 @@ def is_directory(path: bytes) -> bool:
 def list_directory(
     path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None] = lambda: None
 ) -> Listing:
-    """List what counts in one directory. Raises OSError when the directory itself cannot be read.
+    """List what counts in one directory. Raise OSError when the directory itself cannot be read.
 
     A name that vanishes between its listing and its look is not there; one that cannot be looked at is a fault.
     ``progressed`` is called on the way: over a network a large directory takes minutes.

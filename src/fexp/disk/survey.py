@@ -115,7 +115,7 @@ class Survey:
                 self._merge(dumped)
         finally:
             os.close(next_task)
-            for process, result in workers:  # a deadline or Ctrl-C ended the look: nobody waits for them
+            for process, result in workers:  # a deadline or Ctrl-C ended the look
                 os.kill(process, signal.SIGKILL)
                 os.close(result)
 

@@ -1,4 +1,4 @@
-"""Which directories of a folder a source tells of, and which have to be polled."""
+"""Which directories of a folder have a watch, and which have to be polled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Arming:
 
     def __init__(self, folder: Folder, source: Source | None, context: Context) -> None:
         self.source = source
-        """None: nothing tells of changes, everything is polled."""
+        """None: there are no events, everything is polled."""
         self.real_path = folder.path
         """The folder's path through all symlinks, as the mount table knows it."""
         self.polled: set[WatchedDirectory] = set()
@@ -38,7 +38,7 @@ class Arming:
 
     @property
     def departures_are_facts(self) -> bool:
-        """Return whether a name that is told to have left needs no look."""
+        """Return whether an event is proof enough that a name left."""
         return self.source is not None and self.source.departures_are_facts
 
     @property
@@ -46,8 +46,8 @@ class Arming:
         """Return whether each directory has a watch of its own, or needs none."""
         return self.source is None or self.source.per_directory
 
-    def tells_of(self, directory: WatchedDirectory) -> bool:
-        """Return whether events tell what happens in a directory."""
+    def reports_on(self, directory: WatchedDirectory) -> bool:
+        """Return whether events report what happens in a directory."""
         return self.source is not None and not self.polled & {directory, directory.root}
 
     def is_watching(self, root: WatchedDirectory) -> bool:

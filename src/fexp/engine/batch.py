@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Batch:
     """Collects hints; see ``fexp.watch.Hints``.
 
-    All is looked at when the batch is full. Only watches change at once: what a directory that left still tells is
-    about another place.
+    The looks come when the batch is full. Only watches change at once: the events of a directory that left are about
+    another place.
     """
 
     def __init__(self, folder_of: Mapping[WatchedDirectory, FolderWatch], events_lost: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """The change feed: what happened to files, for everybody who wants to follow.
 
-The engine's thread hands over batches of columns and goes on; a subscriber makes values of them in its own thread. One
-that is too slow loses its own place, and is told so.
+The engine's thread hands over batches of columns and goes on; a subscriber turns them into values in its own thread.
+One that is too slow loses changes, and learns how many.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ChangeBatch(NamedTuple):
         yield from waiting.values()
 
     def size(self, *, present: bool) -> int:
-        """Return how many files are told of, once for each pattern."""
+        """Return how many files changed, each counted once for each pattern."""
         return sum(
             len(changed.files.names)
             for changed in self.changed

@@ -71,7 +71,7 @@ class FolderWatch:
             self._schedule.want(reason)
 
     def lost_events(self) -> None:
-        """The kernel dropped events, nobody knows which: look at everything."""
+        """Look at everything: the kernel dropped events, and it does not say which."""
         if self._identity is not None and self.tree.arming.source is not None:
             self._overflows += 1
             self.touch()
@@ -195,7 +195,7 @@ class FolderWatch:
             self.tree.want_listing(directory, deep=self.tree.arm(directory), absent_since=directory.seen_at)
 
     def count_drift(self) -> None:
-        """All that happened is folded: what a look found different and no event has told of is drift."""
+        """Count as drift what a look found different and no event reported. All events are folded."""
         if self.tree.suspects:
             self._drift_files += len(self.tree.suspects)
             self.tree.suspects.clear()

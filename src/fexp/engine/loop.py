@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fexp.watch.tree import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
-"""How often a folder's path is checked to still name the directory that is watched: no event tells of every change."""
+"""How often a folder's path is checked to still name the directory that is watched: no event reports every change."""
 _BATCH_DELIVERIES = 64
 _BATCH_BYTES = 1 << 20
 """Of events. A batch ends after so many, that one name's history cannot grow without bound."""
@@ -117,7 +117,7 @@ class Engine:
     ) -> Subscription:
         """Follow what happens to files from now on; see ``Subscription``.
 
-        ``capacity``: so many changes may wait to be taken. ``present``: tell first of the files that are there.
+        ``capacity``: so many changes may wait to be taken. ``present``: begin with the files that are there.
         """
         subscription = Subscription(
             capacity, present=present, notify=notify, end=lambda one: self._ask(partial(self._unsubscribe, one))
@@ -247,7 +247,7 @@ class Engine:
         self._active.update(self._folders)
 
     def _settle_doubts(self) -> None:
-        """Once all that happened is folded, tell those who wait for that. Asked in the order of its way here."""
+        """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
         if not self._flushes and not any(folder.tree.suspects for folder in self._active):
             return
         if self._source is not None and not self._source.drained():

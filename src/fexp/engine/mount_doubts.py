@@ -1,4 +1,4 @@
-"""Which directories may have been seen on the wrong side of a mount: no event tells of one."""
+"""Which directories may have been seen on the wrong side of a mount: no event reports one."""
 
 from __future__ import annotations
 

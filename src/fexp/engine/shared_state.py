@@ -45,7 +45,7 @@ class SharedState:
     def fold(
         self, directory: Directory, histories: Mapping[bytes, str], found: FileColumns, gone: Sequence[bytes]
     ) -> bool:
-        """Fold what events told of some names and what is there. Return whether anything changed."""
+        """Fold the histories of some names and what is there. Return whether anything changed."""
         now = self._context.clock()
         with self._context.lock:
             changed = self._state.fold(directory, histories, found, gone, now)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fexp.watch import Source
 
 _FOLD_AT_ONCE = 256
-"""Files that hints told of, folded under one hold of the lock: a scrape waits for at most so many."""
+"""Files named by hints that are folded under one hold of the lock: a scrape waits for at most so many."""
 _NO_FILES = FileColumns([], [], [], [], [])
 
 
@@ -49,7 +49,7 @@ class FolderTree:
         self.state = SharedState(folder, context)
         self.doubts = MountDoubts()
         self.suspects: set[tuple[WatchedDirectory, bytes]] = set()
-        """Files that a whole look found different and no event has told of yet."""
+        """Files that a whole look found different and no event has reported yet."""
         self.faults: Counter[Fault] = Counter()
         self._selection = folder.selection
         self._context = context
@@ -77,7 +77,7 @@ class FolderTree:
     # Files ---------------------------------------------------------------------------------------------------------
 
     def look_at_files(self, directory: WatchedDirectory, histories: Mapping[bytes, str]) -> None:
-        """Look at the names that hints told of, and fold."""
+        """Look at the names in hints, and fold what is there."""
         self.doubts.saw(directory)
         departures_are_facts = self.arming.departures_are_facts
         if self.suspects:
@@ -101,7 +101,7 @@ class FolderTree:
     # Directories ---------------------------------------------------------------------------------------------------
 
     def detach(self, parent: WatchedDirectory, name: bytes) -> WatchedDirectory | None:
-        """A subdirectory left: what its watches still tell is about another place. Return it, to be dropped."""
+        """Stop watching a subdirectory that left: its events are about another place. Return it, to be dropped."""
         child = parent.children.pop(name, None)
         if child is not None:
             self.arming.disarm_below(child)
@@ -195,7 +195,7 @@ class FolderTree:
         is_start = look is not None and look.reason is Reason.START
         different = self.state.fold_listing(directory, files, wanted.absent_since, is_start=is_start)
         self._touch_if(different)
-        if look is not None and look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self.arming.tells_of(directory):
+        if look is not None and look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self.arming.reports_on(directory):
             self.suspects.update((directory, name) for name in different)
 
     def _follow_listing(self, wanted: _Listing, subdirectories: list[bytes]) -> None:

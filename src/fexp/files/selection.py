@@ -27,7 +27,7 @@ _DOT = ord(".")
 
 
 def pattern_of_extension(extension: str) -> str:
-    """Give the glob for ``txt``, ``.txt`` or ``tar.gz``. Raises SettingsError for what is no extension."""
+    """Return the glob for ``txt``, ``.txt`` or ``tar.gz``. Raise SettingsError for what is no extension."""
     bare = extension.removeprefix(".")
     if not bare or _SPECIAL.search(bare) or "/" in bare:
         raise SettingsError(
@@ -37,7 +37,7 @@ def pattern_of_extension(extension: str) -> str:
 
 
 def pattern_of_name(name: str) -> str:
-    """Give the glob that matches exactly this name."""
+    """Return the glob that matches exactly this name."""
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
@@ -82,7 +82,7 @@ def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
 
 @dataclass(frozen=True)
 class Selection:
-    """What counts in a folder. Built once; raises SettingsError when it cannot match anything or contradicts itself.
+    """What counts in a folder. Built once. Raise SettingsError when it cannot match anything or contradicts itself.
 
     ``patterns`` are globs on names; ``excludes`` are globs on names, or with a ``/`` on paths below the folder.
     ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
@@ -124,7 +124,7 @@ class Selection:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Give the patterns as label values: printable, and no two alike."""
+        """Return the patterns as label values: printable, and no two alike."""
         label_of = unique_labels(map(os.fsencode, self.patterns))
         return tuple(label_of[os.fsencode(pattern)] for pattern in self.patterns)
 
@@ -149,7 +149,7 @@ class Selection:
 
     @cached_property
     def patterns_of(self) -> PatternsOf:
-        """Give the function that tells which patterns count a file, by index.
+        """Return the function from a file to the indexes of the patterns that count it.
 
         It takes the file's name and the path of its directory below the folder: ``b""``, or ending in ``/``.
         """
@@ -173,7 +173,7 @@ class Selection:
         return one_suffix
 
     def counts(self, path: bytes, folder: bytes) -> bool:
-        """Say whether the file of this path is one of the folder's, both being resolved."""
+        """Return whether the file of this path is one of the folder's, both being resolved."""
         inside = folder.rstrip(b"/") + b"/"
         if not path.startswith(inside):
             return False
@@ -186,7 +186,7 @@ class Selection:
         return bool(self.patterns_of(name, below))
 
     def enters(self, name: bytes, below: bytes) -> bool:
-        """Say whether a subdirectory of this name is looked into."""
+        """Return whether a subdirectory of this name is looked into."""
         if not self.recursive:
             return False
         if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:

@@ -63,7 +63,7 @@ class FolderState:
         dwell_bounds_seconds: tuple[float, ...] = DEFAULT_DWELL_BOUNDS_SECONDS,
     ) -> None:
         self.changes: list[Changed] | None = None
-        """What happened since somebody emptied it; None while nobody wants to know, and then it costs nothing."""
+        """What happened since it was last emptied. None: nobody follows, and nothing is recorded."""
         self._grouping = grouping
         self._aggregates = aggregates
         self._dwell_bounds_seconds = dwell_bounds_seconds
@@ -84,10 +84,10 @@ class FolderState:
         self, directory: Directory, histories: Mapping[bytes, str], found: FileColumns, gone: Sequence[bytes],
         now: Instant,
     ) -> bool:  # fmt: skip
-        """Take in what events told of names and what a look then found there. Return whether anything changed.
+        """Take in the histories of names and what a look then found. Return whether anything changed.
 
-        ``histories``: what events told of each name, in order. ``found`` and ``gone`` are the truth after it: the files
-        that are there and count, and the names where none is. Folding the same fact twice changes nothing. A file
+        ``histories``: what events reported of each name, in order. ``found`` and ``gone`` are the truth after it: the
+        files that are there and count, and the names where none is. Folding the same fact twice changes nothing. A file
         that came and went in the history alone was never seen; it is taken for a regular file and counts as an arrival
         and a departure of no bytes. What is new arrived now.
         """
@@ -103,7 +103,7 @@ class FolderState:
         return self.let_go(directory, gone, now) or changed
 
     def _replay(self, directory: Directory, name: bytes, history: str, now: Instant) -> bool:
-        """Count the departures that events told of, and the arrivals that were undone by one."""
+        """Count the departures that events reported, and the arrivals that they undid."""
         keys = self._grouping.keys_of(name, directory.below)
         here = any(name in directory.tables.get(key, ()) for key in keys)
         changed = unseen = False

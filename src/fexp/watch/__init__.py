@@ -1,4 +1,4 @@
-"""Sources of hints: what tells fexp where to look. One module a source; none knows another."""
+"""Sources of hints where to look. One module for each source; none knows another."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 class Hints(Protocol):
-    """Takes what a source tells, in the order it happened."""
+    """Takes a source's hints in the order of the events."""
 
     histories: defaultdict[WatchedDirectory, defaultdict[bytes, str]]
-    """What events told of files, by directory and name: ARRIVED, LEFT and CHANGED in the order they came."""
+    """Histories of files by directory and name: ARRIVED, LEFT and CHANGED in the order of the events."""
 
     def events_lost(self) -> None:
-        """Nobody knows where to look: everywhere."""
+        """Take the hint that events were lost: look everywhere."""
         ...
 
     def subdirectory(self, parent: WatchedDirectory, name: bytes, hint: str) -> None:
-        """Something befell a subdirectory: DIRECTORY_ARRIVED, DIRECTORY_LEFT or DIRECTORY_CHANGED."""
+        """Take a hint on a subdirectory: DIRECTORY_ARRIVED, DIRECTORY_LEFT or DIRECTORY_CHANGED."""
         ...
 
     def itself(self, directory: WatchedDirectory, *, moved: bool) -> None:
-        """Something befell a watched directory: it was ``moved`` or removed, or its own attributes changed."""
+        """Take a hint on a watched directory: it was ``moved`` or removed, or its own attributes changed."""
         ...
 
 
 class Source(Protocol):
-    """Tells where something happened in the directories it watches. It owes hints, never the truth.
+    """Gives hints where something happened in the directories it watches. It owes hints, never the truth.
 
     All but the source's own thread is called from the engine's thread.
     """
@@ -44,7 +44,7 @@ class Source(Protocol):
     per_directory: bool
     """Each directory is armed by itself; else arming a folder's root covers all below."""
     departures_are_facts: bool
-    """A name that is told to have left was not there any more, and what came later will be told later."""
+    """A name that is reported to have left was gone, and what came later will be reported later."""
 
     def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:
         """Watch a directory, or the one that now has its path.

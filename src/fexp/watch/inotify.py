@@ -93,7 +93,7 @@ class _Tap(InotifyFD):
 class InotifySource:
     """One inotify instance for all folders, and a map from its watch descriptors to directories.
 
-    Raises OSError (EMFILE) when the user has no inotify instance left.
+    Raise OSError (EMFILE) when the user has no inotify instance left.
     """
 
     backend = Backend.INOTIFY
@@ -202,8 +202,8 @@ class InotifySource:
 def _hints_of(mask: int) -> str:
     """Return the hints that an event gives; none for one that is not about a name.
 
-    Two names that were exchanged (RENAME_EXCHANGE) tell of the second's departure last, though a file is there: what
-    was moved away is looked at again.
+    Of two names that were exchanged (RENAME_EXCHANGE) the second's departure is reported last, though a file is there:
+    what was moved away is looked at again.
     """
     if mask & (In.IN_Q_OVERFLOW | _SELF_EVENTS):
         return ""

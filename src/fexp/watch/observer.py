@@ -1,6 +1,6 @@
 """The generic source: watchdog's ``Observer``, whatever the system has behind it.
 
-It owes hints only: what it tells late, twice or under an old name costs time, never truth.
+It owes hints only: one that is late, doubled or under an old name costs time, never truth.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class _Handler(FileSystemEventHandler):
 
 
 class _OverflowAlarm(logging.Handler):
-    """watchdog tells of lost events by a log record and nothing else."""
+    """watchdog reports lost events by a log record and nothing else."""
 
     def __init__(self, source: ObserverSource, deliver: Deliver) -> None:
         super().__init__(logging.WARNING)

@@ -24,7 +24,7 @@ class WatchedDirectory(Directory):
         self.path = path
         self.children: dict[bytes, WatchedDirectory] = {}
         self.watch: int | None = None
-        """What the source calls its watch on it; None when nothing tells of its changes."""
+        """What the source calls its watch; None when no event reports its changes."""
         self.alive = True
         """False once it is no longer part of the tree."""
         self.seen_at: float | None = None
