@@ -262,7 +262,7 @@ CATALOGUE: tuple[Row, ...] = (
         "fexp_folder_up",
         Kind.GAUGE,
         "1 while the folder can be read and is being watched, else 0.",
-        lambda f: [((), f.up)],
+        lambda f: [((), f.up)] if f.looked else [],
     ),
     _folder(
         "fexp_folder_info",

@@ -165,6 +165,8 @@ class FolderSnapshot(NamedTuple):
     overflows: int = 0
     drift_files: int = 0
     faults: Mapping[Fault, int] = MappingProxyType({})
+    looked: bool = True
+    """The first look is done. Before it, nobody knows whether the folder is up."""
 
 
 class DeliverySnapshot(NamedTuple):

@@ -57,6 +57,7 @@ def folder_watches(engine: Engine) -> tuple[FolderWatch, ...]:
 
 def pulse(engine: Engine) -> None:
     """Have the engine check its roots now, not within a second."""
+    engine._queue.put((None, engine._check_paths))
     engine._queue.put((None, lambda: setattr(engine, "_pulse_at", float("-inf"))))
 
 

@@ -71,9 +71,9 @@ class Survey:
 
     def _measure(self, path: bytes, below: bytes) -> list[bytes]:
         """Add up one directory; give its subdirectories, as paths below the folder ending in ``/``."""
-        files, subdirectories, faults = scan.list_directory(path, below, self._selection)
-        self.faults.update(faults)
-        for key, matching in by_group(self._grouping, files, below):
+        listing = scan.list_directory(path, below, self._selection)
+        self.faults.update(listing.faults)
+        for key, matching in by_group(self._grouping, listing.files, below):
             if matching.names:
                 # A file that was there at the start arrived at its inode change time.
                 known = KnownFiles(
@@ -81,7 +81,7 @@ class Survey:
                 )
                 for aggregate in self._group(key):
                     aggregate.add(known)
-        return [below + name + b"/" for name in subdirectories]
+        return [below + name + b"/" for name in listing.subdirectories]
 
     def _enter(self, below: bytes) -> list[bytes]:
         try:

@@ -50,9 +50,9 @@ class Arming:
         """Return whether events report what happens in a directory."""
         return self.source is not None and not self.polled & {directory, directory.root}
 
-    def is_watching(self, root: WatchedDirectory) -> bool:
-        """Return whether the folder itself is watched as well as can be."""
-        return self.source is None or root in self.polled or self.source.watching(root)
+    def is_watching(self, directory: WatchedDirectory) -> bool:
+        """Return whether a directory is watched as well as can be."""
+        return self.source is None or directory in self.polled or self.source.watching(directory)
 
     def arm(self, directory: WatchedDirectory) -> bool:
         """Watch a directory. Return whether what was known of it is doubtful."""

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from fexp.clock import Clock
+    from fexp.clock import Clock, WallTime
     from fexp.disk.mounts import Mounts
     from fexp.engine.feed import Feed
-    from fexp.model import Backend
+    from fexp.model import Backend, Instant
 
 log = logging.getLogger("fexp")
 
@@ -36,6 +36,7 @@ class Context:
 
     settings: EngineSettings
     clock: Clock
+    wall: WallTime
     lock: threading.Lock
     mounts: Mounts
     feed: Feed
@@ -43,3 +44,7 @@ class Context:
     """To be called when a number changed."""
     progressed: Callable[[], None]
     """To be called on the way through long work: what is silent for long is taken to hang."""
+
+    def now(self) -> Instant:
+        """Return the time as readers see it."""
+        return self.wall.settled(self.clock())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING
 
 from fexp.disk import scan
@@ -35,14 +36,16 @@ class FolderWatch:
         """The directory that is watched; None while there is none."""
         self._looked = self._up = self._was_up = False
         self._problem: str | None = None
-        self._missing_since = float("-inf")
+        self._missing_since = -inf
         self._polled_again_at = 0.0
         self._scans: Counter[Reason] = Counter()
         self._last_scan_at: float | None = None
         self._overflows = self._drift_files = 0
         self._snapshot: FolderSnapshot | None = None
         """What readers get until something changes."""
-        self._snapshot_ends_at = float("inf")
+        self._snapshot_ends_at = inf
+        self._held: FolderSnapshot | None = None
+        """What readers get while another directory that took the folder's place is looked at."""
 
     @property
     def is_unsettled(self) -> bool:
@@ -52,15 +55,37 @@ class FolderWatch:
         return has_work or schedule.under_way is not None or schedule.wanted is not None
 
     @property
+    def is_there(self) -> bool:
+        """Return whether its path named a directory that could be read when it was last checked."""
+        return self._identity is not None
+
+    @property
     def due_at(self) -> float:
         """Return when something is to be done without a hint, on the steady clock; infinity for never."""
-        return min(self._schedule.due_at, self._snapshot_ends_at)
+        due_at = min(self._schedule.due_at, self._snapshot_ends_at)
+        if self._identity is None:
+            return due_at
+        looks_due_at = self._schedule.due_again_at(self._interval_seconds)
+        return min(due_at, looks_due_at, self._polled_due_at, self.tree.links_due_at)
+
+    @property
+    def _polled_due_at(self) -> float:
+        """Return when directories without a watch are to be listed; infinity when there are none, or a look does it."""
+        is_due = self.tree.arming.polled and self._schedule.is_resting
+        return self._polled_again_at if is_due else inf
+
+    @property
+    def _interval_seconds(self) -> float:
+        """Return how often the folder is looked at as a whole."""
+        arming, settings = self.tree.arming, self._context.settings
+        is_polled = arming.source is None or self.tree.root in arming.polled
+        return settings.poll_interval_seconds if is_polled else settings.rescan_seconds
 
     def touch(self) -> None:
         """Take note that a number changed."""
         with self._context.lock:
             self._snapshot = None
-            self._snapshot_ends_at = float("inf")
+            self._snapshot_ends_at = inf
         self._context.changed()
 
     # Whole looks ---------------------------------------------------------------------------------------------------
@@ -76,14 +101,6 @@ class FolderWatch:
             self._overflows += 1
             self.touch()
             self.want_look(Reason.OVERFLOW)
-
-    def begin_if_due(self, now: float) -> None:
-        """Do what is due by the clock."""
-        if self._schedule.wanted is not None and now >= self._schedule.due_at:
-            seen_at = self.tree.root.seen_at
-            self._begin(self._schedule.wanted, now if seen_at is None else seen_at)
-        if now >= self._snapshot_ends_at:
-            self.touch()
 
     def _begin(self, reason: Reason, absent_since: float) -> None:
         look = self._schedule.begin(reason, self._context.clock())
@@ -107,6 +124,7 @@ class FolderWatch:
             self._scans[look.reason] += 1
             self._last_scan_at = now.wall
             self._up, self._looked, self._problem = True, True, None
+            self._held = None
         if self._was_up and not was_up:
             log.info("%s: back, %d files", self.folder.label, self.tree.state.files)
         self._was_up = True
@@ -114,36 +132,43 @@ class FolderWatch:
 
     # The folder itself ---------------------------------------------------------------------------------------------
 
-    def check_root(self) -> None:
-        """Look whether the folder's path still names the directory that is watched, and watch what it names."""
+    def check_root(self) -> bool:
+        """Look whether the path still names the directory that is watched, and watch what it names.
+
+        Return whether it leads elsewhere than before.
+        """
         path = self.folder.path
         try:
             identity = scan.identity(path)
             if identity != self._identity:
                 scan.try_to_open(path)
         except OSError as error:
+            was_there = self.is_there
             self._mark_down(error)
-            return
+            return was_there
         if identity == self._identity and self.tree.arming.is_watching(self.tree.root):
-            return
+            return False
         is_first = not self._looked
-        absent_since = float("-inf") if is_first else max(self._missing_since, self.tree.root.seen_at or 0.0)
-        self._forget_root()
+        absent_since = -inf if is_first else max(self._missing_since, self.tree.root.seen_at or 0.0)
+        self._forget_root(hold=self._up)
         self.tree.arming.real_path = os.path.realpath(path)
         self.tree.arm(self.tree.root)
         try:
             if scan.identity(path) != identity:
-                return  # replaced once more while it was armed: the next pulse sees what is there then
+                return True  # replaced once more while it was armed: the next pulse sees what is there then
         except OSError:
-            return
+            return True
         self._identity = identity
         self._begin(Reason.START if is_first else Reason.REAPPEARED, absent_since)
+        return True
 
-    def _forget_root(self) -> None:
+    def _forget_root(self, *, hold: bool) -> None:
+        """Forget which directory is watched. ``hold``: another is in its place, whose numbers come when it is seen."""
         self.tree.forget_watches()
         with self._context.lock:
+            self._held = self.snapshot(self._context.now()) if hold else None
             self._identity = None
-            self._up = False
+            self._up = hold
             self._schedule.cancel()
         self.touch()
 
@@ -154,7 +179,7 @@ class FolderWatch:
             return
         if problem != self._problem:
             log.warning("%s: %s; its numbers are gone until it can be read", self.folder.label, problem)
-        self._forget_root()
+        self._forget_root(hold=False)
         self._problem = problem
         self._looked = True
 
@@ -171,18 +196,21 @@ class FolderWatch:
     # Time ----------------------------------------------------------------------------------------------------------
 
     def keep_time(self, now: float) -> None:
-        """Want the looks that are due by the clock."""
-        if self._identity is None or self._schedule.under_way is not None or self._schedule.duration_seconds is None:
+        """Do what is due by the clock."""
+        if now >= self._snapshot_ends_at:
+            self.touch()
+        if self._identity is None:
             return
-        settings, polled = self._context.settings, self.tree.arming.polled
-        is_polled = self.tree.arming.source is None or self.tree.root in polled
-        interval_seconds = settings.poll_interval_seconds if is_polled else settings.rescan_seconds
-        if self._schedule.is_due_again(now, interval_seconds):
+        if now >= self._schedule.due_again_at(self._interval_seconds):
             self.want_look(Reason.INTERVAL)
-        elif polled and now >= self._polled_again_at:
-            self._polled_again_at = now + max(settings.poll_interval_seconds, self._schedule.rest_seconds)
-            for directory in polled:
+        elif now >= self._polled_due_at:
+            self._polled_again_at = now + max(self._context.settings.poll_interval_seconds, self._schedule.rest_seconds)
+            for directory in self.tree.arming.polled:
                 self.tree.want_listing(directory, deep=False, absent_since=directory.seen_at or now)
+        self.tree.look_at_links(now)
+        if self._schedule.wanted is not None and now >= self._schedule.due_at:
+            seen_at = self.tree.root.seen_at
+            self._begin(self._schedule.wanted, now if seen_at is None else seen_at)
 
     def obey_mounts(self, points: set[bytes] | None, now: float) -> None:
         """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own."""
@@ -224,6 +252,8 @@ class FolderWatch:
 
     def snapshot(self, now: Instant) -> FolderSnapshot:
         """Return the numbers as they are now, the same object while nothing changes; the lock must be held."""
+        if self._held is not None:
+            return self._held
         if self._snapshot is None or now.steady >= self._snapshot_ends_at:
             groups, self._snapshot_ends_at = self.tree.state.groups(now)
             self._snapshot = FolderSnapshot(
@@ -239,5 +269,6 @@ class FolderWatch:
                 overflows=self._overflows,
                 drift_files=self._drift_files,
                 faults={fault: self.tree.faults[fault] for fault in Fault},
+                looked=self._looked,
             )
         return self._snapshot

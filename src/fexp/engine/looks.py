@@ -41,6 +41,11 @@ class LookSchedule:
         return inf if self.wanted is None or self.under_way is not None else self._may_begin_at
 
     @property
+    def is_resting(self) -> bool:
+        """Return whether a look was done, none is under way and none is wanted."""
+        return self.under_way is None and self.wanted is None and self.duration_seconds is not None
+
+    @property
     def rest_seconds(self) -> float:
         """Return how long timed looks rest after the latest, so that they take no more than their share."""
         return (LOOK_SHARE - 1) * (self.duration_seconds or 0.0)
@@ -70,8 +75,8 @@ class LookSchedule:
             self.under_way.cancelled = True
             self.under_way = None
 
-    def is_due_again(self, now: float, interval_seconds: float) -> bool:
-        """Return whether the next timed look is due."""
-        if self.under_way is not None or self.duration_seconds is None:
-            return False
-        return now >= self._ended_at + max(interval_seconds, self.rest_seconds)
+    def due_again_at(self, interval_seconds: float) -> float:
+        """Return when the next timed look is due; infinity unless it is resting."""
+        if not self.is_resting:
+            return inf
+        return self._ended_at + max(interval_seconds, self.rest_seconds)

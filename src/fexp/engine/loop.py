@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from functools import partial
+from heapq import heapify, heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -13,6 +15,7 @@ from fexp.engine.batch import Batch
 from fexp.engine.context import Context, EngineSettings, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
+from fexp.engine.path_checks import PathChecks
 from fexp.model import Backend, Reason, Snapshot
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from fexp.files.selection import Folder
     from fexp.model import FolderStatus
     from fexp.watch import Source
+    from fexp.watch.paths import PathWatch
     from fexp.watch.tree import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
@@ -65,18 +69,25 @@ class Engine:
         self._stopping = False
         self._steps = 0
         self._steps_reported = -1
-        self._pulse_at = float("-inf")
+        self._pulse_at = -inf
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
         self._source = self._open_source()
+        self._paths = PathChecks(self._open_path_watch(), self._mounts)
         self._context = Context(
-            self._settings, clock, self._lock, self._mounts, self._feed, self._touch, self._progress
+            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._touch, self._progress
         )
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
         self._active: set[FolderWatch] = set()
         """Folders that may have something to do in this turn."""
+        self._seen: set[FolderWatch] = set()
+        """Folders that had something to do since the mounts were last checked."""
+        self._due: list[tuple[float, int, FolderWatch]] = []
+        """A heap: when folders have something to do without a hint. Entries may be out of date."""
+        self._due_at: dict[FolderWatch, float] = {}
+        """The latest entry of each."""
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
 
     # For other threads ---------------------------------------------------------------------------------------------
@@ -95,6 +106,7 @@ class Engine:
             return
         if self._source is not None:
             self._source.close()
+        self._paths.close()
         self._mounts.close()
 
     def look_again(self, reason: Reason) -> None:
@@ -134,7 +146,7 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
         with self._lock:
-            now = self._wall.settled(self._clock())
+            now = self._context.now()
             return Snapshot(tuple(folder.snapshot(now) for folder in self._folders))
 
     def statuses(self) -> list[FolderStatus]:
@@ -171,6 +183,7 @@ class Engine:
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._check_paths()
         while not self._stopping:
             self._progress()
             owing = [folder for folder in self._active if folder.tree.state.owes_dwells]
@@ -180,7 +193,7 @@ class Engine:
             self._work()
             self._keep_time()
             self._announce()
-            self._active = {folder for folder in self._active if folder.is_unsettled or folder.tree.suspects}
+            self._end_turn()
 
     def _progress(self) -> None:
         self._steps += 1
@@ -192,7 +205,7 @@ class Engine:
             return 0.0 if self._flushes else _BREATH_SECONDS
         if self._flushes or any(folder.tree.suspects for folder in self._active):
             return _DOUBT_SECONDS
-        due_at = min((folder.due_at for folder in self._active), default=float("inf"))
+        due_at = self._due[0][0] if self._due else inf
         return max(0.0, min(due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
@@ -229,28 +242,54 @@ class Engine:
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
+            self._pulse_at = now
             self._pulse(now)
+        while self._due and self._due[0][0] <= now:
+            _, _, folder = heappop(self._due)
+            self._due_at.pop(folder, None)
+            self._active.add(folder)
         for folder in self._active:
-            folder.begin_if_due(now)
+            folder.keep_time(now)
         self._settle_doubts()
 
+    def _end_turn(self) -> None:
+        """Note when the folders of this turn have something to do again; those that wait for nothing rest."""
+        for folder in self._active:
+            due_at = folder.due_at
+            if due_at < inf and due_at != self._due_at.get(folder):
+                self._due_at[folder] = due_at
+                heappush(self._due, (due_at, id(folder), folder))
+        self._seen |= self._active
+        self._active = {folder for folder in self._active if folder.is_unsettled or folder.tree.suspects}
+
     def _pulse(self, now: float) -> None:
-        self._pulse_at = now
+        """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
+        self._open_source_again()
         points = self._mounts.changed_points()
-        clock_was_set = self._wall.was_set(self._clock())
-        for folder in self._folders:
-            folder.check_root()
-            folder.keep_time(now)
+        if points is None:
+            self._active |= self._paths.check_unreported(self._folders)
+        else:
+            self._check_paths()
+        for folder in self._seen if points is None else self._folders:
             folder.obey_mounts(points, now)
-            if clock_was_set:
+        self._active |= self._seen
+        self._seen = set()
+        if self._wall.was_set(self._clock()):
+            for folder in self._folders:
                 folder.touch()
+
+    def _check_paths(self) -> None:
+        self._paths.check(self._folders)
         self._active.update(self._folders)
+
+    def _paths_changed(self, events: bytes) -> None:
+        self._active |= self._paths.read(events, self._folders)
 
     def _settle_doubts(self) -> None:
         """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
         if not self._flushes and not any(folder.tree.suspects for folder in self._active):
             return
-        if self._source is not None and not self._source.drained():
+        if not self._paths.drained() or not (self._source is None or self._source.drained()):
             return
         if not self._queue.empty() or any(folder.is_unsettled for folder in self._active):
             return
@@ -280,20 +319,29 @@ class Engine:
 
     def _set_folders(self, folders: tuple[Folder, ...]) -> None:
         known = {watch.folder.key: watch for watch in self._folders}
-        watches = tuple(
-            known.pop(folder.key) if folder.key in known else FolderWatch(folder, self._source, self._context)
-            for folder in folders
-        )
+        watches, added = [], []
+        for folder in folders:
+            watch = known.pop(folder.key, None)
+            if watch is None:
+                watch = FolderWatch(folder, self._source, self._context)
+                added.append(watch)
+            watches.append(watch)
         for ended in known.values():
             ended.end()
             self._active.discard(ended)
         with self._lock:
-            self._folders = watches
+            self._folders = tuple(watches)
         self._folder_of.clear()
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
+        self._paths.keep(watches)
+        self._seen.intersection_update(watches)
+        self._due_at = {watch: self._due_at[watch] for watch in watches if watch in self._due_at}
+        self._due = [(at, id(watch), watch) for watch, at in self._due_at.items()]
+        heapify(self._due)
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
-        self._pulse_at = float("-inf")  # look at the new ones now
+        self._paths.check(added)
+        self._active.update(added)
         self._touch()
 
     def _subscribe(self, subscription: Subscription) -> None:
@@ -322,7 +370,32 @@ class Engine:
         try:
             return _open(wanted or Backend.INOTIFY, self._deliver)
         except (OSError, ImportError) as error:
-            log.warning("no %s watcher (%s); all folders are polled", wanted or "file event", error)
+            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted or "file event", error)
+            return None
+
+    def _open_source_again(self) -> None:
+        """Have events from now on, if that has become possible: another process may have freed what was missing."""
+        if self._source is not None or self._settings.backend is Backend.POLLING:
+            return
+        try:
+            self._source = _open(self._settings.backend or Backend.INOTIFY, self._deliver)
+        except (OSError, ImportError):
+            return
+        log.info("there is a %s watcher now; the folders are watched again", self._source.backend)
+        self._paths.watch = self._open_path_watch()
+        for folder in self._folders:
+            folder.tree.arming.source = self._source
+        self._check_paths()
+
+    def _open_path_watch(self) -> PathWatch | None:
+        """Have events report where paths lead; without them, each path is checked at each pulse."""
+        if self._source is None or self._source.backend is not Backend.INOTIFY:
+            return None
+        from fexp.watch.paths import PathWatch
+
+        try:
+            return PathWatch(lambda events: self._ask(partial(self._paths_changed, events)))
+        except OSError:
             return None
 
     def _deliver(self, source: Source, delivered: object) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from fexp.disk import scan
 from fexp.engine.arming import Arming
 from fexp.engine.mount_doubts import MountDoubts
+from fexp.engine.seen_elsewhere import FollowedLinks, HardLinks
 from fexp.engine.shared_state import SharedState
-from fexp.model import DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
+from fexp.model import CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
 from fexp.watch.tree import WatchedDirectory
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class FolderTree:
         self.suspects: set[tuple[WatchedDirectory, bytes]] = set()
         """Files that a whole look found different and no event has reported yet."""
         self.faults: Counter[Fault] = Counter()
+        self._hard_links = HardLinks()
+        self._followed_links = FollowedLinks()
         self._selection = folder.selection
         self._context = context
         self._touch = touch
@@ -89,14 +92,50 @@ class FolderTree:
                 gone.append(name)
             elif self._selection.patterns_of(name, directory.below):
                 uncertain.append(name)
+            elif name.startswith(b"#"):
+                self._look_at_unnamed(directory, name)
         for first in range(0, len(uncertain), _FOLD_AT_ONCE):
-            part = uncertain[first : first + _FOLD_AT_ONCE]
-            found = scan.look_at(directory.path, part, follow_symlinks=self._selection.follow_symlinks)
-            self._count_faults(found.faults)
-            self._touch_if(self.state.fold(directory, histories, found.files, found.missing))
+            found = self._look_at(directory, histories, uncertain[first : first + _FOLD_AT_ONCE])
+            for other, names in self._hard_links.record(directory, found.seen_elsewhere.shared).items():
+                self._look_at(other, dict.fromkeys(names, CHANGED), list(names))
+            for name in found.missing:
+                if name.startswith(b"#"):
+                    self._look_at_unnamed(directory, name)
             self._context.progressed()
         for first in range(0, len(gone), _FOLD_AT_ONCE):
             self._touch_if(self.state.fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE]))
+
+    def _look_at(self, directory: WatchedDirectory, histories: Mapping[bytes, str], names: list[bytes]) -> scan.Found:
+        found = scan.look_at(directory.path, names, follow_symlinks=self._selection.follow_symlinks)
+        self._count_faults(found.faults)
+        if self._selection.follow_symlinks:
+            self._followed_links.record(directory, names, found.seen_elsewhere.links)
+        self._touch_if(self.state.fold(directory, histories, found.files, found.missing))
+        return found
+
+    def _look_at_unnamed(self, directory: WatchedDirectory, name: bytes) -> None:
+        """Look at a file that was made without a name (O_TMPFILE): events call it ``#`` and its inode for ever."""
+        if not name[1:].isdigit():
+            return
+        for table in directory.tables.values():
+            real_name = table.name_of(int(name[1:]))
+            if real_name is not None:
+                self._look_at(directory, {real_name: CHANGED}, [real_name])
+                return
+
+    @property
+    def links_due_at(self) -> float:
+        """Return when symlinks that are followed are to be looked at again; infinity when there are none."""
+        return self._followed_links.due_at
+
+    def look_at_links(self, now: float) -> None:
+        """Look again at the symlinks that are followed, if it is time."""
+        due = self._followed_links.due(now)
+        if due:
+            for directory, names in due.items():
+                self._look_at(directory, dict.fromkeys(names, CHANGED), list(names))
+            ended = self._context.clock().steady
+            self._followed_links.looked(now, ended, self._context.settings.poll_interval_seconds)
 
     # Directories ---------------------------------------------------------------------------------------------------
 
@@ -125,12 +164,14 @@ class FolderTree:
         if not self._selection.enters(name, parent.below):
             return
         child = parent.children.get(name)
-        if not scan.is_directory(child.path if child else os.path.join(parent.path, name)):
+        inode = scan.directory_inode(child.path if child else os.path.join(parent.path, name))
+        if inode is None:
             if child is not None:
                 self.drop(child)
             return
         is_new = child is None
         child = child or parent.child(name)
+        child.inode = inode
         is_replaced = self.arm(child)
         deep = is_new or is_replaced or not self.arming.per_directory
         if deep or hint != DIRECTORY_ARRIVED:
@@ -187,6 +228,9 @@ class FolderTree:
         if wanted.look is not None:
             wanted.look.files_seen += len(listing.files.names)
         self._fold_listing(wanted, listing.files)
+        self._hard_links.record(directory, listing.seen_elsewhere.shared)
+        if self._selection.follow_symlinks:
+            self._followed_links.record(directory, None, listing.seen_elsewhere.links)
         self._follow_listing(wanted, listing.subdirectories)
         directory.seen_at = began.steady
 
@@ -198,15 +242,17 @@ class FolderTree:
         if look is not None and look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self.arming.reports_on(directory):
             self.suspects.update((directory, name) for name in different)
 
-    def _follow_listing(self, wanted: _Listing, subdirectories: list[bytes]) -> None:
+    def _follow_listing(self, wanted: _Listing, subdirectories: Mapping[bytes, int]) -> None:
         directory = wanted.directory
-        for name in directory.children.keys() - set(subdirectories):
+        for name in directory.children.keys() - subdirectories.keys():
             self.drop(directory.children[name])
-        for name in subdirectories:
+        for name, inode in subdirectories.items():
             child = directory.children.get(name)
-            if child is not None and not wanted.deep:
+            is_known = child is not None and child.inode == inode and self.arming.is_watching(child)
+            if is_known and not wanted.deep:
                 continue
             child = child or directory.child(name)
+            child.inode = inode
             self.arm(child)
             self.want_listing(child, deep=True, look=wanted.look, absent_since=wanted.absent_since)
 
@@ -216,7 +262,7 @@ class FolderTree:
         self._count_faults(Counter([fault] if fault else []))
         if fault is Fault.IO:
             self.arming.poll(directory, error.strerror or str(error))
-        if not scan.is_directory(directory.path):
+        if scan.directory_inode(directory.path) is None:
             self.drop(directory)
             return
         for child in tuple(directory.children.values()):

@@ -48,6 +48,15 @@ class Table:
     def __contains__(self, name: bytes) -> bool:
         return name in self._slots
 
+    def inode_of(self, name: bytes) -> int | None:
+        """Return a file's inode; None when it is not there."""
+        slot = self._slots.get(name)
+        return None if slot is None else self.inodes[slot]
+
+    def name_of(self, inode: int) -> bytes | None:
+        """Return the name of a file by its inode, searching all of them; None when there is none."""
+        return self.names[self.inodes.index(inode)] if inode in self.inodes else None
+
     def files(self) -> KnownFiles:
         """Return the table's own columns. They change as it does."""
         return KnownFiles(self.names, self.sizes, self.modified_at, self.inodes, self.arrived_at)

@@ -1,22 +1,13 @@
-"""The Linux source: a tap on watchdog's ``InotifyFD`` that takes the kernel's queue in whole batches.
-
-watchdog's own reading (one object and several calls an event) loses events in a burst and holds moves back for half a
-second. The tap only moves bytes; they are read where the state is. What it leans on in watchdog is pinned by
-``tests/watch/test_watchdog_pins.py``. The rules of inotify itself: inotify(7).
-"""
+"""The Linux source: events of one inotify instance, read in whole batches. The rules of inotify: inotify(7)."""
 
 from __future__ import annotations
 
-import array
 import ctypes
-import fcntl
 import os
-import struct
-import termios
 from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import InotifyConstants as In
-from watchdog.observers.inotify_c import InotifyFD, Mask, WatchDescriptor, inotify_add_watch, inotify_rm_watch
+from watchdog.observers.inotify_c import Mask, WatchDescriptor, inotify_add_watch, inotify_rm_watch
 
 from fexp.model import (
     ARRIVED,
@@ -27,67 +18,18 @@ from fexp.model import (
     LEFT,
     Backend,
 )
+from fexp.watch.tap import HEADER, Tap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fexp.watch import Deliver, Hints
     from fexp.watch.tree import WatchedDirectory
 
-_READ_BYTES = 1 << 20
-_BACKLOG_BYTES = 64 << 20
-"""With so much unread, the tap stops reading: the kernel's queue fills and says by itself that events were lost."""
-_GATHER_SECONDS, _GATHER_STORM_SECONDS = 0.001, 0.005
-"""While the reader of the events is behind, the kernel gathers them: larger batches, and less fighting for the GIL."""
-_STORM_BYTES = 8 << 10
-"""With so much unread, larger batches count for more than a quick answer."""
-_HEADER = struct.Struct("iIII")
-
 _EVENTS = (
     In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE
-    | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR | In.IN_EXCL_UNLINK
+    | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR
 )  # fmt: skip
 _OF_FILES = frozenset({ARRIVED, LEFT, CHANGED, LEFT + CHANGED})
 _SELF_EVENTS = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNORED
-
-
-class _Tap(InotifyFD):
-    """watchdog's reader thread with its parsing left out."""
-
-    def __init__(self, deliver: Callable[[bytes], None]) -> None:
-        super().__init__()
-        os.set_inheritable(self._inotify_fd, False)
-        self._deliver = deliver
-        self._delivered_bytes = 0
-        self.read_bytes = 0
-        """Counted by who reads what was delivered; each side has a number of its own, so no lock is needed."""
-        self.holding = False
-        """True from before events are read until after they are delivered."""
-
-    def run(self) -> None:
-        while self.should_keep_running():
-            events = self._read_event_buffer(_READ_BYTES)
-            if events:
-                self._delivered_bytes += len(events)
-                self._deliver(events)
-            self.holding = False
-
-    def _check_inotify_fd(self) -> bool:
-        readable = super()._check_inotify_fd()
-        self.holding = readable
-        if readable and self._delivered_bytes > self.read_bytes:
-            self._let_reader_catch_up()
-        return readable
-
-    def _let_reader_catch_up(self) -> None:
-        behind_bytes = self._delivered_bytes - self.read_bytes
-        self.stopped_event.wait(_GATHER_SECONDS if behind_bytes < _STORM_BYTES else _GATHER_STORM_SECONDS)
-        while self._delivered_bytes - self.read_bytes > _BACKLOG_BYTES and self.should_keep_running():
-            self.stopped_event.wait(_GATHER_STORM_SECONDS)
-
-    @property
-    def descriptor(self) -> int:
-        return self._inotify_fd
 
 
 class InotifySource:
@@ -101,7 +43,7 @@ class InotifySource:
     departures_are_facts = True
 
     def __init__(self, deliver: Deliver) -> None:
-        self._tap = _Tap(lambda events: deliver(self, events))
+        self._tap = Tap(lambda events: deliver(self, events))
         self._watched: dict[int, list[WatchedDirectory]] = {}
         """Several where folders overlap: an inode has one descriptor."""
         self._hints: dict[int, str] = {}
@@ -143,7 +85,7 @@ class InotifySource:
     def read(self, delivered: object, hints: Hints) -> None:
         """See ``Source.read``."""
         assert isinstance(delivered, bytes)
-        unpack, watched, hints_of, histories = _HEADER.unpack_from, self._watched, self._hints, hints.histories
+        unpack, watched, hints_of, histories = HEADER.unpack_from, self._watched, self._hints, hints.histories
         latest, latest_histories = -1, []  # most events are about the same directory as the one before
         start, end = 0, len(delivered)
         while start < end:
@@ -181,12 +123,7 @@ class InotifySource:
 
     def drained(self) -> bool:
         """See ``Source.drained``."""
-        waiting_bytes = array.array("i", [0])
-        try:
-            fcntl.ioctl(self._tap.descriptor, termios.FIONREAD, waiting_bytes)
-        except OSError:
-            return True
-        return waiting_bytes[0] == 0 and not self._tap.holding
+        return self._tap.drained()
 
     def alive(self) -> bool:
         """See ``Source.alive``."""

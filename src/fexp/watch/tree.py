@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class WatchedDirectory(Directory):
     """One directory of a folder's tree."""
 
-    __slots__ = ("alive", "children", "name", "parent", "path", "root", "seen_at", "watch")
+    __slots__ = ("alive", "children", "inode", "name", "parent", "path", "root", "seen_at", "watch")
 
     def __init__(self, parent: WatchedDirectory | None, name: bytes, path: bytes) -> None:
         super().__init__(b"" if parent is None else parent.below + name + b"/")
@@ -23,6 +23,8 @@ class WatchedDirectory(Directory):
         self.name = name
         self.path = path
         self.children: dict[bytes, WatchedDirectory] = {}
+        self.inode = 0
+        """That its parent had for it when it was last listed; 0 before."""
         self.watch: int | None = None
         """What the source calls its watch; None when no event reports its changes."""
         self.alive = True
