@@ -5,27 +5,27 @@ from __future__ import annotations
 import queue
 import threading
 from functools import partial
-from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.disk.mounts import Mounts
+from fexp.engine.agenda import Agenda
 from fexp.engine.batch import Batch
 from fexp.engine.context import Context, EngineSettings, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks
-from fexp.model import Backend, Reason, Snapshot
+from fexp.engine.sources import open_path_watch, open_source
+from fexp.model import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
     from fexp.files.selection import Folder
-    from fexp.model import FolderStatus
+    from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
-    from fexp.watch.paths import PathWatch
     from fexp.watch.tree import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
@@ -73,21 +73,16 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._source = self._open_source()
-        self._paths = PathChecks(self._open_path_watch(), self._mounts)
+        self._source = open_source(self._settings.backend, self._deliver, again=False)
+        self._paths = PathChecks(open_path_watch(self._source, self._deliver_path), self._mounts)
         self._context = Context(
             self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._touch, self._progress
         )
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
-        self._active: set[FolderWatch] = set()
-        """Folders that may have something to do in this turn."""
+        self._agenda = Agenda()
         self._seen: set[FolderWatch] = set()
         """Folders that had something to do since the mounts were last checked."""
-        self._due: list[tuple[float, int, FolderWatch]] = []
-        """A heap: when folders have something to do without a hint. Entries may be out of date."""
-        self._due_at: dict[FolderWatch, float] = {}
-        """The latest entry of each."""
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
 
     # For other threads ---------------------------------------------------------------------------------------------
@@ -186,27 +181,29 @@ class Engine:
         self._check_paths()
         while not self._stopping:
             self._progress()
-            owing = [folder for folder in self._active if folder.tree.state.owes_dwells]
+            owing = tuple(self._agenda.owing)
             self._take(self._patience_seconds())
             for folder in owing:  # what departs in this turn is shown before more is made of it
                 folder.observe_some_dwells()
+            self._agenda.touch(owing)
             self._work()
             self._keep_time()
+            self._seen |= self._agenda.settle()
+            self._settle_doubts()
             self._announce()
-            self._end_turn()
 
     def _progress(self) -> None:
         self._steps += 1
 
     def _patience_seconds(self) -> float:
-        if self._dirty or any(folder.tree.is_busy for folder in self._active):
+        agenda = self._agenda
+        if self._dirty or agenda.is_busy:
             return 0.0
-        if any(folder.tree.state.owes_dwells for folder in self._active):
+        if agenda.owing:
             return 0.0 if self._flushes else _BREATH_SECONDS
-        if self._flushes or any(folder.tree.suspects for folder in self._active):
+        if self._flushes or agenda.suspicious:
             return _DOUBT_SECONDS
-        due_at = self._due[0][0] if self._due else inf
-        return max(0.0, min(due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
+        return max(0.0, min(agenda.next_due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
@@ -226,75 +223,58 @@ class Engine:
                     read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
         except queue.Empty:
             pass
-        self._active |= batch.look()
+        self._agenda.touch(batch.look())
 
     def _work(self) -> None:
         """List directories for a while, each folder in its turn."""
         until = self._clock().steady + _WORK_SECONDS
-        busy = [folder for folder in self._active if folder.tree.is_busy]
-        while busy:
-            for folder in busy:
-                folder.work()
-                if self._clock().steady >= until:
-                    return
-            busy = [folder for folder in busy if folder.tree.is_busy]
+        for folder in self._agenda.busy():
+            folder.work()
+            if self._clock().steady >= until:
+                return
 
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
             self._pulse_at = now
             self._pulse(now)
-        while self._due and self._due[0][0] <= now:
-            _, _, folder = heappop(self._due)
-            self._due_at.pop(folder, None)
-            self._active.add(folder)
-        for folder in self._active:
+        for folder in self._agenda.due(now):
             folder.keep_time(now)
-        self._settle_doubts()
-
-    def _end_turn(self) -> None:
-        """Note when the folders of this turn have something to do again; those that wait for nothing rest."""
-        for folder in self._active:
-            due_at = folder.due_at
-            if due_at < inf and due_at != self._due_at.get(folder):
-                self._due_at[folder] = due_at
-                heappush(self._due, (due_at, id(folder), folder))
-        self._seen |= self._active
-        self._active = {folder for folder in self._active if folder.is_unsettled or folder.tree.suspects}
 
     def _pulse(self, now: float) -> None:
         """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
         self._open_source_again()
         points = self._mounts.changed_points()
         if points is None:
-            self._active |= self._paths.check_unreported(self._folders)
+            self._agenda.touch(self._paths.check_unreported(self._folders))
         else:
             self._check_paths()
-        for folder in self._seen if points is None else self._folders:
-            folder.obey_mounts(points, now)
-        self._active |= self._seen
-        self._seen = set()
+        seen, self._seen = self._seen, set()
+        mounted = seen if points is None else self._folders
+        self._agenda.touch([folder for folder in mounted if folder.obey_mounts(points, now)])
         if self._wall.was_set(self._clock()):
             for folder in self._folders:
                 folder.touch()
 
     def _check_paths(self) -> None:
         self._paths.check(self._folders)
-        self._active.update(self._folders)
+        self._agenda.touch(self._folders)
 
     def _paths_changed(self, events: bytes) -> None:
-        self._active |= self._paths.read(events, self._folders)
+        self._agenda.touch(self._paths.read(events, self._folders))
 
     def _settle_doubts(self) -> None:
         """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
-        if not self._flushes and not any(folder.tree.suspects for folder in self._active):
+        agenda = self._agenda
+        if not self._flushes and not agenda.suspicious:
             return
         if not self._paths.drained() or not (self._source is None or self._source.drained()):
             return
-        if not self._queue.empty() or any(folder.is_unsettled for folder in self._active):
+        if not self._queue.empty() or agenda.unsettled or agenda.is_busy:
             return
-        for folder in self._active:
+        for folder in agenda.suspicious:
             folder.count_drift()
+        agenda.suspicious.clear()
         for done in self._flushes:
             done.set()
         self._flushes.clear()
@@ -310,12 +290,12 @@ class Engine:
     def _lost_events(self) -> None:
         for folder in self._folders:
             folder.lost_events()
-        self._active.update(self._folders)
+        self._agenda.touch(self._folders)
 
     def _want_looks(self, reason: Reason) -> None:
         for folder in self._folders:
             folder.want_look(reason)
-        self._active.update(self._folders)
+        self._agenda.touch(self._folders)
 
     def _set_folders(self, folders: tuple[Folder, ...]) -> None:
         known = {watch.folder.key: watch for watch in self._folders}
@@ -328,20 +308,17 @@ class Engine:
             watches.append(watch)
         for ended in known.values():
             ended.end()
-            self._active.discard(ended)
         with self._lock:
             self._folders = tuple(watches)
         self._folder_of.clear()
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
         self._paths.keep(watches)
+        self._agenda.keep(self._folder_of.values())
         self._seen.intersection_update(watches)
-        self._due_at = {watch: self._due_at[watch] for watch in watches if watch in self._due_at}
-        self._due = [(at, id(watch), watch) for watch, at in self._due_at.items()]
-        heapify(self._due)
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
         self._paths.check(added)
-        self._active.update(added)
+        self._agenda.touch(added)
         self._touch()
 
     def _subscribe(self, subscription: Subscription) -> None:
@@ -360,53 +337,18 @@ class Engine:
     def _stop(self) -> None:
         self._stopping = True
 
-    # Sources -------------------------------------------------------------------------------------------------------
-
-    def _open_source(self) -> Source | None:
-        """Open what the settings ask for; without it, the folders are polled."""
-        wanted = self._settings.backend
-        if wanted is Backend.POLLING:
-            return None
-        try:
-            return _open(wanted or Backend.INOTIFY, self._deliver)
-        except (OSError, ImportError) as error:
-            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted or "file event", error)
-            return None
-
     def _open_source_again(self) -> None:
         """Have events from now on, if that has become possible: another process may have freed what was missing."""
-        if self._source is not None or self._settings.backend is Backend.POLLING:
-            return
-        try:
-            self._source = _open(self._settings.backend or Backend.INOTIFY, self._deliver)
-        except (OSError, ImportError):
-            return
-        log.info("there is a %s watcher now; the folders are watched again", self._source.backend)
-        self._paths.watch = self._open_path_watch()
-        for folder in self._folders:
-            folder.tree.arming.source = self._source
-        self._check_paths()
-
-    def _open_path_watch(self) -> PathWatch | None:
-        """Have events report where paths lead; without them, each path is checked at each pulse."""
-        if self._source is None or self._source.backend is not Backend.INOTIFY:
-            return None
-        from fexp.watch.paths import PathWatch
-
-        try:
-            return PathWatch(lambda events: self._ask(partial(self._paths_changed, events)))
-        except OSError:
-            return None
+        if self._source is None:
+            self._source = open_source(self._settings.backend, self._deliver, again=True)
+            if self._source is not None:
+                self._paths.watch = open_path_watch(self._source, self._deliver_path)
+                for folder in self._folders:
+                    folder.tree.arming.source = self._source
+                self._check_paths()
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
 
-
-def _open(backend: Backend, deliver: Callable[[Source, object], None]) -> Source:
-    if backend is Backend.OBSERVER:
-        from fexp.watch.observer import ObserverSource
-
-        return ObserverSource(deliver)
-    from fexp.watch.inotify import InotifySource
-
-    return InotifySource(deliver)
+    def _deliver_path(self, events: bytes) -> None:
+        self._ask(partial(self._paths_changed, events))
