@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
 
-    from fexp.outputs.http.connections import Connection
-
 PATIENCE_SECONDS = 20.0
 
 
@@ -175,8 +173,8 @@ def ask(
         connection.close()
 
 
-def connect(server: HttpServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port_of(server)), timeout=PATIENCE_SECONDS)
+def connect(server: HttpServer, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port_of(server)), PATIENCE_SECONDS, source_address=(source, 0))
 
 
 def read_to_end(client: socket.socket) -> bytes:
@@ -188,21 +186,6 @@ def read_to_end(client: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(parts)
-
-
-def watch_for_end(server: HttpServer) -> threading.Event:
-    """Give an event that is set when the server next forgets a connection."""
-    ended = threading.Event()
-    loop = server._server
-    assert loop is not None
-    forget = loop.forget
-
-    def forget_and_tell(connection: Connection) -> None:
-        forget(connection)
-        ended.set()
-
-    loop.forget = forget_and_tell  # type: ignore[method-assign]
-    return ended
 
 
 def send_raw(server: HttpServer, request: bytes) -> bytes:
