@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fexp.engine.feed import ChangeBatch, Subscription
+from fexp.files.state import Changed
 from fexp.model import (
     Backend,
     DeliverySnapshot,
     DwellSnapshot,
-    FileEvent,
     FlowSnapshot,
     FolderSnapshot,
     FolderStatus,
     Happening,
+    KnownFiles,
     Reason,
     Snapshot,
 )
@@ -32,7 +34,7 @@ from tests.snapshots import group_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PATIENCE_SECONDS = 20.0
 
@@ -71,8 +73,12 @@ def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = 
     )
 
 
-def make_event(path: str = "a.txt") -> FileEvent:
-    return FileEvent(Happening.ARRIVAL, "/data/in", "*.txt", path, 10, 1_700_000_000.0)
+def arrivals(*names: str) -> ChangeBatch:
+    """Return the arrival of some files of ten bytes, as the engine hands it over."""
+    count = len(names)
+    files = KnownFiles([os.fsencode(name) for name in names], [10] * count, [1.0] * count, [1] * count, [1.0] * count)
+    changed = [Changed(Happening.ARRIVAL, 0, b"", files)]
+    return ChangeBatch("/data/in", lambda _key: "*.txt", 1_700_000_000.0, changed)
 
 
 @dataclass
@@ -88,6 +94,17 @@ class MemoryServed:
     """When set, a snapshot is not given before this event."""
     asked: threading.Event = field(default_factory=threading.Event)
     extra: Mapping[str, object] = field(default_factory=dict)
+    followers: list[Subscription] = field(default_factory=list)
+
+    def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
+        subscription = Subscription(capacity, present=False, notify=notify, end=self.followers.remove)
+        self.followers.append(subscription)
+        return subscription
+
+    def publish(self, *names: str) -> None:
+        """Have files arrive."""
+        for follower in self.followers:
+            follower.offer([arrivals(*names)])
 
     def snapshot(self) -> Snapshot:
         self.asked.set()

@@ -17,12 +17,11 @@ from fexp import clock as clocks
 from fexp.engine import Engine, EngineSettings
 from fexp.errors import FexpError, SettingsError
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
-from fexp.model import FileEvent, Reason, ReloadSnapshot
+from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer
 from fexp.outputs.publisher import Publisher
 from fexp.service.progress import Progress
 from fexp.service.systemd import Notifier
-from fexp.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,7 +97,6 @@ class Daemon:
         ]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = HttpServer(settings.listens, self, web_config=settings.web_config) if settings.listens else None
-        self._subscription: Subscription | None = None
         self._ready = False
         self._extended_at = float("-inf")
         self._reload_asked = False
@@ -117,7 +115,6 @@ class Daemon:
 
     def _start(self) -> None:
         if self._http is not None:
-            self._http.events.changed = self._follow
             self._http.start()
             for address in self._http.addresses:
                 _log.info("listening on %s", address)
@@ -208,26 +205,6 @@ class Daemon:
         for publisher in self._publishers:
             publisher.announce()
 
-    def _follow(self) -> None:
-        """Follow the change feed only while somebody listens. Called in the thread of the HTTP server."""
-        wanted = self._http is not None and self._http.events.wanted
-        if wanted and self._subscription is None:
-            self._subscription = self._engine.subscribe(notify=self._publish_changes)
-        elif not wanted and self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
-
-    def _publish_changes(self) -> None:
-        subscription, http = self._subscription, self._http
-        if subscription is not None and http is not None:
-            http.events.publish(
-                [
-                    FileEvent(one.happening, one.folder, pattern, printable(one.path), one.size_bytes, one.at)
-                    for one in subscription.take().changes
-                    for pattern in one.patterns
-                ]
-            )
-
     def _status(self) -> str:
         snapshot = self.snapshot()
         files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
@@ -284,6 +261,10 @@ class Daemon:
         finally:
             if self._ready:
                 self._notifier.ready(self._status())
+
+    def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
+        """Follow what happens to files."""
+        return self._engine.subscribe(capacity=capacity, notify=notify)
 
     def metadata(self) -> Mapping[str, object]:
         """Tell tools when this fexp started and what it was told to do. Holds no secret."""

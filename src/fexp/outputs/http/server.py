@@ -6,7 +6,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from fexp.outputs.http.events import EventStream
 from fexp.outputs.http.limits import Limits
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ class HttpServer:
         log: logging.Logger | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.events = EventStream()
-        """Takes what happens to files, for the clients that follow along."""
         self.addresses: list[str] = []
         """Where it listens, as URLs; known once it is open."""
         self._listens = listens
@@ -127,7 +124,7 @@ class HttpServer:
         assert guard is not None, "open() comes before start()"
         self._loop, self._leaving = asyncio.get_running_loop(), asyncio.Event()
 
-        following = Following(self.events, self._limits)
+        following = Following(self._served, self._limits)
         app = App(
             self._served,
             Exposition(self._served.snapshot, self._log),
