@@ -24,7 +24,7 @@ class Agenda:
         """Folders in which a look found what no event has reported yet."""
         self._busy: dict[FolderWatch, None] = {}
         """Folders with directories to be listed, in the order of their turns."""
-        self._touched: set[FolderWatch] = set()
+        self._touched: dict[FolderWatch, None] = {}
         self._due: list[tuple[float, int, FolderWatch]] = []
         """A heap: when folders have something to do without a hint. Entries may be out of date."""
         self._due_at: dict[FolderWatch, float] = {}
@@ -42,14 +42,14 @@ class Agenda:
 
     def touch(self, folders: Iterable[FolderWatch]) -> None:
         """Take note that folders may have something else to do now."""
-        self._touched.update(folders)
+        self._touched.update(dict.fromkeys(folders))
 
     def busy(self) -> Iterator[FolderWatch]:
         """Yield folders with directories to be listed, each in its turn, as long as there are any."""
         while self._busy:
             folder = next(iter(self._busy))
             del self._busy[folder]
-            self._touched.add(folder)
+            self._touched[folder] = None
             if folder.tree.is_busy:
                 yield folder
                 if folder.tree.is_busy:
@@ -61,12 +61,12 @@ class Agenda:
             at, _, folder = heappop(self._due)
             if self._due_at.get(folder) == at:
                 del self._due_at[folder]
-                self._touched.add(folder)
+                self._touched[folder] = None
                 yield folder
 
-    def settle(self) -> set[FolderWatch]:
+    def settle(self) -> Iterable[FolderWatch]:
         """Sort the folders that were touched. Return them."""
-        touched, self._touched = self._touched, set()
+        touched, self._touched = self._touched, {}
         for folder in touched:
             _put(self.unsettled, folder, wanted=folder.is_unsettled)
             _put(self.owing, folder, wanted=folder.tree.state.owes_dwells)
@@ -81,9 +81,10 @@ class Agenda:
 
     def keep(self, folders: Collection[FolderWatch]) -> None:
         """Forget all other folders."""
-        for some in (self.unsettled, self.owing, self.suspicious, self._touched):
+        for some in (self.unsettled, self.owing, self.suspicious):
             some.intersection_update(folders)
         self._busy = {folder: None for folder in self._busy if folder in folders}
+        self._touched = {folder: None for folder in self._touched if folder in folders}
         self._due_at = {folder: at for folder, at in self._due_at.items() if folder in folders}
         self._due = [(at, id(folder), folder) for folder, at in self._due_at.items()]
         heapify(self._due)

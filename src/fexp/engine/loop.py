@@ -188,7 +188,7 @@ class Engine:
             self._agenda.touch(owing)
             self._work()
             self._keep_time()
-            self._seen |= self._agenda.settle()
+            self._seen.update(self._agenda.settle())
             self._settle_doubts()
             self._announce()
 
@@ -313,7 +313,7 @@ class Engine:
         self._folder_of.clear()
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
         self._paths.keep(watches)
-        self._agenda.keep(self._folder_of.values())
+        self._agenda.keep(set(watches))
         self._seen.intersection_update(watches)
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
