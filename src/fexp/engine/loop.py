@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.config.settings import EngineSettings
 from fexp.disk.mounts import Mounts
-from fexp.engine.context import Common, EngineSettings, log
+from fexp.engine.context import Common, log
 from fexp.engine.watched import WatchedFolder
 from fexp.model import DIRECTORY_CHANGED, DIRECTORY_LEFT, ITSELF, Backend, Reason, Snapshot
 

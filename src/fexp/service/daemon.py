@@ -1,4 +1,4 @@
-"""``fexp watch``: joins the engine with the outputs and runs until it is told to stop."""
+"""``fexp watch``: joins the engine with the outputs and runs until a signal stops it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
-from fexp.engine import Engine, EngineSettings
+from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
-from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
+from fexp.metrics import FexpCollector
 from fexp.model import Reason, ReloadSnapshot
-from fexp.outputs.http import HttpServer
+from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
+from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress
 from fexp.service.systemd import Notifier
 
@@ -28,15 +28,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from fexp.clock import Clock
-    from fexp.files.selection import Folder
+    from fexp.config.settings import HttpSettings, Settings
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
-    from fexp.outputs.http import Listen
 
 _log = logging.getLogger("fexp")
 
 _TICK_SECONDS = 1.0
-"""How often systemd is told how it goes, once ready."""
+"""How often systemd is notified, once fexp is ready."""
 _START_TICK_SECONDS = 0.05
 _FLUSH_SECONDS = 1.0
 """How long a stop waits for what happened just before it."""
@@ -53,49 +52,32 @@ class _Command(Enum):
     RELOAD = auto()
 
 
-@dataclass(frozen=True)
-class WatchSettings:
-    """Everything ``fexp watch`` was asked for."""
-
-    folders: tuple[Folder, ...]
-    engine: EngineSettings
-    outputs: tuple[Output, ...] = ()
-    listens: tuple[Listen, ...] = ()
-    web_config: str | None = None
-    heartbeat_seconds: float = 60.0
-    min_interval_seconds: float = 1.0
-    keep_on_exit: bool = False
-
-    def __post_init__(self) -> None:
-        if self.min_interval_seconds > self.heartbeat_seconds:
-            raise SettingsError(
-                f"--min-interval {self.min_interval_seconds:g}s is longer than --heartbeat {self.heartbeat_seconds:g}s:"
-                " a delivery cannot be both due and forbidden; give a longer --heartbeat too"
-            )
+def watch(settings: Settings) -> None:
+    """Watch until a signal says stop. Raises SettingsError for what cannot begin, FexpError when parts die."""
+    outputs = build_outputs(settings)
+    refuse_counting_itself(outputs, settings)
+    daemon = Daemon(settings, outputs)
+    check_outputs(outputs, settings)
+    with locked(outputs):
+        daemon.run()
 
 
 class Daemon:
     """A watching fexp. It is what the HTTP server serves."""
 
-    def __init__(self, settings: WatchSettings, *, clock: Clock = clocks.now) -> None:
+    def __init__(self, settings: Settings, outputs: Sequence[Output], *, clock: Clock = clocks.now) -> None:
+        """``outputs`` are those of the settings."""
         self._settings = settings
+        self._outputs = outputs
         self._clock = clock
         self._started_at = self._reloaded_at = clock().wall
         self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
         self._notifier = Notifier.from_environment(os.environ)
         self._publishers = [
-            Publisher(
-                output,
-                FexpCollector(self.snapshot, TEXTFILE_SCOPES)
-                if output.name == "textfile"
-                else FexpCollector(self.snapshot),
-                heartbeat_seconds=settings.heartbeat_seconds,
-                min_interval_seconds=settings.min_interval_seconds,
-            )
-            for output in settings.outputs
+            Publisher(output, FexpCollector(self.snapshot, output.scopes), settings.delivery) for output in outputs
         ]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
-        self._http = HttpServer(settings.listens, self, web_config=settings.web_config) if settings.listens else None
+        self._http = self._server(settings.http) if settings.http.listen else None
         self._following = False
         self._ready = False
         self._extended_at = float("-inf")
@@ -113,6 +95,13 @@ class Daemon:
             finally:
                 self._end()
 
+    def _server(self, settings: HttpSettings) -> HttpServer:
+        try:
+            listens = [parse_listen(text) for text in settings.listen]
+        except SettingsError as error:
+            raise SettingsError(f"{settings.origin('listen')} {error}") from None
+        return HttpServer(listens, self, web_config=settings.web_config)
+
     def _start(self) -> None:
         if self._http is not None:
             self._http.events.changed = self._follow
@@ -122,8 +111,8 @@ class Daemon:
         self._engine.start()
 
     def _watch_over(self) -> None:
-        """Obey signals, start the deliveries when all is known, and keep systemd and the terminal told."""
-        publishing = False  # what is not known yet is not delivered: a healthy folder is not told to be down
+        """Obey signals, start the deliveries when all is known, and report to systemd and the terminal."""
+        publishing = False  # no delivery may call a healthy folder down that was not looked at yet
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while True:
@@ -146,7 +135,7 @@ class Daemon:
                 self._notifier.ready(self._status())
                 _log.info("ready: %s", self._status())
             if self._notifier.address is not None:
-                self._tell_systemd()
+                self._notify_systemd()
         progress.end()
 
     def _reload_if_asked(self) -> None:
@@ -172,7 +161,7 @@ class Daemon:
         except queue.Empty:
             return commands
 
-    def _tell_systemd(self) -> None:
+    def _notify_systemd(self) -> None:
         unready = self.unready()
         self._notifier.status(unready[0] if unready else self._status())
         if not self._engine.has_progressed():
@@ -185,7 +174,7 @@ class Daemon:
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
     def _end(self) -> None:
-        self._ready = False  # a reload under way tells systemd nothing more
+        self._ready = False  # a reload under way notifies systemd no more
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
         self._stop_publishers()
@@ -195,7 +184,7 @@ class Daemon:
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""
-        stop = {"retract": not self._settings.keep_on_exit, "timeout_seconds": _LAST_DELIVERY_SECONDS}
+        stop = {"retract": not self._settings.delivery.keep_on_exit, "timeout_seconds": _LAST_DELIVERY_SECONDS}
         stoppers = [threading.Thread(target=publisher.stop, kwargs=stop) for publisher in self._publishers]
         for stopper in stoppers:
             stopper.start()
@@ -207,7 +196,7 @@ class Daemon:
             publisher.announce()
 
     def _follow(self) -> None:
-        """Have the engine tell file events only while somebody listens. Called in the thread of the HTTP server."""
+        """Have the engine publish file events only while somebody listens. Called in the thread of the HTTP server."""
         wanted = self._http is not None and self._http.events.wanted
         if wanted != self._following:
             self._following = wanted
@@ -239,18 +228,18 @@ class Daemon:
     # What the HTTP server serves -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Give the numbers of the folders and of the outputs as they are now."""
+        """Return the numbers of the folders and of the outputs as they are now."""
         deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
         reload = self._http.latest_reload() if self._http is not None else None
         reload = reload or ReloadSnapshot(successful=True, succeeded_at=self._reloaded_at)  # there is no file
         return self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
 
     def statuses(self) -> Sequence[FolderStatus]:
-        """Give how far the watching of each folder is."""
+        """Return how far the watching of each folder is."""
         return self._engine.statuses()
 
     def unready(self) -> Sequence[str]:
-        """Give the reasons why the numbers cannot be relied on."""
+        """Return the reasons why the numbers cannot be relied on."""
         dead = [f"the {publisher.name} publisher is dead" for publisher in self._publishers if publisher.has_died()]
         return self._engine.unready() + dead
 
@@ -271,14 +260,14 @@ class Daemon:
                 self._notifier.ready(self._status())
 
     def metadata(self) -> Mapping[str, object]:
-        """Tell tools when this fexp started and what it was told to do. Holds no secret."""
+        """Return when this fexp started and its settings, for tools. Holds no secret."""
         return {
             "started_at": self._started_at,
-            "outputs": [{"output": output.name, "target": output.target} for output in self._settings.outputs],
+            "outputs": [{"output": output.name, "target": output.target} for output in self._outputs],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,
-                "heartbeat_seconds": self._settings.heartbeat_seconds,
-                "min_interval_seconds": self._settings.min_interval_seconds,
+                "heartbeat_seconds": self._settings.delivery.heartbeat_seconds,
+                "min_interval_seconds": self._settings.delivery.min_interval_seconds,
             },
         }

@@ -86,7 +86,7 @@ def _open(listen: Listen, *, dualstack: bool) -> list[Bound]:
 def _reason(error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return "somebody else listens there; stop it or choose another --listen"
+            return "somebody else listens there; stop it or choose another address"
         case errno.EACCES | errno.EPERM:
             return "not permitted; choose a port above 1023, or a directory that fexp may write to"
         case errno.EADDRNOTAVAIL:
@@ -149,9 +149,9 @@ def _clear_the_way(path: str) -> None:
 
 def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
     """Take over the sockets that systemd opened, see sd_listen_fds(3)."""
-    way_out = "start fexp through its .socket unit, or name an address with --listen"
+    way_out = "start fexp through its .socket unit, or name an address to listen on"
     if environ.get("LISTEN_PID") != str(os.getpid()):
-        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
+        raise SettingsError(f"cannot listen on systemd: systemd passed no socket; {way_out}")
     try:
         count = int(environ.get("LISTEN_FDS", "0"))
     except ValueError:
@@ -159,7 +159,7 @@ def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)
     if count < 1:
-        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
+        raise SettingsError(f"cannot listen on systemd: systemd passed no socket; {way_out}")
     bound = []
     for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + count):
         try:
@@ -169,8 +169,12 @@ def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
                 socket.SOL_SOCKET, socket.SO_ACCEPTCONN
             )
         except OSError as error:
-            raise SettingsError(f"--listen systemd: file descriptor {number}: {error.strerror}; {way_out}") from None
+            raise SettingsError(
+                f"cannot listen on systemd: file descriptor {number}: {error.strerror}; {way_out}"
+            ) from None
         if not listens:
-            raise SettingsError("--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no")
+            raise SettingsError(
+                "cannot listen on systemd: a passed socket does not listen; use ListenStream=, Accept=no"
+            )
         bound.append(Bound(listener))
     return bound
