@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fexp.config.options import options_of
 from fexp.config.origin import Origin, Written
 
 if TYPE_CHECKING:
@@ -19,16 +18,26 @@ if TYPE_CHECKING:
     from fexp.config.origin import Raw
 
 
-class Command(NamedTuple):
+class Command:
     """A command and the settings that it reads."""
 
-    function: Callable[[list[str], Written], object]
-    """Takes the folders and what the user wrote."""
-    groups: Callable[[], Iterable[type[Group]]]
-    """Returns the settings classes. Called only when the command is: some import what only they need."""
-    folders_required: bool
-    outputs_on_request: bool
-    """Whether outputs deliver only if asked for."""
+    def __init__(
+        self,
+        function: Callable[[list[str], Written], object],
+        groups: Callable[[], Iterable[type[Group]]],
+        *,
+        folders_required: bool,
+        outputs_on_request: bool,
+    ) -> None:
+        """``function`` takes the folders and what the user wrote.
+
+        ``groups`` returns the settings classes. It is called only if the command is: some are imported for it alone.
+        ``outputs_on_request``: whether outputs deliver only if asked for.
+        """
+        self.function = function
+        self.groups = groups
+        self.folders_required = folders_required
+        self.outputs_on_request = outputs_on_request
 
     def for_typer(self) -> Callable[..., object]:
         """Return a function whose signature is the FOLDER arguments and all the options."""
@@ -62,7 +71,9 @@ def reads(
     groups: Callable[[], Iterable[type[Group]]], *, folders_required: bool = True, outputs_on_request: bool = False
 ) -> Callable[[Callable[[list[str], Written], object]], Command]:
     """Return a decorator for a command that reads these settings."""
-    return lambda function: Command(function, groups, folders_required, outputs_on_request)
+    return lambda function: Command(
+        function, groups, folders_required=folders_required, outputs_on_request=outputs_on_request
+    )
 
 
 def variable(name: str) -> str:
@@ -77,9 +88,9 @@ def _by_name(groups: Iterable[type[Group]], *, outputs_on_request: bool) -> dict
     """
     options: dict[str, Option] = {}
     for group in groups:
-        for declared in options_of(group).values():
+        for declared in group.options().values():
             asks = outputs_on_request and declared.name == group.prefix
-            options.setdefault(declared.name, declared._replace(default=None) if asks else declared)
+            options.setdefault(declared.name, declared.but(default=None) if asks else declared)
     return options
 
 

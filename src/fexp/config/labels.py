@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Pairs = tuple[tuple[str, str], ...]
 
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
 
 def own_labels() -> frozenset[str]:
     """Return the label names that fexp gives a meaning."""
@@ -57,7 +55,7 @@ def check_pairs(
     seen = set()
     for name, value in pairs:
         shown = one_line(name)
-        if not _NAME.fullmatch(name) or name.startswith("__"):
+        if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or name.startswith("__"):
             raise SettingsError(f"{origin} {shown}: not a label name; use letters, digits, _, and no __ in front")
         if name in seen:
             way_out = f"use {settable[name]}" if name in settable else "give it once"

@@ -6,8 +6,8 @@ The default of the settings is the default of the option, so that there is one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar, cast
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from fexp.config.origin import Origin
 
@@ -19,24 +19,42 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Option(NamedTuple):
+class Option:
     """The declaration of one option."""
 
-    name: str
-    """``heartbeat``. One that begins with a dash follows the prefix of its group: ``-mode``."""
-    parse: Callable[[Origin, Any], Any]
-    default: Raw | Callable[[], str] | None
-    """As a user would write it; None for no value."""
-    help: str
-    metavar: str | None = None
-    """None for a flag."""
-    repeatable: bool = False
-    aliases: tuple[str, ...] = ()
-    """Other spellings on the command line."""
-    secret: bool = False
-    """Whether only the environment may hold it: everybody can read the arguments of a process."""
-    panel: str = ""
-    """The heading in the help."""
+    def __init__(
+        self,
+        name: str,
+        parse: Callable[[Origin, Any], Any],
+        default: Raw | Callable[[], str] | None,
+        help_text: str,
+        metavar: str | None = None,
+        *,
+        repeatable: bool = False,
+        aliases: tuple[str, ...] = (),
+        secret: bool = False,
+    ) -> None:
+        self.name = name
+        """``heartbeat``. One that begins with a dash follows the prefix of its group: ``-mode``."""
+        self.parse = parse
+        self.default = default
+        """As a user would write it; None for no value."""
+        self.help = help_text
+        self.metavar = metavar
+        """None for a flag."""
+        self.repeatable = repeatable
+        self.aliases = aliases
+        """Other spellings on the command line."""
+        self.secret = secret
+        """Whether only the environment may hold it: everybody can read the arguments of a process."""
+        self.panel = ""
+        """The heading in the help."""
+
+    def but(self, **changes: Any) -> Option:
+        """Return the same declaration but for these."""
+        changed = copy(self)
+        vars(changed).update(changes)
+        return changed
 
     def value(self) -> Any:
         """Return the default, parsed."""
@@ -55,7 +73,7 @@ def option(
     secret: bool = False,
 ) -> T:
     """Declare an option with one value."""
-    return cast("T", _declared(Option(name, parse, default, help_text, metavar, aliases=aliases, secret=secret)))
+    return cast("T", Option(name, parse, default, help_text, metavar, aliases=aliases, secret=secret))
 
 
 def repeatable(
@@ -68,52 +86,102 @@ def repeatable(
 ) -> T:
     """Declare an option that may be given several times."""
     whole_help = f"{help_text} Repeatable."
-    return cast("T", _declared(Option(name, parse, (), whole_help, metavar, repeatable=True, aliases=aliases)))
+    return cast("T", Option(name, parse, (), whole_help, metavar, repeatable=True, aliases=aliases))
 
 
 def flag(name: str, help_text: str, *, aliases: tuple[str, ...] = ()) -> bool:
     """Declare an option that is either given or not."""
-    return cast("bool", _declared(Option(name, lambda _, raw: raw, False, help_text, aliases=aliases)))
+    return cast("bool", Option(name, lambda _, raw: raw, False, help_text, aliases=aliases))
 
 
-def _declared(declared: Option) -> Any:  # what dataclass() takes for a default
-    return field(default_factory=declared.value, metadata={"option": declared}, repr=not declared.secret)
+def constant(value: T) -> T:
+    """Declare a value that no option sets."""
+    return cast("T", _Constant(value))
 
 
-@dataclass(frozen=True)
+class _Constant:
+    def __init__(self, default: Any) -> None:
+        self._default = default
+
+    def value(self) -> Any:
+        return self._default
+
+
+@dataclass_transform(frozen_default=True)
 class Group:
-    """Settings that belong together."""
+    """Settings that belong together: what a frozen dataclass of their declarations would be.
+
+    It is none because a one-shot would spend 15 ms on making these classes.
+    """
 
     prefix: ClassVar[str] = ""
     panel: ClassVar[str] = ""
-    origins: Mapping[str, Origin] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
+    _declared: ClassVar[Mapping[str, Option | _Constant]] = {}
+
+    origins: Mapping[str, Origin]
     """By the name of the field."""
+
+    def __init_subclass__(cls) -> None:
+        """Collect the declarations."""
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Option | _Constant)}
+        cls._declared = {**cls._declared, **own}
+
+    def __init__(self, *values: Any, origins: Mapping[str, Origin] | None = None, **named: Any) -> None:
+        """Take values in the order of their declarations, or by name. Raises SettingsError."""
+        given = {**dict(zip(self._declared, values, strict=False)), **named}
+        if len(values) > len(self._declared) or not given.keys() <= self._declared.keys():
+            raise TypeError(f"{type(self).__name__} has no such settings: {values} {named}")
+        vars(self).update(origins=origins or {})
+        for name, declared in self._declared.items():
+            vars(self)[name] = given[name] if name in given else declared.value()
+        self.validate()
+
+    def validate(self) -> None:
+        """Raise a SettingsError for values that do not go together."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: settings are frozen."""
+        raise AttributeError(f"settings are frozen: {name} cannot become {value!r}")
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the values, wherever they were given."""
+        return type(self) is type(other) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]  # values may be mappings
+
+    def __repr__(self) -> str:
+        """Return the values."""
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._declared}
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the same settings but for these. Raises SettingsError."""
+        return type(self)(**{**self._values(), **changes}, origins=self.origins)
 
     def origin(self, name: str) -> Origin:
         """Return where the field of this name was given, or how to give it."""
-        if name in self.origins:
-            return self.origins[name]
-        declared = options_of(type(self)).get(name)
-        return Origin(declared.name if declared else name, given=False)
+        return self.origins.get(name) or Origin(self.options()[name].name, given=False)
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """Return the options with their whole names, by the names of the fields."""
+        return {
+            name: declared.but(name=_whole_name(cls, declared.name), panel=cls.panel)
+            for name, declared in cls._declared.items()
+            if isinstance(declared, Option)
+        }
 
     @classmethod
     def read(cls, written: Written) -> Self:
-        """Make the settings of what was written. Raises SettingsError."""
+        """Return the settings that were written. Raises SettingsError."""
         values, origins = {}, {}
-        for name, declared in options_of(cls).items():
+        for name, declared in cls.options().items():
             origins[name] = origin = written.origin(declared.name)
             if origin.given:
                 values[name] = declared.parse(origin, written.value(declared.name))
         return cls(**values, origins=origins)
-
-
-def options_of(group: type[Group]) -> Mapping[str, Option]:
-    """Return the options of a group with their whole names, by the names of the fields."""
-    return {
-        one.name: declared._replace(name=_whole_name(group, declared.name), panel=group.panel)
-        for one in fields(group)
-        if (declared := one.metadata.get("option")) is not None
-    }
 
 
 def _whole_name(group: type[Group], name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -11,12 +11,15 @@ Raw = str | bool | tuple[str, ...]
 """A value as it was written: text, a flag, or the texts of an option that may be repeated."""
 
 
-class Origin(NamedTuple):
+class Origin:
     """Where a value was written, as an error names it: an option, an environment variable, a place in a file."""
 
-    text: str
-    given: bool = True
-    """False for a default. The text then says how to give a value."""
+    __slots__ = ("given", "text")
+
+    def __init__(self, text: str, *, given: bool = True) -> None:
+        self.text = text
+        self.given = given
+        """False for a default. The text then says how to give a value."""
 
     def __str__(self) -> str:
         """Return the text."""

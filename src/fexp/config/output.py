@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from fexp.config.options import Group, options_of
+from fexp.config.options import Group
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from fexp.config.origin import Origin, Written
 
 
-@dataclass(frozen=True)
 class OutputSettings(Group):
     """Settings of one output. It is asked for by the option that is named like its prefix."""
 
@@ -23,7 +21,7 @@ class OutputSettings(Group):
     @property
     def asked_by(self) -> Origin:
         """Where the output was asked for."""
-        return self.origin(next(name for name, one in options_of(type(self)).items() if one.name == self.prefix))
+        return self.origin(next(name for name, one in self.options().items() if one.name == self.prefix))
 
     def check_labels(self, names: Collection[str]) -> None:
         """Raise a SettingsError if the output cannot tell its own labels from these of the series."""
@@ -36,7 +34,7 @@ def asked_for(kinds: Iterable[type[OutputSettings]], written: Written) -> tuple[
 
 def without_effect(kinds: Collection[type[OutputSettings]], written: Written) -> Iterator[str]:
     """Yield a line for each option of one output alone that was given though its output was not asked for."""
-    names = {kind: {declared.name for declared in options_of(kind).values()} for kind in kinds}
+    names = {kind: {declared.name for declared in kind.options().values()} for kind in kinds}
     for kind in kinds:
         if kind.prefix in written:
             continue

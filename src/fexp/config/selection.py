@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import parse_labels
@@ -60,7 +59,6 @@ def _check_text(origin: Origin | str, glob: str) -> None:
         raise SettingsError(f"{origin} {glob!r} is not text that a file name can hold: write it in UTF-8") from None
 
 
-@dataclass(frozen=True)
 class SelectionSettings(Group):
     """Which files count, in all folders."""
 
@@ -87,7 +85,7 @@ class SelectionSettings(Group):
         "label", parse_labels, "Add a label to every folder series.", metavar="NAME=VALUE"
     )
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         for pattern in self.matches:
             if pattern.startswith(".") and not self.hidden:
                 raise SettingsError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import own_labels
@@ -29,7 +29,6 @@ def _parse_backend(origin: Origin, text: str) -> Backend | None:
     return None if chosen == "auto" else Backend(chosen)
 
 
-@dataclass(frozen=True)
 class EngineSettings(Group):
     """How to watch."""
 
@@ -62,7 +61,6 @@ class EngineSettings(Group):
     )
 
 
-@dataclass(frozen=True)
 class LoggingSettings(Group):
     """What is logged."""
 
@@ -71,7 +69,6 @@ class LoggingSettings(Group):
     log_level: str = option("log-level", one_of(LOG_LEVELS), "info", "debug, info, warning or error.", metavar="LEVEL")
 
 
-@dataclass(frozen=True)
 class DeliverySettings(Group):
     """How often outputs deliver, and what a stop leaves behind."""
 
@@ -87,7 +84,7 @@ class DeliverySettings(Group):
     """Counted from the latest attempt."""
     keep_on_exit: bool = flag("keep-on-exit", "On a clean stop leave the file and the group behind, and end no series.")
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         if self.min_interval_seconds > self.heartbeat_seconds:
             heartbeat = self.origin("heartbeat_seconds")
             raise SettingsError(
@@ -97,7 +94,6 @@ class DeliverySettings(Group):
             )
 
 
-@dataclass(frozen=True)
 class HttpSettings(Group):
     """Where to serve, and to whom."""
 
@@ -120,7 +116,6 @@ class HttpSettings(Group):
     )
 
 
-@dataclass(frozen=True)
 class OneShotSettings(Group):
     """When a one-shot begins, and when it ends at the latest."""
 
@@ -137,7 +132,7 @@ class OneShotSettings(Group):
         "deadline", parse_duration, "5m", "Give up after this long, all in all.", metavar="DURATION"
     )
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         if self.splay_seconds >= self.deadline_seconds:
             raise SettingsError(
                 f"{self.origin('splay_seconds')} {self.splay_seconds:g}s leaves no time before"
@@ -145,7 +140,6 @@ class OneShotSettings(Group):
             )
 
 
-@dataclass(frozen=True)
 class RemovalSettings(Group):
     """What ``push`` removes from a Pushgateway instead of pushing."""
 
@@ -170,7 +164,6 @@ class RemovalSettings(Group):
         return self.origin("delete" if self.delete else "expire_seconds")
 
 
-@dataclass(frozen=True)
 class PrintingSettings(Group):
     """What ``scan`` prints."""
 
@@ -185,7 +178,7 @@ class PrintingSettings(Group):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settings:
     """Everything that one run of fexp was asked for."""
 
@@ -217,7 +210,7 @@ def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputS
     selection = SelectionSettings.read(written)
     http = HttpSettings.read(written)
     if not outputs and not http.listen:
-        http = replace(http, listen=(DEFAULT_LISTEN,))
+        http = http.replace(listen=(DEFAULT_LISTEN,))
     return Settings(
         folders=build_folders(paths, selection),
         outputs=outputs,

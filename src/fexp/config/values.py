@@ -25,7 +25,6 @@ _UNIT_BYTES = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 }  # fmt: skip
-_SIZE = re.compile(rf"({_NUMBER})({'|'.join(_UNIT_BYTES)})?")
 _LARGEST_BYTES = 2**63 - 1
 
 
@@ -53,7 +52,7 @@ def parse_duration_or_zero(origin: Origin | str, text: str) -> float:
 
 def parse_size(origin: Origin | str, text: str) -> int:
     """Return the bytes of ``4096``, ``10MiB`` or ``1.5GB``."""
-    found = _SIZE.fullmatch(text)
+    found = re.fullmatch(rf"({_NUMBER})({'|'.join(_UNIT_BYTES)})?", text)
     if not found:
         raise SettingsError(f"{origin} {text!r} is not a size: write 10MiB, 1.5GB, or a number of bytes")
     number, unit = found.groups()
@@ -80,9 +79,10 @@ def parse_whole_number(origin: Origin | str, text: str) -> int:
 
 def parse_file_mode(origin: Origin | str, text: str) -> int:
     """Return the bits of ``0644``."""
-    if not re.fullmatch(r"(0o)?[0-7]+", text):
+    digits = text.removeprefix("0o")
+    if not digits or digits.strip("01234567"):
         raise SettingsError(f"{origin} {text!r} is not a file mode: write it in octal, such as 0644")
-    return int(text, 8)
+    return int(digits, 8)
 
 
 def one_of(choices: Iterable[T]) -> Callable[[Origin | str, str], T]:

@@ -13,7 +13,6 @@ import re
 import secrets
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.options import option
@@ -42,7 +41,6 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
 class TextfileSettings(OutputSettings):
     """The file. Raises a SettingsError if nobody would read it."""
 
@@ -55,7 +53,7 @@ class TextfileSettings(OutputSettings):
     )
     mode: int = option("-mode", parse_file_mode, "0644", "The mode of the file.", metavar="MODE")
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         if not self.file:
             raise SettingsError(
                 f"{self.origin('file')} is missing: name a .prom file in node_exporter's textfile directory"

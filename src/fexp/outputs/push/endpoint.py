@@ -8,11 +8,11 @@ import math
 import os
 import re
 import socket
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from fexp.config.options import flag, option
+from fexp.config.options import constant, flag, option
 from fexp.config.output import OutputSettings
 from fexp.config.values import parse_duration, parse_text
 from fexp.errors import MissingError, OutputError, SettingsError
@@ -32,7 +32,6 @@ def _host_name() -> str:
     return socket.gethostname()
 
 
-@dataclass(frozen=True)
 class Endpoint(OutputSettings):
     """The settings of one receiver. Made only when they make sense; else a SettingsError says what to do.
 
@@ -42,7 +41,7 @@ class Endpoint(OutputSettings):
 
     prefix: ClassVar = "endpoint"
 
-    url: str = field(repr=False)
+    url: str = option("-url", parse_text, "", "The URL.", metavar="URL")
     job: str = option("job", parse_text, "fexp", "The job in the group's key, and of remote write.", metavar="NAME")
     instance: str = option(
         "instance",
@@ -66,11 +65,9 @@ class Endpoint(OutputSettings):
     )
     """All of a request: its retries, connecting, sending and reading the answer."""
     insecure: bool = flag("insecure", "Send credentials over plain http to another machine all the same.")
-    gzip: bool = False
-    _read_once: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What came out of pipes that a shell made, as of ``<(command)``: it does not come again."""
+    gzip: bool = constant(False)
 
-    def __post_init__(self) -> None:
+    def validate(self) -> None:
         self._check_url()
         self._check_credentials()
         if (self.cert_file is None) != (self.key_file is None):
@@ -82,6 +79,15 @@ class Endpoint(OutputSettings):
                 f"{self.shown}: credentials would cross the network in plain text;"
                 f" use https, or {self.origin('insecure')} if the way there is safe"
             )
+
+    def __repr__(self) -> str:
+        """Return what holds no secret."""
+        return f"{type(self).__name__}({self.target!r})"
+
+    @cached_property
+    def _read_once(self) -> dict[str, bytes]:
+        """What came out of pipes that a shell made, as of ``<(command)``: it does not come again."""
+        return {}
 
     @property
     def shown(self) -> str:

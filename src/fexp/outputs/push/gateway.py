@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -38,7 +37,6 @@ class GatewayMode(StrEnum):
     series, as it has no groups, and nothing is ever deleted."""
 
 
-@dataclass(frozen=True)
 class GatewaySettings(Endpoint):
     """Where to push and under which key. Made only when it makes sense, or a SettingsError says why."""
 
@@ -59,8 +57,8 @@ class GatewaySettings(Endpoint):
     )
     gzip: bool = flag("-gzip", "Compress what is pushed.")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         if self.mode is GatewayMode.PUSHGATEWAY and (self.parts.query or "?" in self.url):
             raise SettingsError(
                 f"{self.shown}: a Pushgateway's URL has no query;"

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import check_pairs, parse_pairs
-from fexp.config.options import option, repeatable
+from fexp.config.options import constant, option, repeatable
 from fexp.config.values import parse_text
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push.endpoint import Endpoint
@@ -45,7 +45,6 @@ _OF_THE_CONTENT = frozenset({400, 409, 413, 422})
 """What a receiver answers to samples that it will not have; the others it may well take."""
 
 
-@dataclass(frozen=True)
 class RemoteWriteSettings(Endpoint):
     """Where to write, what all series carry. Made only when it makes sense, or a SettingsError says why."""
 
@@ -59,13 +58,13 @@ class RemoteWriteSettings(Endpoint):
     external_labels: tuple[tuple[str, str], ...] = repeatable(
         "-label", parse_pairs, "Add a label to all that is written.", metavar="NAME=VALUE"
     )
-    max_snapshots: int = 100
+    max_snapshots: int = constant(100)
     """So many snapshots wait for a receiver that is away; then the oldest is dropped."""
-    max_samples: int = 200_000
+    max_samples: int = constant(200_000)
     """So many samples wait, in all snapshots together; some 25 MiB."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def validate(self) -> None:
+        super().validate()
         settable = {name: self.origin(name) for name in ("job", "instance")}
         if not self.job or not self.instance:
             needed = " and ".join(map(str, settable.values()))
