@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 60.0
 def test_a_dead_engine_ends_the_process(tmp_path: Path) -> None:
     """Numbers that nobody keeps any more must not be served for ever: whoever started fexp can start it again."""
     folder = Folder(os.fsencode(tmp_path), str(tmp_path), Selection())
-    daemon = Daemon(WatchSettings((folder,), EngineSettings()))
+    daemon = daemon_of(folder)
 
     def die() -> None:
         raise RuntimeError("a bug")
@@ -60,7 +60,7 @@ def test_a_reload_before_the_first_look_is_done_is_not_told_as_ready(
 
 def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files may hang: neither systemd's watchdog nor a stop is to hang with them."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"))
     begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
     reloads = itertools.count(1)
     done: list[int] = []
@@ -96,7 +96,7 @@ def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, mon
 def test_a_reload_that_fails_is_told_and_the_next_one_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, play: Play
 ) -> None:
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"))
     failures = [FexpError("gone")]
     reloaded = threading.Event()
 
@@ -121,7 +121,7 @@ def test_a_reload_that_fails_is_told_and_the_next_one_works(
 
 def test_systemd_hears_of_no_reload_once_the_stop_has_begun(tmp_path: Path, manager: Manager, play: Play) -> None:
     """READY=1 after STOPPING=1 would be a service that is both."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"))
 
     def script() -> Iterator[None]:
         wait_until_looked(daemon)
@@ -248,7 +248,7 @@ def test_more_time_is_asked_for_while_the_first_look_goes_on_and_not_while_it_ha
     clock = TurnedSteady()
     gate = Gate(clock, 0.125)
     monkeypatch.setattr(scan, "list_directory", gate)
-    daemon = Daemon(WatchSettings((folder,), EngineSettings()), clock=clock)
+    daemon = daemon_of(folder, clock=clock)
     asked_at: list[float] = []
 
     def tick() -> Iterator[None]:
@@ -282,7 +282,7 @@ def test_no_more_time_is_asked_for_once_the_first_look_is_done(
     tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, play: Play
 ) -> None:
     """What is not ready all the same, as its watcher has died, becomes so by no waiting."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"))
     monkeypatch.setattr(daemon._engine._source, "alive", lambda: False)
 
     def script() -> Iterator[None]:
@@ -296,7 +296,7 @@ def test_no_more_time_is_asked_for_once_the_first_look_is_done(
 
 def test_an_engine_that_hangs_is_not_told_to_be_alive(tmp_path: Path, manager: Manager, play: Play) -> None:
     """Mistake 23c: the ticks go on in a thread of their own, which proves nothing."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"))
 
     def script() -> Iterator[None]:
         wait_until_looked(daemon)
@@ -335,7 +335,7 @@ def test_a_large_directory_that_is_listed_slowly_is_no_hanging(
         return list_directory(path, below, selection, step)
 
     monkeypatch.setattr(scan, "list_directory", list_in_steps)
-    daemon = Daemon(WatchSettings((folder,), EngineSettings()))
+    daemon = daemon_of(folder)
 
     def script() -> Iterator[None]:
         try:
@@ -359,7 +359,7 @@ def test_a_tick_is_as_short_as_the_watchdog_needs_it(
 ) -> None:
     """Mistake 23c: told once a second, a service with WatchdogSec=400ms would be killed though it is well."""
     monkeypatch.setenv("WATCHDOG_USEC", usec)
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"))
 
     def script() -> Iterator[None]:
         wait_until_looked(daemon)

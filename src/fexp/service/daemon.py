@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
-import signal
 import sys
 import threading
-from contextlib import contextmanager
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -21,11 +17,11 @@ from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
 from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress
+from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
+    from collections.abc import Mapping, Sequence
 
     from fexp.clock import Clock
     from fexp.config.settings import HttpSettings, Settings
@@ -45,13 +41,6 @@ _EXTENSION_SECONDS = 30.0
 """What systemd is asked for while the first look goes on, from one directory to the next."""
 
 
-class _Command(Enum):
-    """What a signal asks for."""
-
-    STOP = auto()
-    RELOAD = auto()
-
-
 def watch(settings: Settings) -> None:
     """Watch until a signal says stop. Raises SettingsError for what cannot begin, FexpError when parts die."""
     outputs = build_outputs(settings)
@@ -65,13 +54,20 @@ def watch(settings: Settings) -> None:
 class Daemon:
     """A watching fexp. It is what the HTTP server serves."""
 
-    def __init__(self, settings: Settings, outputs: Sequence[Output], *, clock: Clock = clocks.now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        outputs: Sequence[Output],
+        *,
+        clock: Clock = clocks.now,
+        signals: Signals | None = None,
+    ) -> None:
         """``outputs`` are those of the settings."""
         self._settings = settings
         self._outputs = outputs
         self._clock = clock
         self._started_at = self._reloaded_at = clock().wall
-        self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
+        self._signals = signals or Signals()
         self._notifier = Notifier.from_environment(os.environ)
         self._publishers = [
             Publisher(output, FexpCollector(self.snapshot, output.scopes), settings.delivery) for output in outputs
@@ -88,7 +84,7 @@ class Daemon:
         """Watch until a signal says stop. Raises SettingsError for a bad address, FexpError when parts die."""
         if self._http is not None:
             self._http.open()  # a stop ends the process at once meanwhile: names and files may be slow to answer
-        with self._signals():
+        with self._signals:
             self._start()
             try:
                 self._watch_over()
@@ -116,12 +112,12 @@ class Daemon:
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while True:
-            commands = self._commands_within(tick_seconds if self._ready else _START_TICK_SECONDS)
-            if _Command.STOP in commands:
+            commands = self._signals.within(tick_seconds if self._ready else _START_TICK_SECONDS)
+            if Command.STOP in commands:
                 break
             if not self._engine.is_alive():
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
-            self._reload_asked |= _Command.RELOAD in commands
+            self._reload_asked |= Command.RELOAD in commands
             self._reload_if_asked()
             if not publishing and all(status.looked for status in self._engine.statuses()):
                 publishing = True
@@ -150,16 +146,6 @@ class Daemon:
             self.reload()
         except FexpError as error:
             _log.error("not reloaded, the old config stays in force: %s", error)
-
-    def _commands_within(self, patience_seconds: float) -> set[_Command]:
-        """Wait for the next command, and take all that are there: of two reloads one will do."""
-        commands = set()
-        try:
-            commands.add(self._commands.get(timeout=patience_seconds))
-            while True:
-                commands.add(self._commands.get_nowait())
-        except queue.Empty:
-            return commands
 
     def _notify_systemd(self) -> None:
         unready = self.unready()
@@ -207,23 +193,6 @@ class Daemon:
         files = sum(pattern.files for folder in snapshot.folders if folder.up for pattern in folder.patterns)
         up = sum(folder.up for folder in snapshot.folders)
         return f"{files} files in {up} of {len(snapshot.folders)} folders"
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def obey(command: _Command) -> Callable[[int, FrameType | None], None]:
-            return lambda _number, _frame: self._commands.put(command)  # a SimpleQueue may be put to at any moment
-
-        handlers = {
-            signal.SIGTERM: obey(_Command.STOP),
-            signal.SIGINT: obey(_Command.STOP),
-            signal.SIGHUP: obey(_Command.RELOAD),
-        }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     # What the HTTP server serves -----------------------------------------------------------------------------------
 
