@@ -25,7 +25,7 @@ from fexp.errors import OutputError
 from fexp.metrics import FexpCollector
 from fexp.outputs.publisher import Publisher
 from fexp.outputs.push.endpoint import Endpoint
-from fexp.outputs.push.gateway import GatewayOutput, GatewaySettings
+from fexp.outputs.push.gateway import GatewayMode, GatewayOutput, GatewaySettings
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import RefusedError, Sender
 from tests.end_to_end.running import samples
@@ -48,7 +48,7 @@ SECRET = "s3cr3t-of-the-gateway"
 
 def send(url: str, clock: TurnedClock | None = None, *, deadline_seconds: float = 20.0, **settings: Any) -> Sender:
     clock = clock or TurnedClock()
-    endpoint = GatewaySettings(url, deadline_seconds=deadline_seconds, **settings)
+    endpoint = GatewaySettings(url, mode=GatewayMode.IMPORT, deadline_seconds=deadline_seconds, **settings)
     return Sender(endpoint, clock=clock, wall_clock=clock, wait=clock.wait, jitter=lambda: 0.5)
 
 
@@ -545,7 +545,7 @@ def test_a_rotated_token_is_taken_up(tmp_path: Path) -> None:
         sender.send("PUT")
         assert ["Bearer old" in server.heads[0], "Bearer new" in server.heads[1]] == [True, True]
         path.unlink()
-        assert f"--gateway-token-file {path}: No such file or directory" in str(failure(sender))
+        assert f"gateway-token-file {path}: No such file or directory" in str(failure(sender))
         assert server.attempts == 2
 
 
