@@ -171,7 +171,7 @@ def test_an_extension_becomes_a_pattern(extension: str, pattern: str) -> None:
 
 @pytest.mark.parametrize("extension", ["", ".", "*.txt", "t?t", "[t]", "a/b", "a\0"])
 def test_what_is_no_extension_is_refused_in_one_line(extension: str) -> None:
-    with pytest.raises(SettingsError, match="^ext '") as refused:
+    with pytest.raises(SettingsError, match=r"^ext '") as refused:
         parse_extensions("ext", ["txt", extension])
     assert "\n" not in str(refused.value)
 
