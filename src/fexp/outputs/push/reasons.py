@@ -18,7 +18,7 @@ _KEPT_IN_URLS = ("", "/", "$&+=:@", "!*'()", "!*'();,/?:@&=+$#")
 
 
 def reason_in(body: bytes, secrets: Iterable[str]) -> str:
-    """Return what an error's body says, without the secrets; of a page in HTML its title. Empty when it says nothing."""
+    """Return what an error's body says, without the secrets; of a page in HTML its title; or an empty text."""
     text = masked(body.decode("utf-8", "replace"), secrets)
     if text.lstrip().startswith("<"):
         from html import unescape
