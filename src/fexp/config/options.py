@@ -130,9 +130,8 @@ class Group:
         """Take values in the order of their declarations, or by name. Raises SettingsError."""
         given = {**dict(zip(self._declared, values, strict=False)), **named}
         if len(values) > len(self._declared) or not given.keys() <= self._declared.keys():
-            raise TypeError(
-                f"{type(self).__name__} has {len(self._declared)} settings; unknown: {given.keys() - self._declared.keys()}"
-            )
+            unknown = sorted(given.keys() - self._declared.keys())
+            raise TypeError(f"{type(self).__name__} has {len(self._declared)} settings; unknown: {unknown}")
         vars(self).update(origins=origins or {})
         for name, declared in self._declared.items():
             vars(self)[name] = given[name] if name in given else declared.value()
