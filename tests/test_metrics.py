@@ -19,12 +19,12 @@ from fexp.model import (
     Fault,
     FlowSnapshot,
     FolderSnapshot,
-    PatternSnapshot,
     Reason,
     Snapshot,
 )
 from fexp.text import printable
 from tests.servers import promtool
+from tests.snapshots import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,9 +38,19 @@ FULL = FolderSnapshot(
     labels={"team": "billing"},
     up=True,
     recursive=True,
-    patterns=(
-        PatternSnapshot("*.txt", 3, 2**63 + 1, -1.5, 1.7e9, 2**62, FLOW),
-        PatternSnapshot("*", 0, 0, None, None, None, FLOW),
+    groups=(
+        group_of(
+            "*.txt",
+            FLOW,
+            files=3,
+            size_bytes=2**63 + 1,
+            oldest_modified_at=-1.5,
+            newest_modified_at=1.7e9,
+            largest_bytes=2**62,
+            smallest_bytes=1,
+            oldest_arrived_at=1.7e9,
+        ),
+        group_of("*", FLOW),
     ),
     backend=Backend.INOTIFY,
     scans={reason: number for number, reason in enumerate(Reason)},
@@ -70,6 +80,9 @@ EXPECTED = {
     "fexp_oldest_file_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_newest_file_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_largest_file_bytes": ("gauge", "folder pattern"),
+    "fexp_smallest_file_bytes": ("gauge", "folder pattern"),
+    "fexp_empty_files": ("gauge", "folder pattern"),
+    "fexp_oldest_arrival_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_arrivals_total": ("counter", "folder pattern"),
     "fexp_departures_total": ("counter", "folder pattern"),
     "fexp_modifications_total": ("counter", "folder pattern"),
@@ -154,7 +167,7 @@ def test_names_and_labels_keep_the_conventions(row: Row) -> None:
 @pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
 def test_help_type_and_labels_do_not_depend_on_the_numbers(row: Row) -> None:
     """Mistake 7a."""
-    bare = FULL._replace(labels={}, backend=None, up=False, scans={}, faults={}, patterns=FULL.patterns[:1])
+    bare = FULL._replace(labels={}, backend=None, up=False, scans={}, faults={}, groups=FULL.groups[:1])
     snapshots = (None, Snapshot(()), snapshot_of(FULL), snapshot_of(bare, FULL))
     families = [row.family(snapshot) for snapshot in snapshots]
     assert len({(family.name, family.type, family.documentation) for family in families}) == 1
@@ -178,8 +191,8 @@ def test_both_formats_tell_the_same_numbers() -> None:
 
 
 def _folders_that_bite() -> list[FolderSnapshot]:
-    bitten = FULL.patterns[0]._replace(pattern='*."\\\n')
-    return [FULL._replace(folder=name, labels={"team": name}, patterns=(bitten,)) for name in NAMES_THAT_BITE]
+    bitten = FULL.groups[0]._replace(labels={"pattern": '*."\\\n'})
+    return [FULL._replace(folder=name, labels={"team": name}, groups=(bitten,)) for name in NAMES_THAT_BITE]
 
 
 def test_names_that_bite_come_back_as_they_were() -> None:
@@ -201,11 +214,12 @@ def test_of_a_folder_that_is_down_the_gauges_are_gone_and_the_counters_stay() ->
 
 
 def test_extremes_of_no_files_are_no_series() -> None:
-    empty = FULL._replace(patterns=FULL.patterns[1:])
+    empty = FULL._replace(groups=FULL.groups[1:])
     names = {name for name, _ in numbers_of(FexpCollector(lambda: snapshot_of(empty)).collect())}
     assert "fexp_files" in names
     assert not names & {
-        "fexp_oldest_file_timestamp_seconds", "fexp_newest_file_timestamp_seconds", "fexp_largest_file_bytes"
+        "fexp_oldest_file_timestamp_seconds", "fexp_newest_file_timestamp_seconds", "fexp_largest_file_bytes",
+        "fexp_smallest_file_bytes", "fexp_oldest_arrival_timestamp_seconds",
     }  # fmt: skip
 
 
@@ -220,8 +234,8 @@ def test_a_histogram_is_cumulative() -> None:
 
 
 def test_a_one_shot_shows_no_flow_and_no_watcher() -> None:
-    patterns = tuple(pattern._replace(flow=None) for pattern in FULL.patterns)
-    one_shot = FULL._replace(backend=None, patterns=patterns)
+    groups = tuple(group._replace(flow=None) for group in FULL.groups)
+    one_shot = FULL._replace(backend=None, groups=groups)
     names = {name for name, _ in numbers_of(FexpCollector(lambda: snapshot_of(one_shot)).collect())}
     assert not names & {"fexp_arrivals_total", "fexp_dwell_seconds_count", "fexp_folder_info"}
     assert not names & {"fexp_overflows_total", "fexp_drift_files_total"}

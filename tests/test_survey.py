@@ -12,8 +12,10 @@ import pytest
 from fexp.config.origin import Origin
 from fexp.disk import scan
 from fexp.disk.survey import Survey
+from fexp.files.grouping import ByPattern
 from fexp.files.selection import Selection
-from fexp.model import Fault
+from fexp.metrics import AGGREGATES
+from fexp.model import Fault, Instant
 from fexp.service.deadline import deadline
 
 if TYPE_CHECKING:
@@ -53,19 +55,29 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return helpers
 
 
+def survey_of(path: bytes, selection: Selection) -> Survey:
+    return Survey(path, selection, ByPattern(selection), AGGREGATES)
+
+
 @pytest.mark.parametrize("patterns", [("*",), ("*.txt", "*", "1.*")])
 def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patterns: tuple[str, ...]) -> None:
     (tree / "d7" / "deep" / ("n" * 200)).mkdir()
-    survey = Survey(os.fsencode(tree), Selection(patterns, recursive=True))
+    survey = survey_of(os.fsencode(tree), Selection(patterns, recursive=True))
     survey.run()
     assert len(shared) == 2
-    for pattern, found in zip(patterns, survey.sums, strict=True):
+    for index, pattern in enumerate(patterns):
+        values = survey.values(index, Instant(2e9, 1.0))
         stats = [path.stat() for path in tree.rglob(pattern) if path.is_file()]
-        assert (found.files, found.size_bytes) == (len(stats), sum(s.st_size for s in stats))
-        assert found.extremes is not None
-        assert found.extremes.oldest_at == min(s.st_mtime for s in stats)
-        assert found.extremes.newest_at == max(s.st_mtime for s in stats)
-        assert found.extremes.largest_bytes == max(s.st_size for s in stats)
+        assert values == {
+            "files": len(stats),
+            "size_bytes": sum(s.st_size for s in stats),
+            "oldest_modified_at": min(s.st_mtime for s in stats),
+            "newest_modified_at": max(s.st_mtime for s in stats),
+            "largest_bytes": max(s.st_size for s in stats),
+            "smallest_bytes": min(s.st_size for s in stats),
+            "empty_files": sum(s.st_size == 0 for s in stats),
+            "oldest_arrived_at": min(s.st_ctime for s in stats),
+        }
     with pytest.raises(ChildProcessError):
         os.waitpid(shared[0], 0)  # nobody is left to wait for
 
@@ -85,11 +97,11 @@ def test_the_smallest_pipe_holds_all_tasks(tmp_path: Path, shared: list[int], mo
     for number in range(3000):
         (tmp_path / f"{number}").mkdir()
         (tmp_path / f"{number}" / "file").touch()
-    survey = Survey(os.fsencode(tmp_path), Selection(("*",), recursive=True))
+    survey = survey_of(os.fsencode(tmp_path), Selection(("*",), recursive=True))
     with deadline(20, Origin("deadline"), print):
         survey.run()
     assert shared
-    assert survey.sums[0].files == 3000
+    assert survey.values(0, Instant(2e9, 1.0))["files"] == 3000
 
 
 def test_what_cannot_be_read_is_counted_by_whoever_meets_it(
@@ -103,7 +115,7 @@ def test_what_cannot_be_read_is_counted_by_whoever_meets_it(
         return list_directory(path, below, selection)
 
     monkeypatch.setattr(scan, "list_directory", deny)
-    survey = Survey(os.fsencode(tree), Selection(recursive=True))
+    survey = survey_of(os.fsencode(tree), Selection(recursive=True))
     survey.run()
     assert shared
     assert survey.faults[Fault.PERMISSION] == _DIRECTORIES // 10
@@ -125,7 +137,7 @@ def test_a_look_that_is_given_up_leaves_nobody_at_work(
     monkeypatch.setattr(scan, "list_directory", hang)
     monkeypatch.setattr(Survey, "_enter", lambda self, below: self._measure(self._prefix + below, below))
     with pytest.raises(TimeoutError):
-        Survey(os.fsencode(tree), Selection(recursive=True)).run()
+        survey_of(os.fsencode(tree), Selection(recursive=True)).run()
     assert [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in shared] == [-signal.SIGKILL] * 2
 
 
@@ -143,5 +155,5 @@ def test_a_helper_that_dies_is_an_error_and_no_smaller_number(
 
     monkeypatch.setattr(scan, "list_directory", die)
     with pytest.raises(OSError, match="ended before its time"):
-        Survey(os.fsencode(tree), Selection(recursive=True)).run()
+        survey_of(os.fsencode(tree), Selection(recursive=True)).run()
     assert shared

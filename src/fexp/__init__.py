@@ -1,3 +1,3 @@
-"""fexp watches folders and tells Prometheus what waits in them, at once."""
+"""fexp watches folders and shows Prometheus at once what waits in them."""
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Backend(StrEnum):
@@ -41,13 +41,10 @@ class Fault(StrEnum):
 
 
 ARRIVED, LEFT, CHANGED = "a", "l", "c"
-"""What a hint tells of a file's name. What events told of one name, in order, is a string of these: its history."""
+"""What an event reports of a file's name. The reports on one name, in order, are a string of these: its history."""
 
 DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED = "A", "L", "C"
-"""The same of a subdirectory's name: upper case where a file's are lower."""
-
-ITSELF, OVERFLOW = "S", "O"
-"""Something befell the watched directory itself; events were lost, so everything is to be looked at."""
+"""The same of a subdirectory's name."""
 
 
 class FileInfo(NamedTuple):
@@ -70,13 +67,13 @@ class FileColumns(NamedTuple):
     inodes: list[int]
 
     def part(self, span: slice) -> FileColumns:
-        """Give some of the files."""
+        """Return some of the files."""
         return FileColumns(
             self.names[span], self.sizes[span], self.modified_at[span], self.changed_at[span], self.inodes[span]
         )
 
     def where(self, chosen: Iterable[bool]) -> FileColumns:
-        """Give the files for which ``chosen`` is true."""
+        """Return the files for which ``chosen`` is true."""
         mask = list(chosen)
         return FileColumns(
             list(compress(self.names, mask)),
@@ -86,9 +83,15 @@ class FileColumns(NamedTuple):
             list(compress(self.inodes, mask)),
         )
 
-    def info(self, index: int) -> FileInfo:
-        """Give one file."""
-        return FileInfo(self.sizes[index], self.modified_at[index], self.changed_at[index], self.inodes[index])
+
+class KnownFiles(NamedTuple):
+    """Files as the state knows them, a column for each field. ``arrived_at`` is on the steady clock."""
+
+    names: Sequence[bytes]
+    sizes: Sequence[int]
+    modified_at: Sequence[float]
+    inodes: Sequence[int]
+    arrived_at: Sequence[float]
 
 
 class Instant(NamedTuple):
@@ -119,27 +122,41 @@ class FlowSnapshot(NamedTuple):
     dwell: DwellSnapshot
 
 
-class PatternSnapshot(NamedTuple):
-    """The files of one folder that match one pattern. The extremes are None while there is no file."""
+class GroupSnapshot(NamedTuple):
+    """The numbers of one group of files in a folder, such as those that match one pattern."""
 
-    pattern: str
-    files: int
-    size_bytes: int
-    oldest_modified_at: float | None
-    newest_modified_at: float | None
-    largest_bytes: int | None
+    labels: Mapping[str, str]
+    """What names the group: ``pattern``."""
+    values: Mapping[str, float | None]
+    """By name of the aggregate (``fexp.files.aggregates``); None while there is nothing to say."""
     flow: FlowSnapshot | None = None
+    """None in a one-shot."""
+
+    @property
+    def pattern(self) -> str:
+        """The pattern's label."""
+        return self.labels["pattern"]
+
+    @property
+    def files(self) -> int:
+        """How many files there are."""
+        return int(self.values["files"] or 0)
+
+    @property
+    def size_bytes(self) -> int:
+        """How large they are together."""
+        return int(self.values["size_bytes"] or 0)
 
 
 class FolderSnapshot(NamedTuple):
-    """One folder. While it is not ``up``, the patterns' state numbers are old and not to be shown."""
+    """One folder. While it is not ``up``, the groups' state numbers are old and not to be shown."""
 
     folder: str
     """The label: the absolute path, printable and unique among the folders."""
     labels: Mapping[str, str]
     up: bool
     recursive: bool
-    patterns: tuple[PatternSnapshot, ...]
+    groups: tuple[GroupSnapshot, ...]
     backend: Backend | None = None
     """None in a one-shot: nothing watches."""
     scans: Mapping[Reason, int] = MappingProxyType({})
@@ -148,6 +165,8 @@ class FolderSnapshot(NamedTuple):
     overflows: int = 0
     drift_files: int = 0
     faults: Mapping[Fault, int] = MappingProxyType({})
+    looked: bool = True
+    """The first look is done. Before it, nobody knows whether the folder is up."""
 
 
 class DeliverySnapshot(NamedTuple):
@@ -192,11 +211,31 @@ class FolderStatus(NamedTuple):
 
 
 class Happening(StrEnum):
-    """What befell a file."""
+    """What happened to a file."""
 
+    PRESENT = "present"
+    """It was there when the folder was looked at for the first time: no arrival."""
     ARRIVAL = "arrival"
     DEPARTURE = "departure"
     MODIFICATION = "modification"
+
+
+class Change(NamedTuple):
+    """One thing that happened to one file, for those who follow along."""
+
+    happening: Happening
+    folder: str
+    """The folder's label."""
+    patterns: tuple[str, ...]
+    """The labels of the patterns that the file matches."""
+    path: bytes
+    """Below the folder, ``/``-separated, as the kernel spells it."""
+    size_bytes: int
+    modified_at: float
+    inode: int
+    """0 for a file that came and went between two looks: only its name was seen."""
+    at: float
+    """When it was found, as Unix time."""
 
 
 class FileEvent(NamedTuple):
@@ -204,9 +243,7 @@ class FileEvent(NamedTuple):
 
     happening: Happening
     folder: str
-    """The folder's label."""
     pattern: str
     path: str
-    """Below the folder, ``/``-separated, printable."""
     size_bytes: int
     at: float

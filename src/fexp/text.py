@@ -16,7 +16,7 @@ _BINARY_STEP = 1024
 
 
 def printable(raw: bytes) -> str:
-    """Give a name as text; bytes that are no UTF-8 become ``\\xff`` and the like."""
+    """Return a name as text; bytes that are no UTF-8 become ``\\xff`` and the like."""
     return raw.decode("utf-8", "backslashreplace")
 
 

@@ -12,11 +12,13 @@ _BATCH = 256
 
 
 def _fold(names: list[bytes]) -> None:
+    from fexp.files.grouping import ByPattern
     from fexp.files.selection import Selection
-    from fexp.files.state import FolderState
+    from fexp.files.state import Directory, FolderState
+    from fexp.metrics import AGGREGATES
     from fexp.model import ARRIVED, LEFT, FileColumns, Instant
 
-    state = FolderState(b"/counted", Selection(("*",)))
+    state, root = FolderState(ByPattern(Selection(("*",))), AGGREGATES), Directory(b"")
     now = Instant(2e9, 1e6)
     count = len(names)
     found = FileColumns(
@@ -25,10 +27,10 @@ def _fold(names: list[bytes]) -> None:
     none = FileColumns([], [], [], [], [])
     for first in range(0, count, _BATCH):
         part = found.part(slice(first, first + _BATCH))
-        state.fold(state.root, dict.fromkeys(part.names, ARRIVED), part, [], now)
+        state.fold(root, dict.fromkeys(part.names, ARRIVED), part, [], now)
     for first in range(0, count, _BATCH):
         part = found.part(slice(first, first + _BATCH))
-        state.fold(state.root, dict.fromkeys(part.names, LEFT), none, part.names, now)
+        state.fold(root, dict.fromkeys(part.names, LEFT), none, part.names, now)
     assert state.files == 0
 
 
@@ -42,11 +44,11 @@ def _engine(directory: str, names: list[bytes]) -> None:
     for name in names:
         os.close(os.open(os.path.join(os.fsencode(directory), name), os.O_CREAT | os.O_WRONLY))
     assert engine.flush(60)
-    assert engine.snapshot().folders[0].patterns[0].files == len(names)
+    assert engine.snapshot().folders[0].groups[0].files == len(names)
     for name in names:
         os.unlink(os.path.join(os.fsencode(directory), name))
     assert engine.flush(60)
-    assert engine.snapshot().folders[0].patterns[0].files == 0
+    assert engine.snapshot().folders[0].groups[0].files == 0
     engine.stop()
 
 

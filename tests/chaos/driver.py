@@ -18,8 +18,8 @@ from tests.chaos.world import World, remove_tree
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from fexp.files.state import FolderState
-    from fexp.model import FolderSnapshot, PatternSnapshot
+    from fexp.engine.folder import FolderWatch
+    from fexp.model import FolderSnapshot, GroupSnapshot
 
 _SETTLED_WITHIN_SECONDS = 20.0
 _STORM_SECONDS = 60.0
@@ -38,18 +38,26 @@ def selection_of(rules: Rules) -> Selection:
     )
 
 
-def known_files(state: FolderState) -> dict[str, dict[bytes, Seen]]:
-    """Give what the engine knows, path by path. Only while it is quiet."""
-    known: dict[str, dict[bytes, Seen]] = {pattern: {} for pattern in state.selection.patterns}
-    for directory in state.root.subtree():
+def known_files(folder: FolderWatch) -> dict[str, dict[bytes, Seen]]:
+    """Return what the engine knows, path by path. Only while it is quiet."""
+    patterns = folder.folder.selection.patterns
+    known: dict[str, dict[bytes, Seen]] = {pattern: {} for pattern in patterns}
+    for directory in folder.tree.root.subtree():
         for index, table in directory.tables.items():
-            for name, size_bytes, modified_at in table.files():
-                known[state.selection.patterns[index]][directory.below + name] = Seen(size_bytes, modified_at)
+            assert isinstance(index, int)
+            for name, size_bytes, modified_at in zip(table.names, table.sizes, table.modified_at, strict=True):
+                known[patterns[index]][directory.below + name] = Seen(size_bytes, modified_at)
     return known
+
+
+def folder_watches(engine: Engine) -> tuple[FolderWatch, ...]:
+    """Return what the engine keeps of each folder. Only while it is quiet."""
+    return engine._folders
 
 
 def pulse(engine: Engine) -> None:
     """Have the engine check its roots now, not within a second."""
+    engine._queue.put((None, engine._check_paths))
     engine._queue.put((None, lambda: setattr(engine, "_pulse_at", float("-inf"))))
 
 
@@ -76,7 +84,7 @@ class Referee:
 
     def remember_the_start(self) -> None:
         for checked, snapshot in zip(self.folders, self.engine.snapshot().folders, strict=True):
-            for pattern in snapshot.patterns:
+            for pattern in snapshot.groups:
                 flow = pattern.flow
                 assert flow is not None
                 files = pattern.files - flow.arrivals + flow.departures
@@ -86,8 +94,8 @@ class Referee:
     def differences(self, *, law: bool = True) -> list[str]:
         """Say what is wrong now, with the law or without. The engine and the disk must be quiet."""
         found: list[str] = []
-        states = self.engine._watched
-        for checked, state, snapshot in zip(self.folders, states, self.engine.snapshot().folders, strict=True):
+        watches = folder_watches(self.engine)
+        for checked, watch, snapshot in zip(self.folders, watches, self.engine.snapshot().folders, strict=True):
             truth = files_on_disk(checked.path, checked.rules)
             if truth is None:
                 if snapshot.up:
@@ -95,17 +103,17 @@ class Referee:
                 continue
             if not snapshot.up:
                 found.append(f"{checked.label}: not up, but it is there")
-            known = known_files(state)
+            known = known_files(watch)
             for glob, files in truth.items():
                 found.extend(_path_by_path(f"{checked.label} {glob}", known[glob], files))
             found.extend(_numbers(checked, snapshot, truth))
-            for pattern in snapshot.patterns if law else ():
+            for pattern in snapshot.groups if law else ():
                 found.extend(_law(checked, pattern))
         return found
 
     def leaks(self) -> list[str]:
         """Say which watches the engine keeps for nothing."""
-        alive = {directory for state in self.engine._watched for directory in state.root.subtree()}
+        alive = {directory for watch in folder_watches(self.engine) for directory in watch.tree.root.subtree()}
         kept: set[object] = set()
         for holders in getattr(self.engine._source, "_watched", {}).values():
             kept.update(holders)
@@ -122,25 +130,26 @@ def _path_by_path(where: str, known: dict[bytes, Seen], truth: dict[bytes, Seen]
 
 def _numbers(checked: Checked, snapshot: FolderSnapshot, truth: dict[str, dict[bytes, Seen]]) -> list[str]:
     found: list[str] = []
-    for pattern in snapshot.patterns:
+    for pattern in snapshot.groups:
         files = list(truth[pattern.pattern].values())
-        expected = (
-            len(files),
-            sum(file.size_bytes for file in files),
-            min((file.modified_at for file in files), default=None),
-            max((file.modified_at for file in files), default=None),
-            max((file.size_bytes for file in files), default=None),
-        )
-        shown = (
-            pattern.files, pattern.size_bytes, pattern.oldest_modified_at, pattern.newest_modified_at,
-            pattern.largest_bytes,
-        )  # fmt: skip
+        sizes = [file.size_bytes for file in files]
+        times = [file.modified_at for file in files]
+        expected = {
+            "files": len(files),
+            "size_bytes": sum(sizes),
+            "oldest_modified_at": min(times, default=None),
+            "newest_modified_at": max(times, default=None),
+            "largest_bytes": max(sizes, default=None),
+            "smallest_bytes": min(sizes, default=None),
+            "empty_files": sizes.count(0),
+        }
+        shown = {name: pattern.values[name] for name in expected}
         if shown != expected:
             found.append(f"{checked.label} {pattern.pattern}: shows {shown}, true {expected}")
     return found
 
 
-def _law(checked: Checked, pattern: PatternSnapshot) -> list[str]:
+def _law(checked: Checked, pattern: GroupSnapshot) -> list[str]:
     flow = pattern.flow
     assert flow is not None
     start_files, start_bytes = checked.start.get(pattern.pattern, (0, 0))

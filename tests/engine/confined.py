@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import fexp.watch.inotify  # noqa: F401 - loaded before the privileges are gone, with which Python itself may be
 from fexp.files.selection import Selection
 from fexp.model import Backend, Fault, Reason
-from tests.chaos.driver import known_files, selection_of
+from tests.chaos.driver import folder_watches, known_files, selection_of
 from tests.chaos.oracle import Rules, files_on_disk
 from tests.engine.live import Live, watching
 
@@ -37,13 +37,13 @@ class _Listener(logging.Handler):
 
 def is_exact(live: Live, root: Path, rules: Rules = ALL) -> bool:
     """Say whether the engine agrees with the disk, path by path."""
-    (state,) = live.engine._watched
-    return live.quiet().up and known_files(state) == files_on_disk(os.fsencode(root), rules)
+    (watch,) = folder_watches(live.engine)
+    return live.quiet().up and known_files(watch) == files_on_disk(os.fsencode(root), rules)
 
 
 def has_files(files: int, folder: FolderSnapshot) -> bool:
     """Say whether a folder has so many files."""
-    return folder.patterns[0].files == files
+    return folder.groups[0].files == files
 
 
 def fill(directory: Path, *names: str) -> None:
@@ -79,7 +79,7 @@ def few_watches(root: Path) -> None:
         assert len(WARNINGS) == 1, WARNINGS
         for number in range(30):
             shutil.rmtree(root / f"d{number}", ignore_errors=True)
-        live.until(lambda folder: folder.patterns[0].files == 0)
+        live.until(lambda folder: folder.groups[0].files == 0)
         live.until(lambda folder: folder.backend is Backend.INOTIFY)
 
 
@@ -92,8 +92,8 @@ def many_unwatched(root: Path) -> None:
         for files in (201, 202, 203):
             fill(root / f"d{files % 200}", "b.txt")
             live.until(partial(has_files, files))
-            (watched,) = live.engine._watched.values()
-            assert len(watched.looker._jobs) <= 400
+            (watch,) = folder_watches(live.engine)
+            assert len(watch.tree._listings) <= 400
         assert is_exact(live, root)
 
 
@@ -137,12 +137,12 @@ def no_descriptors(root: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
         (root.parent / "other").rename(root / "other")
         for _ in range(10):
-            assert live.pulsed().patterns[0].files == 1
+            assert live.pulsed().groups[0].files == 1
         assert live.quiet().backend is Backend.POLLING
         assert live.quiet().faults[Fault.IO] >= 1
         assert len(WARNINGS) == 1, WARNINGS
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        live.until(lambda folder: folder.patterns[0].files == 2)
+        live.until(lambda folder: folder.groups[0].files == 2)
         live.until(lambda folder: folder.backend is Backend.INOTIFY)
         assert is_exact(live, root)
         fill(root / "other" / "deep", "c.txt")
@@ -238,7 +238,7 @@ def mount_over_root(root: Path) -> None:
     with watching(root, selection_of(ALL)) as live:
         _mount("-t", "tmpfs", "none", str(root))
         fill(root, "a.txt", "b.txt")
-        assert live.pulsed().patterns[0].files == 2
+        assert live.pulsed().groups[0].files == 2
         assert is_exact(live, root)
         fill(root / "sub", "c.txt")
         assert is_exact(live, root)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fexp.clock import Clock
-    from fexp.model import FolderSnapshot, PatternSnapshot
+    from fexp.model import FolderSnapshot, GroupSnapshot
 
 PATIENCE_SECONDS = 60.0
 NEVER = 3600.0
@@ -25,9 +25,10 @@ NEVER = 3600.0
 class Live:
     """One engine with one folder."""
 
-    def __init__(self, engine: Engine, path: bytes) -> None:
+    def __init__(self, engine: Engine, folder: Folder) -> None:
         self.engine = engine
-        self.path = path
+        self.folder = folder
+        self.path = folder.path
 
     def quiet(self) -> FolderSnapshot:
         """Give the numbers once everything that has happened is folded."""
@@ -40,9 +41,9 @@ class Live:
         self.quiet()
         return self.quiet()
 
-    def pattern(self) -> PatternSnapshot:
+    def pattern(self) -> GroupSnapshot:
         """Give the first pattern's numbers once quiet."""
-        return self.quiet().patterns[0]
+        return self.quiet().groups[0]
 
     def until(self, is_true: Callable[[FolderSnapshot], bool]) -> FolderSnapshot:
         """Wait, but not for ever, until the folder's numbers are as they should be."""
@@ -103,7 +104,7 @@ def watching(
     else:
         engine = Engine([folder], settings, changed=changed, clock=clock)
     engine.start()
-    live = Live(engine, raw)
+    live = Live(engine, folder)
     try:
         live.quiet()
         yield live

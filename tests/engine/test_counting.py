@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.files.selection import Selection
-from fexp.model import Backend, Happening, Instant, Reason
+from fexp.model import Backend, Instant, Reason
 from tests.chaos.world import exchange
 from tests.engine.live import watching
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fexp.model import FileEvent, FlowSnapshot, PatternSnapshot
+    from fexp.model import FlowSnapshot, GroupSnapshot
 
 
 class Hands:
@@ -34,7 +34,7 @@ class Hands:
         self.steady += seconds
 
 
-def flow_of(pattern: PatternSnapshot) -> FlowSnapshot:
+def flow_of(pattern: GroupSnapshot) -> FlowSnapshot:
     assert pattern.flow is not None
     return pattern.flow
 
@@ -151,26 +151,3 @@ def test_an_inode_change_in_the_future_is_no_negative_dwell_time(tmp_path: Path)
         (tmp_path / "f").unlink()
         flow = flow_of(live.pattern())
     assert flow.dwell.sum_seconds == pytest.approx(5.0)
-
-
-def test_who_follows_is_told_of_every_file(tmp_path: Path) -> None:
-    told: list[FileEvent] = []
-    with watching(tmp_path, Selection(("*.txt", "*"), recursive=True)) as live:
-        live.engine.follow(told.extend)
-        live.quiet()
-        (tmp_path / "sub").mkdir()
-        (tmp_path / "sub" / "a.txt").write_text("123")
-        live.quiet()
-        (tmp_path / "sub" / "a.txt").write_text("12345")
-        live.quiet()
-        (tmp_path / "sub" / "a.txt").unlink()
-        live.quiet()
-        live.engine.follow(None)
-        live.quiet()
-        (tmp_path / "b.txt").touch()
-        live.quiet()
-    arrivals = [event for event in told if event.happening is Happening.ARRIVAL]
-    departures = [event for event in told if event.happening is Happening.DEPARTURE]
-    assert {(event.path, event.pattern) for event in arrivals} == {("sub/a.txt", "*.txt"), ("sub/a.txt", "*")}
-    assert [event.size_bytes for event in departures] == [5, 5]
-    assert told[-1].happening is Happening.DEPARTURE

@@ -46,14 +46,14 @@ def test_a_folder_that_is_not_there_yet(tmp_path: Path, backend: Backend, caplog
         assert "No such file" in (live.engine.statuses()[0].problem or "")
         assert len(caplog.records) == 1
         _fill(root / "sub", "a", "b")
-        snapshot = live.until(lambda folder: folder.up and folder.patterns[0].files == 2)
-        flow = snapshot.patterns[0].flow
+        snapshot = live.until(lambda folder: folder.up and folder.groups[0].files == 2)
+        flow = snapshot.groups[0].flow
         assert flow is not None
         assert (flow.arrivals, flow.departures) == (2, 0)
         assert snapshot.scans[Reason.START] == 0
         assert live.engine.statuses()[0].problem is None
         _fill(root / "sub", "c")
-        live.until(lambda folder: folder.patterns[0].files == 3)
+        live.until(lambda folder: folder.groups[0].files == 3)
 
 
 @every_backend
@@ -63,8 +63,8 @@ def test_a_folder_that_vanishes_and_returns(tmp_path: Path, backend: Backend) ->
         shutil.rmtree(root)
         live.until(lambda folder: not folder.up)
         _fill(root / "other", "c", "d", "e")
-        snapshot = live.until(lambda folder: folder.up and folder.patterns[0].files == 3)
-        flow = snapshot.patterns[0].flow
+        snapshot = live.until(lambda folder: folder.up and folder.groups[0].files == 3)
+        flow = snapshot.groups[0].flow
         assert flow is not None
         assert flow.arrivals - flow.departures == 3 - 2
         assert snapshot.scans[Reason.REAPPEARED] >= 1
@@ -79,7 +79,7 @@ def test_a_folder_that_becomes_a_file_and_a_folder_again(tmp_path: Path, backend
         live.until(lambda folder: not folder.up)
         root.unlink()
         _fill(root, "b", "c")
-        live.until(lambda folder: folder.up and folder.patterns[0].files == 2)
+        live.until(lambda folder: folder.up and folder.groups[0].files == 2)
 
 
 @pytest.mark.parametrize("way", ["exchange", "rename", "above"])
@@ -96,7 +96,7 @@ def test_a_folder_in_whose_place_another_is_put(tmp_path: Path, way: str) -> Non
             exchange(os.fsencode(root.parent), os.fsencode(other.parent))
         snapshot = live.pulsed()
         assert snapshot.up
-        assert snapshot.patterns[0].files == 3
+        assert snapshot.groups[0].files == 3
         _fill(root / "sub", "f")
         assert live.pattern().files == 4
         for directory in (tmp_path / "old", other, tmp_path / "q" / "root"):
@@ -113,15 +113,15 @@ def test_a_folder_behind_a_link_that_is_switched(tmp_path: Path, backend: Backen
     with watching(link, RECURSIVE, backend=backend, poll_interval_seconds=0.02) as live:
         assert live.pattern().files == 1
         _fill(first, "more")
-        live.until(lambda folder: folder.patterns[0].files == 2)
+        live.until(lambda folder: folder.groups[0].files == 2)
         fresh.symlink_to(second)
         fresh.rename(link)
         live.until(lambda folder: folder.up and folder.scans[Reason.REAPPEARED] > 0)
-        live.until(lambda folder: folder.patterns[0].files == 2)
+        live.until(lambda folder: folder.groups[0].files == 2)
         _fill(second, "d")
-        live.until(lambda folder: folder.patterns[0].files == 3)
+        live.until(lambda folder: folder.groups[0].files == 3)
         _fill(first, "not counted")
-        assert live.pulsed().patterns[0].files == 3
+        assert live.pulsed().groups[0].files == 3
 
 
 @every_backend
@@ -141,7 +141,7 @@ def test_one_directory_under_two_names_and_twice(tmp_path: Path, backend: Backen
         _fill(root / "sub", "b.txt", "c.csv")
         for _ in range(500):
             assert engine.flush(PATIENCE_SECONDS)
-            if [folder.patterns[0].files for folder in engine.snapshot().folders] == [2, 1, 3]:
+            if [folder.groups[0].files for folder in engine.snapshot().folders] == [2, 1, 3]:
                 break
         else:
             pytest.fail(f"{engine.snapshot()}")
@@ -222,10 +222,10 @@ def test_names_that_bite(tmp_path: Path, raw: bytes, backend: Backend) -> None:
         os.mkdir(directory)
         path = os.path.join(directory, raw)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
-        live.until(lambda folder: folder.patterns[0].files == 1)
+        live.until(lambda folder: folder.groups[0].files == 1)
         os.rename(directory, os.path.join(root, b"plain"))
         os.unlink(os.path.join(root, b"plain", raw))
-        live.until(lambda folder: folder.patterns[0].files == 0)
+        live.until(lambda folder: folder.groups[0].files == 0)
 
 
 def test_a_folder_whose_own_name_bites(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_root_directory_can_be_a_folder() -> None:
     with watching("/", Selection(("no such name",))) as live:
         snapshot = live.quiet()
         assert snapshot.up
-        assert snapshot.patterns[0].files == 0
+        assert snapshot.groups[0].files == 0
 
 
 def test_changed_is_called_when_numbers_change_and_only_then(tmp_path: Path) -> None:
@@ -263,11 +263,11 @@ def test_drift_is_what_no_event_told_of(tmp_path: Path) -> None:
     os.link(root / "a", outside / "other")
     with watching(root, rescan_seconds=0.02, poll_interval_seconds=0.02) as live:
         (outside / "other").write_text("much longer than it was")
-        snapshot = live.until(lambda folder: folder.patterns[0].size_bytes == 23)
+        snapshot = live.until(lambda folder: folder.groups[0].size_bytes == 23)
         assert snapshot.drift_files == 1
         for number in range(50):
             _fill(root, f"f{number}")
-        live.until(lambda folder: folder.patterns[0].files == 51)
+        live.until(lambda folder: folder.groups[0].files == 51)
         live.until(lambda folder: folder.scans[Reason.INTERVAL] > snapshot.scans[Reason.INTERVAL] + 3)
         assert live.quiet().drift_files == 1
 
@@ -324,7 +324,8 @@ def test_a_look_that_hangs_does_not_keep_the_engine_from_ending(
 def test_names_of_a_directory_that_cannot_be_reached_any_more(tmp_path: Path) -> None:
     """Events may tell of a directory beyond what a path can hold, after its way there was cut."""
     far = os.fsencode(tmp_path) + b"/gone" + b"/deep" * 1000
-    assert scan.look_at(far, [b"a", b"b"], follow_symlinks=False) == ((([],) * 5), [b"a", b"b"], {})
+    found = scan.look_at(far, [b"a", b"b"], follow_symlinks=False)
+    assert (found.files.names, found.missing, found.faults) == ([], [b"a", b"b"], {})
     near = _fill(tmp_path / "near", "a")
     found = scan.look_at(os.fsencode(near), [b"a", b"b", b"c" * 256], follow_symlinks=False)
     assert (found.files.names, found.missing) == ([b"a"], [b"b", b"c" * 256])
@@ -349,15 +350,15 @@ def test_a_tree_deeper_than_a_path_can_hold(tmp_path: Path, backend: Backend) ->
     try:
         touch("before")
         with watching(root, RECURSIVE, backend=backend, poll_interval_seconds=0.05, rescan_seconds=0.2) as live:
-            live.until(lambda folder: folder.patterns[0].files == 1)
+            live.until(lambda folder: folder.groups[0].files == 1)
             touch("after" + "n" * 250)
             os.unlink("before", dir_fd=deepest)
             touch("more")
-            live.until(lambda folder: folder.patterns[0].files == 2)
+            live.until(lambda folder: folder.groups[0].files == 2)
             os.rename(root / names[0], tmp_path / "away")
-            live.until(lambda folder: folder.patterns[0].files == 0)
+            live.until(lambda folder: folder.groups[0].files == 0)
             os.rename(tmp_path / "away", root / names[0])
-            live.until(lambda folder: folder.patterns[0].files == 2)
+            live.until(lambda folder: folder.groups[0].files == 2)
             assert live.pattern().size_bytes == 0
     finally:
         os.close(deepest)

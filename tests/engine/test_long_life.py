@@ -14,12 +14,13 @@ import pytest
 from fexp.files.selection import Selection
 from fexp.model import Backend
 from fexp.watch.inotify import InotifySource
+from tests.chaos.driver import folder_watches
 from tests.engine.live import watching
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.engine.live import Live
+from tests.engine.live import Live
 
 RECURSIVE = Selection(("*.txt", "*"), recursive=True)
 
@@ -61,11 +62,11 @@ def test_churn_leaves_nothing_behind(tmp_path: Path) -> None:
         assert grown_bytes < 100_000
         assert len(os.listdir("/proc/self/fd")) == before_descriptors
         assert len(source._watched) == 1
-        assert len(list(next(iter(live.engine._watched)).root.subtree())) == 1
-        (watched,) = live.engine._watched.values()
-        assert not watched.looker.is_busy
-        assert not watched.looker.suspects
-        assert not watched.looker.unwatched
+        (watch,) = folder_watches(live.engine)
+        assert len(list(watch.tree.root.subtree())) == 1
+        assert not watch.tree.is_busy
+        assert not watch.tree.suspects
+        assert not watch.tree.arming.polled
 
 
 @pytest.mark.parametrize("backend", list(Backend))
@@ -87,6 +88,6 @@ def test_the_numbers_stay_readable_after_the_end(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with watching(tmp_path, RECURSIVE) as live:
         engine = live.engine
-    assert engine.snapshot().folders[0].patterns[0].files == 1
+    assert engine.snapshot().folders[0].groups[0].files == 1
     assert engine.unready()
     engine.stop()

@@ -72,7 +72,7 @@ def test_lost_events_are_counted_and_made_up_for(storm_root: Path, caplog: pytes
             (storm_root / "fresh" / "deep").mkdir(parents=True)
             (storm_root / "fresh" / "deep" / "new.txt").write_text("new")
         snapshot = live.quiet()
-        pattern = snapshot.patterns[0]
+        pattern = snapshot.groups[0]
         assert pattern.files == 1 + queue_length() + 100 + 2 + 1 + 1 + 1
         assert pattern.flow is not None
         assert pattern.flow.arrivals - pattern.flow.departures == pattern.files - 4

@@ -24,17 +24,15 @@ from fexp.model import (
     FolderSnapshot,
     FolderStatus,
     Happening,
-    PatternSnapshot,
     Reason,
     Snapshot,
 )
 from fexp.outputs.http import HttpServer, Limits, parse_listen
+from tests.snapshots import group_of
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Mapping, Sequence
-
-    from fexp.outputs.http.connections import Connection
 
 PATIENCE_SECONDS = 20.0
 
@@ -55,7 +53,17 @@ def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = 
         labels={"site": "north"},
         up=up,
         recursive=False,
-        patterns=(PatternSnapshot(pattern, files, 4900, 1_700_000_000.0, 1_700_000_100.0, 4000, flow),),
+        groups=(
+            group_of(
+                pattern,
+                flow,
+                files=files,
+                size_bytes=4900,
+                oldest_modified_at=1_700_000_000.0,
+                newest_modified_at=1_700_000_100.0,
+                largest_bytes=4000,
+            ),
+        ),
         backend=Backend.INOTIFY,
         scans={Reason.START: 1},
         scan_duration_seconds=0.01,
@@ -165,8 +173,8 @@ def ask(
         connection.close()
 
 
-def connect(server: HttpServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port_of(server)), timeout=PATIENCE_SECONDS)
+def connect(server: HttpServer, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port_of(server)), PATIENCE_SECONDS, source_address=(source, 0))
 
 
 def read_to_end(client: socket.socket) -> bytes:
@@ -178,21 +186,6 @@ def read_to_end(client: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(parts)
-
-
-def watch_for_end(server: HttpServer) -> threading.Event:
-    """Give an event that is set when the server next forgets a connection."""
-    ended = threading.Event()
-    loop = server._server
-    assert loop is not None
-    forget = loop.forget
-
-    def forget_and_tell(connection: Connection) -> None:
-        forget(connection)
-        ended.set()
-
-    loop.forget = forget_and_tell  # type: ignore[method-assign]
-    return ended
 
 
 def send_raw(server: HttpServer, request: bytes) -> bytes:

@@ -13,10 +13,10 @@ from fexp.model import (
     DwellSnapshot,
     FlowSnapshot,
     FolderSnapshot,
-    PatternSnapshot,
     Snapshot,
 )
 from fexp.outputs.textfile import TextfileOutput, TextfileSettings
+from tests.snapshots import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,17 @@ def snapshot_of(**files: int) -> Snapshot:
                 labels={},
                 up=True,
                 recursive=False,
-                patterns=(PatternSnapshot("*", count, 10 * count, 1.0, 2.0, 10, FLOW),),
+                groups=(
+                    group_of(
+                        "*",
+                        FLOW,
+                        files=count,
+                        size_bytes=10 * count,
+                        oldest_modified_at=1.0,
+                        newest_modified_at=2.0,
+                        largest_bytes=10,
+                    ),
+                ),
                 backend=Backend.INOTIFY,
             )
             for name, count in files.items()

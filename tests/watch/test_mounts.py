@@ -93,7 +93,7 @@ def test_what_lies_on_a_network_file_system_is_polled(
     with watching(tmp_path / "root", Selection(recursive=True), poll_interval_seconds=0.05) as live:
         assert live.quiet().backend is Backend.POLLING
         (tmp_path / "root" / "share" / "deep" / "a").touch()
-        live.until(lambda folder: folder.patterns[0].files == 1)
+        live.until(lambda folder: folder.groups[0].files == 1)
         (tmp_path / "root" / "told").touch()
         assert live.pattern().files == 2
     assert [record.getMessage().count("network file system") for record in caplog.records] == [1]

@@ -33,12 +33,12 @@ def test_a_reader_that_died_is_replaced(tmp_path: Path) -> None:
         (tmp_path / "unheard").touch()
         first._inotify_fd.join(10)
         assert not source.alive()
-        live.until(lambda folder: folder.up and folder.patterns[0].files == 1)
+        live.until(lambda folder: folder.up and folder.groups[0].files == 1)
         assert source.alive()
         assert not first.is_alive()
         assert not live.engine.unready()
         (tmp_path / "heard").touch()
-        live.until(lambda folder: folder.patterns[0].files == 2)
+        live.until(lambda folder: folder.groups[0].files == 2)
         assert live.quiet().backend is Backend.OBSERVER
 
 
@@ -48,7 +48,7 @@ def test_a_directory_out_of_an_unseen_one_is_found(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     with watching(tmp_path / "root", Selection(recursive=True), backend=Backend.OBSERVER) as live:
         (tmp_path / "out").rename(tmp_path / "root" / "in")
-        live.until(lambda folder: folder.patterns[0].files == 1)
+        live.until(lambda folder: folder.groups[0].files == 1)
         os.rename(tmp_path / "root" / "in", tmp_path / "root" / "renamed")
         (tmp_path / "root" / "renamed" / "deep" / "b").touch()
-        live.until(lambda folder: folder.patterns[0].files == 2)
+        live.until(lambda folder: folder.groups[0].files == 2)

@@ -13,7 +13,7 @@ from fexp.text import human_age, human_bytes, visible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.model import PatternSnapshot, Snapshot
+    from fexp.model import GroupSnapshot, Snapshot
 
 
 def print_table(snapshot: Snapshot) -> None:
@@ -29,23 +29,24 @@ def print_table(snapshot: Snapshot) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     now = time.time()
     for folder in snapshot.folders:
-        for pattern in folder.patterns:
-            cells = _cells(pattern, now) if folder.up else ["cannot be read", "", "", "", ""]
-            table.add_row(Text(visible(folder.folder)), Text(visible(pattern.pattern)), *cells)
+        for group in folder.groups:
+            cells = _cells(group, now) if folder.up else ["cannot be read", "", "", "", ""]
+            table.add_row(Text(visible(folder.folder)), Text(visible(group.pattern)), *cells)
     Console().print(table)
 
 
-def _cells(pattern: PatternSnapshot, now: float) -> list[str]:
-    def age(modified_at: float | None) -> str:
+def _cells(group: GroupSnapshot, now: float) -> list[str]:
+    def age(name: str) -> str:
+        modified_at = group.values[name]
         return "-" if modified_at is None else human_age(now - modified_at)
 
-    largest = "-" if pattern.largest_bytes is None else human_bytes(pattern.largest_bytes)
+    largest_bytes = group.values["largest_bytes"]
     return [
-        f"{pattern.files:,}",
-        human_bytes(pattern.size_bytes),
-        age(pattern.oldest_modified_at),
-        age(pattern.newest_modified_at),
-        largest,
+        f"{group.files:,}",
+        human_bytes(group.size_bytes),
+        age("oldest_modified_at"),
+        age("newest_modified_at"),
+        "-" if largest_bytes is None else human_bytes(largest_bytes),
     ]
 
 
@@ -68,9 +69,7 @@ def print_json(snapshot: Snapshot) -> None:
     """Print the numbers as JSON."""
     folders = []
     for folder in snapshot.folders:
-        patterns = [pattern._asdict() for pattern in folder.patterns] if folder.up else []
-        for pattern in patterns:
-            del pattern["flow"]
+        patterns = [{**group.labels, **group.values} for group in folder.groups] if folder.up else []
         folders.append(
             {"folder": folder.folder, "up": folder.up, "labels": dict(folder.labels), "patterns": patterns,
              "errors": dict(folder.faults)}

@@ -20,7 +20,7 @@ NETWORK_FUSE = frozenset(
 
 
 def is_network(kind: bytes) -> bool:
-    """Say whether others can change such a file system without this kernel knowing."""
+    """Return whether others can change such a file system without this kernel knowing."""
     base, _, sub = kind.partition(b".")
     return kind in NETWORK_TYPES or (base == b"fuse" and sub in NETWORK_FUSE)
 
@@ -55,7 +55,7 @@ class Mounts:
         self._read()
 
     def changed_points(self) -> set[bytes] | None:
-        """Give the mount points at which something is otherwise than at the last call; None: nothing happened.
+        """Return the mount points at which something is otherwise than at the last call; None: nothing happened.
 
         What was mounted and unmounted in between is not among them.
         """
@@ -67,7 +67,7 @@ class Mounts:
         return {point for _, (point, _) in before.items() ^ self._mounts.items()}
 
     def network_kind(self, path: bytes) -> bytes | None:
-        """Give the type of the network file system that a resolved path lies in; None when it lies in none."""
+        """Return the type of the network file system that a resolved path lies in; None when it lies in none."""
         if not self._has_network:
             return None
         while path not in self._kinds:

@@ -36,20 +36,32 @@ class Identity(NamedTuple):
     link_changed_at: float
 
 
+class SeenElsewhere(NamedTuple):
+    """Names whose file may change without an event that names them."""
+
+    links: list[bytes]
+    """Symlinks that are followed, also those that lead nowhere."""
+    shared: list[tuple[bytes, int]]
+    """Files with several names, each with its inode."""
+
+
 class Listing(NamedTuple):
     """What one directory holds, of what counts."""
 
     files: FileColumns
-    subdirectories: list[bytes]
+    subdirectories: dict[bytes, int]
+    """With the inode that the directory has for each."""
     faults: Counter[Fault]
+    seen_elsewhere: SeenElsewhere
 
 
 class Found(NamedTuple):
-    """What is there under some names: files, and where no regular file is, or where that cannot be told."""
+    """What a look at some names found: files, and the names that have no regular file or cannot be looked at."""
 
     files: FileColumns
     missing: list[bytes]
     faults: Counter[Fault]
+    seen_elsewhere: SeenElsewhere
 
 
 def fault_of(error: OSError) -> Fault | None:
@@ -65,7 +77,7 @@ def fault_of(error: OSError) -> Fault | None:
 
 @contextmanager
 def in_reach(path: bytes) -> Iterator[bytes]:
-    """Give a path by which the kernel takes a directory, with any name in it. Raises OSError."""
+    """Return a path by which the kernel takes a directory, with any name in it. Raise OSError."""
     if len(path) + 1 + _NAME_MAX < _PATH_MAX:
         yield path
         return
@@ -88,21 +100,25 @@ def look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) 
     """Look at some names of a directory."""
     try:
         with in_reach(directory) as shorter:
-            return _look_at(os.path.join(shorter, b""), names, os.stat if follow_symlinks else os.lstat)
+            return _look_at(os.path.join(shorter, b""), names, follow_symlinks=follow_symlinks)
     except OSError as error:  # of the way there
         fault = fault_of(error)
-        return Found(FileColumns([], [], [], [], []), list(names), Counter([fault] if fault else []))
+        nothing = FileColumns([], [], [], [], [])
+        return Found(nothing, list(names), Counter([fault] if fault else []), SeenElsewhere([], []))
 
 
-def _look_at(prefix: bytes, names: Sequence[bytes], look: Callable[[bytes], os.stat_result]) -> Found:
-    files = FileColumns([], [], [], [], [])
+def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
+    files, seen_elsewhere = FileColumns([], [], [], [], []), SeenElsewhere([], [])
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
     add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
     missing: list[bytes] = []
     faults: Counter[Fault] = Counter()
     for name in names:
         try:
-            found = look(prefix + name)
+            found = os.lstat(prefix + name)
+            if follow_symlinks and found.st_mode & _TYPE_BITS == stat.S_IFLNK:
+                seen_elsewhere.links.append(name)
+                found = os.stat(prefix + name)
         except OSError as error:
             fault = fault_of(error)
             if fault is not None:
@@ -115,13 +131,15 @@ def _look_at(prefix: bytes, names: Sequence[bytes], look: Callable[[bytes], os.s
             add_modified_at(found.st_mtime)
             add_changed_at(found.st_ctime)
             add_inode(found.st_ino)
+            if found.st_nlink > 1:
+                seen_elsewhere.shared.append((name, found.st_ino))
         else:
             missing.append(name)
-    return Found(files, missing, faults)
+    return Found(files, missing, faults, seen_elsewhere)
 
 
 def identity(path: bytes) -> Identity:
-    """Look which directory a path names, through symlinks. Raises OSError (NotADirectoryError for a file)."""
+    """Look which directory a path names, through symlinks. Raise OSError (NotADirectoryError for a file)."""
     found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
@@ -132,42 +150,49 @@ def identity(path: bytes) -> Identity:
 
 
 def try_to_open(path: bytes) -> None:
-    """Raise OSError when a directory cannot be read."""
+    """Raise OSError when a directory cannot be read or entered."""
     os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    os.stat(os.path.join(path, b"."))
 
 
-def is_directory(path: bytes) -> bool:
-    """Say whether a real directory, not a link to one, is there."""
+def directory_inode(path: bytes) -> int | None:
+    """Return the inode of a real directory; None when there is none, or only a link to one."""
     directory, name = os.path.split(path)
     try:
         with in_reach(directory) as shorter:
-            return stat.S_ISDIR(os.lstat(os.path.join(shorter, name)).st_mode)
+            found = os.lstat(os.path.join(shorter, name))
     except OSError:
-        return False
+        return None
+    return found.st_ino if stat.S_ISDIR(found.st_mode) else None
 
 
 def list_directory(
     path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None] = lambda: None
 ) -> Listing:
-    """List what counts in one directory. Raises OSError when the directory itself cannot be read.
+    """List what counts in one directory. Raise OSError when the directory itself cannot be read or entered.
 
     A name that vanishes between its listing and its look is not there; one that cannot be looked at is a fault.
     ``progressed`` is called on the way: over a network a large directory takes minutes.
     """
-    files = FileColumns([], [], [], [], [])
+    files, seen_elsewhere = FileColumns([], [], [], [], []), SeenElsewhere([], [])
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
     add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
-    subdirectories: list[bytes] = []
+    subdirectories: dict[bytes, int] = {}
     faults: Counter[Fault] = Counter()
     follow, patterns_of = selection.follow_symlinks, selection.patterns_of
     with in_reach(path) as shorter, os.scandir(shorter) as entries:
+        os.stat(os.path.join(shorter, b"."))  # names alone can be listed without the right to enter
         for entry in _with_progress(entries, progressed):
             name = entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
                     if selection.enters(name, below):
-                        subdirectories.append(name)
-                elif patterns_of(name, below) and (follow or not entry.is_symlink()):
+                        subdirectories[name] = entry.inode()
+                elif patterns_of(name, below):
+                    if entry.is_symlink():
+                        if not follow:
+                            continue
+                        seen_elsewhere.links.append(name)
                     found = entry.stat(follow_symlinks=follow)
                     if found.st_mode & _TYPE_BITS == stat.S_IFREG:
                         add_name(name)
@@ -175,11 +200,13 @@ def list_directory(
                         add_modified_at(found.st_mtime)
                         add_changed_at(found.st_ctime)
                         add_inode(found.st_ino)
+                        if found.st_nlink > 1:
+                            seen_elsewhere.shared.append((name, found.st_ino))
             except OSError as error:
                 fault = fault_of(error)
                 if fault is not None:
                     faults[fault] += 1
-    return Listing(files, subdirectories, faults)
+    return Listing(files, subdirectories, faults, seen_elsewhere)
 
 
 def _with_progress(

@@ -1,4 +1,4 @@
-"""Adds up a folder without remembering its files: the one-shots' look. A large one is shared by all cores.
+"""Adds up a folder without remembering its files: the one-shots' look. All cores share a large one.
 
 Sharing is by fork, once there are enough directories to share. Each process takes the next directories from a pipe, so
 that none waits for another, and hands its sums back through a pipe of its own.
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from fexp.disk import scan
-from fexp.files.table import Extremes
-from fexp.model import Fault
+from fexp.files.grouping import by_group
+from fexp.model import Fault, Instant, KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
+    from fexp.files.aggregates import Aggregate
+    from fexp.files.grouping import Grouping
     from fexp.files.selection import Selection
 
 _SHARE_FROM = 64
@@ -30,40 +32,35 @@ _TASKS_MAX = 1024
 """Task numbers must fit into a pipe without anybody reading. A user with many pipes gets one page each, see pipe(7)."""
 
 
-class Sum:
-    """The numbers of one pattern, added up."""
-
-    def __init__(self) -> None:
-        self.files = 0
-        self.size_bytes = 0
-        self.extremes: Extremes | None = None
-
-    def add(self, sizes: list[int], modified_at: list[float]) -> None:
-        """Add the files of one directory."""
-        if sizes:
-            found = Extremes(min(modified_at), max(modified_at), max(sizes))
-            self.merge(len(sizes), sum(sizes), found)
-
-    def merge(self, files: int, size_bytes: int, extremes: Extremes | None) -> None:
-        """Add another sum."""
-        self.files += files
-        self.size_bytes += size_bytes
-        if extremes is not None:
-            self.extremes = extremes.including(self.extremes)
-
-
 class Survey:
-    """The sums of a folder, one for each pattern, and what could not be read."""
+    """The numbers of a folder's groups, and what could not be read."""
 
-    def __init__(self, path: bytes, selection: Selection) -> None:
-        self.sums = [Sum() for _ in selection.patterns]
+    def __init__(
+        self, path: bytes, selection: Selection, grouping: Grouping, aggregates: Sequence[type[Aggregate]]
+    ) -> None:
+        self.groups: dict[Hashable, list[Aggregate]] = {}
         self.faults: Counter[Fault] = Counter()
         self._prefix = path if path.endswith(b"/") else path + b"/"
         self._path = path
         self._selection = selection
+        self._grouping = grouping
+        self._aggregates = aggregates
+        for key in grouping.lasting:
+            self._group(key)
+
+    def values(self, key: Hashable, now: Instant) -> dict[str, float | None]:
+        """Return the value of each aggregate of a group, by name."""
+        wall_only = Instant(now.wall, now.wall)  # arrivals are Unix times here
+        return {aggregate.name: aggregate.value(wall_only) for aggregate in self.groups[key]}
+
+    def _group(self, key: Hashable) -> list[Aggregate]:
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = [aggregate() for aggregate in self._aggregates]
+        return group
 
     def run(self) -> None:
-        """Look at everything. Raises OSError when the folder itself cannot be read."""
+        """Look at everything. Raise OSError when the folder itself cannot be read."""
         waiting = self._measure(self._path, b"")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         while waiting:
@@ -74,15 +71,17 @@ class Survey:
 
     def _measure(self, path: bytes, below: bytes) -> list[bytes]:
         """Add up one directory; give its subdirectories, as paths below the folder ending in ``/``."""
-        files, subdirectories, faults = scan.list_directory(path, below, self._selection)
-        self.faults.update(faults)
-        if len(self.sums) == 1:
-            self.sums[0].add(files.sizes, files.modified_at)
-        else:
-            for name, size, modified_at in zip(files.names, files.sizes, files.modified_at, strict=True):
-                for index in self._selection.patterns_of(name, below):
-                    self.sums[index].add([size], [modified_at])
-        return [below + name + b"/" for name in subdirectories]
+        listing = scan.list_directory(path, below, self._selection)
+        self.faults.update(listing.faults)
+        for key, matching in by_group(self._grouping, listing.files, below):
+            if matching.names:
+                # A file that was there at the start arrived at its inode change time.
+                known = KnownFiles(
+                    matching.names, matching.sizes, matching.modified_at, matching.inodes, matching.changed_at
+                )
+                for aggregate in self._group(key):
+                    aggregate.add(known)
+        return [below + name + b"/" for name in listing.subdirectories]
 
     def _enter(self, below: bytes) -> list[bytes]:
         try:
@@ -98,31 +97,31 @@ class Survey:
     def _share(self, waiting: list[bytes], cores: int) -> None:
         size = -(-len(waiting) // _TASKS_MAX)
         tasks = [waiting[first : first + size] for first in range(0, len(waiting), size)]
-        next_task, tell_task = os.pipe()
-        os.write(tell_task, b"".join(map(_TASK.pack, range(len(tasks)))))
-        os.close(tell_task)
+        next_task, add_task = os.pipe()
+        os.write(add_task, b"".join(map(_TASK.pack, range(len(tasks)))))
+        os.close(add_task)
         workers: list[tuple[int, int]] = []
         try:
             workers.extend(self._start_worker(next_task, tasks) for _ in range(cores - 1))
             self._work(next_task, tasks)
             while workers:
                 with os.fdopen(workers[-1][1], "rb", closefd=False) as stream:
-                    told = stream.read()
+                    dumped = stream.read()
                 process, result = workers.pop()
                 os.close(result)
                 _, status = os.waitpid(process, 0)
                 if status != 0:
                     raise OSError(0, "a process that helped to look ended before its time")
-                self._merge(told)
+                self._merge(dumped)
         finally:
             os.close(next_task)
-            for process, result in workers:  # a deadline or Ctrl-C ended the look: nobody waits for them
+            for process, result in workers:  # a deadline or Ctrl-C ended the look
                 os.kill(process, signal.SIGKILL)
                 os.close(result)
 
     def _start_worker(self, next_task: int, tasks: list[list[bytes]]) -> tuple[int, int]:
         """Fork a process that works along; give its id and where its sums come from."""
-        result, tell_result = os.pipe()
+        result, write_result = os.pipe()
         parent = os.getpid()
         with catch_warnings():
             simplefilter(
@@ -130,14 +129,14 @@ class Survey:
             )  # of other threads: the deadline's holds nothing that a child needs
             process = os.fork()
         if process:
-            os.close(tell_result)
+            os.close(write_result)
             return process, result
         status = 1
         try:
-            worker = Survey(self._path, self._selection)
+            worker = Survey(self._path, self._selection, self._grouping, self._aggregates)
             worker._work(next_task, tasks, parent)
-            with os.fdopen(tell_result, "wb") as stream:
-                stream.write(worker._told())
+            with os.fdopen(write_result, "wb") as stream:
+                stream.write(worker._dump())
             status = 0
         finally:
             os._exit(status)  # nothing of the parent's may run twice
@@ -154,13 +153,16 @@ class Survey:
         while number := os.read(next_task, _TASK.size):
             yield from tasks[_TASK.unpack(number)[0]]
 
-    def _told(self) -> bytes:
-        sums = [(total.files, total.size_bytes, total.extremes and tuple(total.extremes)) for total in self.sums]
-        return marshal.dumps((sums, {str(fault): count for fault, count in self.faults.items()}))
+    def _dump(self) -> bytes:
+        groups = {key: [aggregate.state for aggregate in group] for key, group in self.groups.items()}
+        return marshal.dumps((groups, {str(fault): count for fault, count in self.faults.items()}))
 
-    def _merge(self, told: bytes) -> None:
-        sums, faults = marshal.loads(told)  # noqa: S302  # written by our own child
-        for total, (files, size_bytes, extremes) in zip(self.sums, sums, strict=True):
-            total.merge(files, size_bytes, Extremes(*extremes) if extremes else None)
+    def _merge(self, dumped: bytes) -> None:
+        groups, faults = marshal.loads(dumped)  # noqa: S302  # written by our own child
+        for key, states in groups.items():
+            for aggregate, state in zip(self._group(key), states, strict=True):
+                other = type(aggregate)()
+                other.state = state
+                aggregate.merge(other)
         for fault, count in faults.items():
             self.faults[Fault(fault)] += count

@@ -10,22 +10,30 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from fexp.clock import Clock
+    from fexp.clock import Clock, WallTime
     from fexp.config.settings import EngineSettings
     from fexp.disk.mounts import Mounts
+    from fexp.engine.feed import Feed
+    from fexp.model import Instant
 
 log = logging.getLogger("fexp")
 
 
 @dataclass(frozen=True, eq=False)
-class Common:
-    """Handed to every part. ``lock`` is held for a fold or a copy, never across I/O."""
+class Context:
+    """Handed to every part. ``lock`` is held for a fold or a copy, never across I/O or somebody else's code."""
 
     settings: EngineSettings
     clock: Clock
+    wall: WallTime
     lock: threading.Lock
     mounts: Mounts
-    touched: Callable[[], None]
+    feed: Feed
+    changed: Callable[[], None]
     """To be called when a number changed."""
     progressed: Callable[[], None]
     """To be called on the way through long work: what is silent for long is taken to hang."""
+
+    def now(self) -> Instant:
+        """Return the time as readers see it."""
+        return self.wall.settled(self.clock())

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import defaultdict
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.config.settings import EngineSettings
 from fexp.disk.mounts import Mounts
-from fexp.engine.context import Common, log
-from fexp.engine.watched import WatchedFolder
-from fexp.model import DIRECTORY_CHANGED, DIRECTORY_LEFT, ITSELF, Backend, Reason, Snapshot
+from fexp.engine.agenda import Agenda
+from fexp.engine.batch import Batch
+from fexp.engine.context import Context, log
+from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
+from fexp.engine.folder import FolderWatch
+from fexp.engine.path_checks import PathChecks
+from fexp.engine.sources import open_path_watch, open_source
+from fexp.model import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
     from fexp.files.selection import Folder
-    from fexp.files.state import Directory, FolderState
-    from fexp.model import FileEvent, FolderStatus
-    from fexp.watch import Histories, Source
-
-    Listener = Callable[[Sequence[FileEvent]], None]
+    from fexp.model import FolderStatus, Reason
+    from fexp.watch import Source
+    from fexp.watch.tree import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
-"""How often a folder's path is checked to still name the directory that is watched: no event tells of every change."""
+"""How often a folder's path is checked to still name the directory that is watched: no event reports every change."""
 _BATCH_DELIVERIES = 64
 _BATCH_BYTES = 1 << 20
 """Of events. A batch ends after so many, that one name's history cannot grow without bound."""
@@ -39,16 +42,6 @@ _STOP_SECONDS = 3.0
 """How long a stop waits for the look under way: a dead file system may never answer."""
 _DOUBT_SECONDS = 0.001
 """How often it is checked whether all that happened is folded, while somebody waits for that."""
-
-
-class _Batch:
-    """What a run of hints asks to be looked at."""
-
-    def __init__(self) -> None:
-        self.histories: Histories = defaultdict(partial(defaultdict, str))
-        self.detached: list[Directory] = []
-        self.examine: dict[tuple[Directory, bytes], str] = {}
-        self.roots: set[FolderState] = set()
 
 
 class Engine:
@@ -69,22 +62,28 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._changed = changed
         self._clock = clock
+        self._wall = clocks.WallTime()
         self._queue: queue.SimpleQueue[tuple[Source | None, object]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._mounts = Mounts()
         self._dirty = False
         self._stopping = False
         self._steps = 0
-        self._steps_told = -1
-        self._pulse_at = float("-inf")
+        self._steps_reported = -1
+        self._pulse_at = -inf
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
-        self._listener: Listener | None = None
-        self._told: list[FileEvent] = []
+        self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._source = self._open_source()
-        common = Common(self._settings, clock, self._lock, self._mounts, self._touch, self._progress)
-        watched = [WatchedFolder(folder, self._source, common) for folder in folders]
-        self._watched = {folder.looker.state: folder for folder in watched}
+        self._source = open_source(self._settings.backend, self._deliver, again=False)
+        self._paths = PathChecks(open_path_watch(self._source, self._deliver_path), self._mounts)
+        self._context = Context(
+            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._touch, self._progress
+        )
+        self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
+        self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
+        self._agenda = Agenda()
+        self._seen: set[FolderWatch] = set()
+        """Folders that had something to do since the mounts were last checked."""
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
 
     # For other threads ---------------------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ class Engine:
 
     def stop(self) -> None:
         """End the watching. The numbers stay readable. A look that hangs in the file system is left behind."""
-        self._queue.put((None, self._stop))
+        self._ask(self._stop)
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
@@ -103,33 +102,55 @@ class Engine:
             return
         if self._source is not None:
             self._source.close()
+        self._paths.close()
         self._mounts.close()
 
     def look_again(self, reason: Reason) -> None:
         """Ask for a whole look at every folder."""
-        self._queue.put((None, partial(self._want_looks, reason)))
+        self._ask(partial(self._want_looks, reason))
 
-    def follow(self, listener: Listener | None) -> None:
-        """Tell ``listener`` of every file event from now on, in the engine's thread; None ends it."""
-        self._queue.put((None, partial(self._set_listener, listener)))
+    def set_folders(self, folders: Sequence[Folder]) -> None:
+        """Watch these folders from now on.
+
+        One that is watched already, selected and labelled as before, keeps its numbers and is not looked at again.
+        """
+        self._ask(partial(self._set_folders, tuple(folders)))
+
+    def subscribe(
+        self,
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        present: bool = False,
+        notify: Callable[[], None] = lambda: None,
+    ) -> Subscription:
+        """Follow what happens to files from now on; see ``Subscription``.
+
+        ``capacity``: so many changes may wait to be taken. ``present``: begin with the files that are there.
+        """
+        subscription = Subscription(
+            capacity, present=present, notify=notify, end=lambda one: self._ask(partial(self._unsubscribe, one))
+        )
+        self._ask(partial(self._subscribe, subscription))
+        return subscription
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Wait until everything that has happened is folded. False when it did not come to that in time."""
+        """Wait until everything that has happened is folded. Return False when it did not come to that in time."""
         done = threading.Event()
-        self._queue.put((None, partial(self._flushes.append, done)))
+        self._ask(partial(self._flushes.append, done))
         return done.wait(timeout_seconds)
 
     def snapshot(self) -> Snapshot:
-        """Give the numbers as they are now."""
+        """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
         with self._lock:
-            return Snapshot(tuple(watched.snapshot() for watched in self._watched.values()))
+            now = self._context.now()
+            return Snapshot(tuple(folder.snapshot(now) for folder in self._folders))
 
     def statuses(self) -> list[FolderStatus]:
-        """Give how far the watching of each folder is."""
-        return [watched.status() for watched in self._watched.values()]
+        """Return how far the watching of each folder is."""
+        return [folder.status() for folder in self._folders]
 
     def unready(self) -> list[str]:
-        """Give the reasons why the numbers cannot be relied on yet, or no more."""
+        """Return the reasons why the numbers cannot be relied on yet, or no more."""
         reasons = [
             f"first look at {status.folder} is under way, {status.files_seen} files so far"
             for status in self.statuses()
@@ -142,44 +163,52 @@ class Engine:
         return reasons
 
     def is_alive(self) -> bool:
-        """Say whether the engine's thread runs."""
+        """Return whether the engine's thread runs."""
         return self._thread.is_alive()
 
     def has_progressed(self) -> bool:
-        """Say whether the engine's loop has gone on since the last call: the proof that it works."""
+        """Return whether the engine's loop has gone on since the last call: the proof that it works."""
         steps = self._steps
-        progressed, self._steps_told = steps != self._steps_told, steps
+        progressed, self._steps_reported = steps != self._steps_reported, steps
         return progressed
+
+    def _ask(self, do: Callable[[], object]) -> None:
+        """Have something done in the engine's thread, in the order of its way there."""
+        self._queue.put((None, do))
 
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._check_paths()
         while not self._stopping:
             self._progress()
-            owing = [watched for watched in self._watched.values() if watched.looker.state.owes_dwells]
+            owing = tuple(self._agenda.owing)
             self._take(self._patience_seconds())
-            for watched in owing:  # what departs in this turn is shown before more is made of it
-                watched.looker.observe_some()
+            for folder in owing:  # what departs in this turn is shown before more is made of it
+                folder.observe_some_dwells()
+            self._agenda.touch(owing)
             self._work()
             self._keep_time()
+            self._seen |= self._agenda.settle()
+            self._settle_doubts()
             self._announce()
 
     def _progress(self) -> None:
         self._steps += 1
 
     def _patience_seconds(self) -> float:
-        if self._dirty or any(watched.looker.is_busy for watched in self._watched.values()):
+        agenda = self._agenda
+        if self._dirty or agenda.is_busy:
             return 0.0
-        if any(watched.looker.state.owes_dwells for watched in self._watched.values()):
+        if agenda.owing:
             return 0.0 if self._flushes else _BREATH_SECONDS
-        if self._flushes or any(watched.looker.suspects for watched in self._watched.values()):
+        if self._flushes or agenda.suspicious:
             return _DOUBT_SECONDS
-        due_at = min((watched.due_at for watched in self._watched.values()), default=float("inf"))
-        return max(0.0, min(due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
+        return max(0.0, min(agenda.next_due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
-        batch = _Batch()
+        batch = Batch(self._folder_of, self._lost_events)
         read_bytes = 0
         try:
             for _ in range(_BATCH_DELIVERIES):
@@ -191,83 +220,68 @@ class Engine:
                     assert callable(delivered)
                     delivered()
                 else:
-                    self._read_hints(source, delivered, batch)
+                    source.read(delivered, batch)
                     read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
         except queue.Empty:
             pass
-        self._look_at(batch)
-
-    def _read_hints(self, source: Source, delivered: object, batch: _Batch) -> None:
-        for directory, name, letter in source.hints(delivered, batch.histories):
-            if directory is None:
-                self._lost_events()
-            elif letter == DIRECTORY_LEFT:
-                child = self._watched[directory.folder].looker.detach(directory, name)
-                if child is not None:
-                    batch.detached.append(child)
-            elif name:
-                batch.examine[directory, name] = letter
-            elif directory.parent is not None:
-                batch.examine.setdefault((directory.parent, directory.name), DIRECTORY_CHANGED)
-            elif letter == ITSELF:
-                batch.roots.add(directory.folder)
-            else:  # the folder's own attributes changed: it may have become readable, or no more
-                self._watched[directory.folder].looker.want_listing(directory, deep=False)
-
-    def _look_at(self, batch: _Batch) -> None:
-        for directory, histories in batch.histories.items():
-            if directory.alive:
-                self._watched[directory.folder].looker.look_at_files(directory, histories)
-        for child in batch.detached:
-            self._watched[child.folder].looker.drop(child)
-        for (parent, name), letter in batch.examine.items():
-            if parent.alive:
-                self._watched[parent.folder].looker.examine(parent, name, letter)
-        for state in batch.roots:
-            self._watched[state].check_root()
+        self._agenda.touch(batch.look())
 
     def _work(self) -> None:
         """List directories for a while, each folder in its turn."""
         until = self._clock().steady + _WORK_SECONDS
-        busy = [watched for watched in self._watched.values() if watched.looker.is_busy]
-        while busy:
-            for watched in busy:
-                watched.work()
-                if self._clock().steady >= until:
-                    return
-            busy = [watched for watched in busy if watched.looker.is_busy]
+        for folder in self._agenda.busy():
+            folder.work()
+            if self._clock().steady >= until:
+                return
 
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
             self._pulse_at = now
-            points = self._mounts.changed_points()
-            for watched in self._watched.values():
-                watched.check_root()
-                watched.keep_time(now)
-                watched.obey_mounts(points, now)
-        for watched in self._watched.values():
-            watched.begin_if_due(now)
-        self._settle_doubts()
+            self._pulse(now)
+        for folder in self._agenda.due(now):
+            folder.keep_time(now)
+
+    def _pulse(self, now: float) -> None:
+        """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
+        self._open_source_again()
+        points = self._mounts.changed_points()
+        if points is None:
+            self._agenda.touch(self._paths.check_unreported(self._folders))
+        else:
+            self._check_paths()
+        seen, self._seen = self._seen, set()
+        mounted = seen if points is None else self._folders
+        self._agenda.touch([folder for folder in mounted if folder.obey_mounts(points, now)])
+        if self._wall.was_set(self._clock()):
+            for folder in self._folders:
+                folder.touch()
+
+    def _check_paths(self) -> None:
+        self._paths.check(self._folders)
+        self._agenda.touch(self._folders)
+
+    def _paths_changed(self, events: bytes) -> None:
+        self._agenda.touch(self._paths.read(events, self._folders))
 
     def _settle_doubts(self) -> None:
-        """Once all that happened is folded, tell those who wait for that. Asked in the order of its way here."""
-        if not self._flushes and not any(watched.looker.suspects for watched in self._watched.values()):
+        """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
+        agenda = self._agenda
+        if not self._flushes and not agenda.suspicious:
             return
-        if self._source is not None and not self._source.drained():
+        if not self._paths.drained() or not (self._source is None or self._source.drained()):
             return
-        if not self._queue.empty() or any(watched.is_unsettled for watched in self._watched.values()):
+        if not self._queue.empty() or agenda.unsettled or agenda.is_busy:
             return
-        for watched in self._watched.values():
-            watched.settle_doubts()
+        for folder in agenda.suspicious:
+            folder.count_drift()
+        agenda.suspicious.clear()
         for done in self._flushes:
             done.set()
         self._flushes.clear()
 
     def _announce(self) -> None:
-        if self._told and self._listener is not None:
-            self._listener(tuple(self._told))
-            self._told.clear()
+        self._feed.publish()
         if self._dirty:
             self._dirty = False
             self._changed()
@@ -275,18 +289,48 @@ class Engine:
     # What is asked of it -------------------------------------------------------------------------------------------
 
     def _lost_events(self) -> None:
-        for watched in self._watched.values():
-            watched.lost_events()
-        self._touch()
+        for folder in self._folders:
+            folder.lost_events()
+        self._agenda.touch(self._folders)
 
     def _want_looks(self, reason: Reason) -> None:
-        for watched in self._watched.values():
-            watched.want_look(reason)
+        for folder in self._folders:
+            folder.want_look(reason)
+        self._agenda.touch(self._folders)
 
-    def _set_listener(self, listener: Listener | None) -> None:
-        self._listener = listener
-        for watched in self._watched.values():
-            watched.tell(self._told.append if listener else None)
+    def _set_folders(self, folders: tuple[Folder, ...]) -> None:
+        known = {watch.folder.key: watch for watch in self._folders}
+        watches, added = [], []
+        for folder in folders:
+            watch = known.pop(folder.key, None)
+            if watch is None:
+                watch = FolderWatch(folder, self._source, self._context)
+                added.append(watch)
+            watches.append(watch)
+        for ended in known.values():
+            ended.end()
+        with self._lock:
+            self._folders = tuple(watches)
+        self._folder_of.clear()
+        self._folder_of.update((watch.tree.root, watch) for watch in watches)
+        self._paths.keep(watches)
+        self._agenda.keep(self._folder_of.values())
+        self._seen.intersection_update(watches)
+        for watch in watches:
+            watch.record_changes(wanted=self._feed.is_wanted)
+        self._paths.check(added)
+        self._agenda.touch(added)
+        self._touch()
+
+    def _subscribe(self, subscription: Subscription) -> None:
+        self._feed.add(subscription, [batch for folder in self._folders for batch in folder.present()])
+        for folder in self._folders:
+            folder.record_changes(wanted=True)
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._feed.remove(subscription)
+        for folder in self._folders:
+            folder.record_changes(wanted=self._feed.is_wanted)
 
     def _touch(self) -> None:
         self._dirty = True
@@ -294,28 +338,18 @@ class Engine:
     def _stop(self) -> None:
         self._stopping = True
 
-    # Sources -------------------------------------------------------------------------------------------------------
-
-    def _open_source(self) -> Source | None:
-        """Open what the settings ask for; without it, the folders are polled."""
-        wanted = self._settings.backend
-        if wanted is Backend.POLLING:
-            return None
-        try:
-            return _open(wanted or Backend.INOTIFY, self._deliver)
-        except (OSError, ImportError) as error:
-            log.warning("no %s watcher (%s); all folders are polled", wanted or "file event", error)
-            return None
+    def _open_source_again(self) -> None:
+        """Have events from now on, if that has become possible: another process may have freed what was missing."""
+        if self._source is None:
+            self._source = open_source(self._settings.backend, self._deliver, again=True)
+            if self._source is not None:
+                self._paths.watch = open_path_watch(self._source, self._deliver_path)
+                for folder in self._folders:
+                    folder.tree.arming.source = self._source
+                self._check_paths()
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
 
-
-def _open(backend: Backend, deliver: Callable[[Source, object], None]) -> Source:
-    if backend is Backend.OBSERVER:
-        from fexp.watch.observer import ObserverSource
-
-        return ObserverSource(deliver)
-    from fexp.watch.inotify import InotifySource
-
-    return InotifySource(deliver)
+    def _deliver_path(self, events: bytes) -> None:
+        self._ask(partial(self._paths_changed, events))

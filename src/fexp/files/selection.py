@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     Matches = Callable[[bytes], bool]
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
@@ -26,7 +26,7 @@ _DOT = ord(".")
 
 
 def pattern_of_name(name: str) -> str:
-    """Give the glob that matches exactly this name."""
+    """Return the glob that matches exactly this name."""
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
@@ -87,7 +87,7 @@ class Selection:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Give the patterns as label values: printable, and no two alike."""
+        """Return the patterns as label values: printable, and no two alike."""
         label_of = unique_labels(map(os.fsencode, self.patterns))
         return tuple(label_of[os.fsencode(pattern)] for pattern in self.patterns)
 
@@ -112,7 +112,7 @@ class Selection:
 
     @cached_property
     def patterns_of(self) -> PatternsOf:
-        """Give the function that tells which patterns count a file, by index.
+        """Return the function from a file to the indexes of the patterns that count it.
 
         It takes the file's name and the path of its directory below the folder: ``b""``, or ending in ``/``.
         """
@@ -136,7 +136,7 @@ class Selection:
         return one_suffix
 
     def counts(self, path: bytes, folder: bytes) -> bool:
-        """Say whether the file of this path is one of the folder's, both being resolved."""
+        """Return whether the file of this path is one of the folder's, both being resolved."""
         inside = folder.rstrip(b"/") + b"/"
         if not path.startswith(inside):
             return False
@@ -149,7 +149,7 @@ class Selection:
         return bool(self.patterns_of(name, below))
 
     def enters(self, name: bytes, below: bytes) -> bool:
-        """Say whether a subdirectory of this name is looked into."""
+        """Return whether a subdirectory of this name is looked into."""
         if not self.recursive:
             return False
         if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:
@@ -165,3 +165,8 @@ class Folder:
     label: str
     selection: Selection
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Hashable:
+        """Return what makes it the same folder: as long as nothing of it changes, its numbers go on."""
+        return self.path, self.label, self.selection, tuple(sorted(self.labels.items()))

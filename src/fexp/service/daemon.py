@@ -12,19 +12,21 @@ from fexp import clock as clocks
 from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
 from fexp.metrics import FexpCollector
-from fexp.model import Reason, ReloadSnapshot
+from fexp.model import FileEvent, Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
 from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress
 from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
+from fexp.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fexp.clock import Clock
     from fexp.config.settings import HttpSettings, Settings
+    from fexp.engine.feed import Subscription
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
 
@@ -74,7 +76,7 @@ class Daemon:
         ]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = self._server(settings.http) if settings.http.listen else None
-        self._following = False
+        self._subscription: Subscription | None = None
         self._ready = False
         self._extended_at = float("-inf")
         self._reload_asked = False
@@ -182,15 +184,28 @@ class Daemon:
             publisher.announce()
 
     def _follow(self) -> None:
-        """Have the engine publish file events only while somebody listens. Called in the thread of the HTTP server."""
+        """Follow the change feed only while somebody listens. Called in the thread of the HTTP server."""
         wanted = self._http is not None and self._http.events.wanted
-        if wanted != self._following:
-            self._following = wanted
-            self._engine.follow(self._http.events.publish if wanted and self._http else None)
+        if wanted and self._subscription is None:
+            self._subscription = self._engine.subscribe(notify=self._publish_changes)
+        elif not wanted and self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    def _publish_changes(self) -> None:
+        subscription, http = self._subscription, self._http
+        if subscription is not None and http is not None:
+            http.events.publish(
+                [
+                    FileEvent(one.happening, one.folder, pattern, printable(one.path), one.size_bytes, one.at)
+                    for one in subscription.take().changes
+                    for pattern in one.patterns
+                ]
+            )
 
     def _status(self) -> str:
         snapshot = self.snapshot()
-        files = sum(pattern.files for folder in snapshot.folders if folder.up for pattern in folder.patterns)
+        files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
         up = sum(folder.up for folder in snapshot.folders)
         return f"{files} files in {up} of {len(snapshot.folders)} folders"
 

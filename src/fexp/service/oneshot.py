@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.disk.survey import Survey
-from fexp.model import Fault, FolderSnapshot, PatternSnapshot, Snapshot
+from fexp.files.grouping import ByPattern
+from fexp.metrics import AGGREGATES
+from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fexp.clock import Clock
-    from fexp.disk.survey import Sum
     from fexp.files.selection import Folder
 
 
 def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, str | None]:
-    """Look once at a folder. Give its numbers, and one line when it could not be read: then it is not up."""
+    """Look once at a folder. Return its numbers, and one line when it could not be read: then it is not up."""
     began = clock()
-    survey = Survey(folder.path, folder.selection)
+    grouping = ByPattern(folder.selection)
+    survey = Survey(folder.path, folder.selection, grouping, AGGREGATES)
     problem = None
     try:
         survey.run()
@@ -31,7 +33,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
         labels=folder.labels,
         up=problem is None,
         recursive=folder.selection.recursive,
-        patterns=tuple(map(_pattern, folder.selection.labels, survey.sums)),
+        groups=tuple(GroupSnapshot(grouping.labels_of(key), survey.values(key, ended)) for key in survey.groups),
         scan_duration_seconds=ended.steady - began.steady,
         last_scan_at=ended.wall,
         faults={fault: survey.faults[fault] for fault in Fault},
@@ -39,19 +41,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     return snapshot, problem
 
 
-def _pattern(pattern: str, total: Sum) -> PatternSnapshot:
-    extremes = total.extremes
-    return PatternSnapshot(
-        pattern=pattern,
-        files=total.files,
-        size_bytes=total.size_bytes,
-        oldest_modified_at=extremes.oldest_at if extremes else None,
-        newest_modified_at=extremes.newest_at if extremes else None,
-        largest_bytes=extremes.largest_bytes if extremes else None,
-    )
-
-
 def look_at_all(folders: Sequence[Folder]) -> tuple[Snapshot, list[str]]:
-    """Look once at each folder. Give the numbers and a line for each folder that could not be read."""
+    """Look once at each folder. Return the numbers and a line for each folder that could not be read."""
     looks = [look_at(folder) for folder in folders]
     return Snapshot(tuple(snapshot for snapshot, _ in looks)), [problem for _, problem in looks if problem]

@@ -1,4 +1,4 @@
-"""Sources of hints: what tells fexp where to look. One module a source; none knows another."""
+"""Sources of hints where to look. One module for each source; none knows another."""
 
 from __future__ import annotations
 
@@ -6,23 +6,36 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections import defaultdict
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from fexp.files.state import Directory
     from fexp.model import Backend
-
-    Hint = tuple[Directory | None, bytes, str]
-    """Where to look: a directory, a name in it, and one of the letters in ``fexp.model``. No directory: everywhere."""
-
-    Histories = defaultdict[Directory, defaultdict[bytes, str]]
-    """What was told of files, by directory and name: letters in the order they came."""
+    from fexp.watch.tree import WatchedDirectory
 
     Deliver = Callable[["Source", object], None]
     """Called by a source's own thread with what it has: cheap, never raises."""
 
 
+class Hints(Protocol):
+    """Takes a source's hints in the order of the events."""
+
+    histories: defaultdict[WatchedDirectory, defaultdict[bytes, str]]
+    """Histories of files by directory and name: ARRIVED, LEFT and CHANGED in the order of the events."""
+
+    def events_lost(self) -> None:
+        """Take the hint that events were lost: look everywhere."""
+        ...
+
+    def subdirectory(self, parent: WatchedDirectory, name: bytes, hint: str) -> None:
+        """Take a hint on a subdirectory: DIRECTORY_ARRIVED, DIRECTORY_LEFT or DIRECTORY_CHANGED."""
+        ...
+
+    def itself(self, directory: WatchedDirectory, *, moved: bool) -> None:
+        """Take a hint on a watched directory: it was ``moved`` or removed, or its own attributes changed."""
+        ...
+
+
 class Source(Protocol):
-    """Tells where something happened in the directories it watches. It owes hints, never the truth.
+    """Gives hints where something happened in the directories it watches. It owes hints, never the truth.
 
     All but the source's own thread is called from the engine's thread.
     """
@@ -31,35 +44,37 @@ class Source(Protocol):
     per_directory: bool
     """Each directory is armed by itself; else arming a folder's root covers all below."""
     departures_are_facts: bool
-    """A name that is told to have left was not there any more, and what came later will be told later."""
+    """A name that is reported to have left was gone, and what came later will be reported later."""
 
-    def arm(self, directory: Directory, path: bytes) -> bool:
-        """Watch a directory, or the one that now has its path. Say whether the watch is new: then doubt what was known.
+    def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:
+        """Watch a directory, or the one that now has its path.
 
+        Return whether the watch is new: then what was known is doubtful.
         ``path`` is how it can be reached now: its own path, or a shorter way when that is too long for the kernel.
+        ``recursive``: what lies below is of interest too.
 
-        Raises OSError: ENOSPC or EMFILE when the system's limits are reached, else why it cannot be watched.
+        Raise OSError: ENOSPC or EMFILE when the system's limits are reached, else why it cannot be watched.
         """
         ...
 
-    def disarm(self, directory: Directory) -> None:
+    def disarm(self, directory: WatchedDirectory) -> None:
         """Stop watching a directory. Harmless when it is not watched."""
         ...
 
-    def watching(self, directory: Directory) -> bool:
-        """Say whether a directory that was armed still is."""
+    def watching(self, directory: WatchedDirectory) -> bool:
+        """Return whether a directory that was armed still is."""
         ...
 
-    def hints(self, delivered: object, histories: Histories) -> Iterable[Hint]:
-        """Read what this source delivered: what concerns files goes into ``histories``, the rest is given in order."""
+    def read(self, delivered: object, hints: Hints) -> None:
+        """Read what this source delivered. What ``hints`` does may change watches: what follows is read by the new."""
         ...
 
     def drained(self) -> bool:
-        """Say whether the source holds nothing back that has happened."""
+        """Return whether the source holds nothing back that has happened."""
         ...
 
     def alive(self) -> bool:
-        """Say whether the source's threads run."""
+        """Return whether the source's threads run."""
         ...
 
     def close(self) -> None:

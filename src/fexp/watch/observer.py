@@ -1,6 +1,6 @@
 """The generic source: watchdog's ``Observer``, whatever the system has behind it.
 
-It owes hints only: what it tells late, twice or under an old name costs time, never truth.
+It owes hints only: one that is late, doubled or under an old name costs time, never truth.
 """
 
 from __future__ import annotations
@@ -21,23 +21,22 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from fexp.model import ARRIVED, CHANGED, DIRECTORY_CHANGED, ITSELF, OVERFLOW, Backend
+from fexp.model import ARRIVED, CHANGED, DIRECTORY_CHANGED, Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-    from fexp.files.state import Directory
-    from fexp.watch import Deliver, Hint, Histories
+    from fexp.watch import Deliver, Hints
+    from fexp.watch.tree import WatchedDirectory
 
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
+_EVENTS_LOST = object()
 
 
 class _Handler(FileSystemEventHandler):
     """Hands events over as they are: a handler that raised would end watchdog's thread."""
 
-    def __init__(self, source: ObserverSource, root: Directory, spelling: bytes, deliver: Deliver) -> None:
+    def __init__(self, source: ObserverSource, root: WatchedDirectory, spelling: bytes, deliver: Deliver) -> None:
         self._source = source
         self._root = root
         self._prefix = spelling if spelling.endswith(b"/") else spelling + b"/"
@@ -49,7 +48,7 @@ class _Handler(FileSystemEventHandler):
 
 
 class _OverflowAlarm(logging.Handler):
-    """watchdog tells of lost events by a log record and nothing else."""
+    """watchdog reports lost events by a log record and nothing else."""
 
     def __init__(self, source: ObserverSource, deliver: Deliver) -> None:
         super().__init__(logging.WARNING)
@@ -58,7 +57,7 @@ class _OverflowAlarm(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if "overflow" in record.getMessage():
-            self._deliver(self._source, OVERFLOW)
+            self._deliver(self._source, _EVENTS_LOST)
 
 
 class ObserverSource:
@@ -82,7 +81,7 @@ class ObserverSource:
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")  # kilobytes each mkdir -p
         self._begin()
 
-    def arm(self, directory: Directory, path: bytes) -> bool:  # noqa: ARG002  # a root's own path is short enough
+    def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:  # noqa: ARG002  # a root's own is short
         """See ``Source.arm``. Arming a root again watches what has its path now."""
         if directory.parent is not None:
             return False
@@ -93,13 +92,13 @@ class ObserverSource:
             self._begin()
         spelling = self._spelling(directory.path)
         handler = _Handler(self, directory, os.fsencode(spelling), self._deliver)
-        watch = self._observer.schedule(handler, spelling, recursive=directory.folder.selection.recursive)
+        watch = self._observer.schedule(handler, spelling, recursive=recursive)
         ObserverSource._ids += 1
         directory.watch = ObserverSource._ids
         self._watches[directory.watch] = watch
         return True
 
-    def disarm(self, directory: Directory) -> None:
+    def disarm(self, directory: WatchedDirectory) -> None:
         """See ``Source.disarm``."""
         number, directory.watch = directory.watch, None
         watch = self._watches.pop(number, None) if number is not None else None
@@ -109,7 +108,7 @@ class ObserverSource:
             except (KeyError, OSError):
                 pass  # watchdog has dropped it already, or stumbled over watches that are gone; either way it is off
 
-    def watching(self, directory: Directory) -> bool:
+    def watching(self, directory: WatchedDirectory) -> bool:
         """See ``Source.watching``. A thread of watchdog's may have died over a directory that was renamed."""
         if directory.parent is not None:
             return True
@@ -118,43 +117,41 @@ class ObserverSource:
             emitter.watch is watch and emitter.is_alive() for emitter in tuple(self._observer.emitters)
         )
 
-    def hints(self, delivered: object, histories: Histories) -> Iterator[Hint]:
-        """See ``Source.hints``."""
-        if delivered is OVERFLOW:
-            yield None, b"", OVERFLOW
+    def read(self, delivered: object, hints: Hints) -> None:
+        """See ``Source.read``."""
+        if delivered is _EVENTS_LOST:
+            hints.events_lost()
             return
-        for directory, name, letter in self._told(delivered):
-            if letter.islower():
-                histories[directory][name] += letter
-            else:
-                yield directory, name, letter
-
-    def _told(self, delivered: object) -> Iterator[tuple[Directory, bytes, str]]:
         assert isinstance(delivered, tuple)
         root, prefix, event = delivered
         if event.event_type == EVENT_TYPE_MOVED:
-            yield self._hint(root, prefix, event.src_path, CHANGED, event)
-            yield self._hint(root, prefix, event.dest_path, ARRIVED, event)
+            self._hint(root, prefix, event.src_path, CHANGED, event, hints)
+            self._hint(root, prefix, event.dest_path, ARRIVED, event, hints)
         elif event.event_type == EVENT_TYPE_CREATED:
-            yield self._hint(root, prefix, event.src_path, ARRIVED, event)
+            self._hint(root, prefix, event.src_path, ARRIVED, event, hints)
         elif event.event_type != EVENT_TYPE_MODIFIED or not event.is_directory:
-            yield self._hint(root, prefix, event.src_path, CHANGED, event)
+            self._hint(root, prefix, event.src_path, CHANGED, event, hints)
 
     @staticmethod
     def _hint(
-        root: Directory, prefix: bytes, raw_path: bytes | str, letter: str, event: FileSystemEvent
-    ) -> tuple[Directory, bytes, str]:
-        """Find the deepest directory that is known on the way to the path, and the next name on it."""
+        root: WatchedDirectory, prefix: bytes, raw_path: bytes | str, hint: str, event: FileSystemEvent, hints: Hints
+    ) -> None:
+        """Find the deepest directory that is known on the way to the path: the hint is about the next name on it."""
         path = os.fsencode(raw_path)
         if not path.startswith(prefix):
-            return root, b"", ITSELF
+            hints.itself(root, moved=True)
+            return
         directory, names = root, path[len(prefix) :].split(b"/")
-        for depth, name in enumerate(names[:-1]):
+        for name in names[:-1]:
             child = directory.children.get(name)
             if child is None:
-                return directory, names[depth], DIRECTORY_CHANGED
+                hints.subdirectory(directory, name, DIRECTORY_CHANGED)
+                return
             directory = child
-        return directory, names[-1], DIRECTORY_CHANGED if event.is_directory else letter
+        if event.is_directory:
+            hints.subdirectory(directory, names[-1], DIRECTORY_CHANGED)
+        else:
+            hints.histories[directory][names[-1]] += hint
 
     def drained(self) -> bool:
         """See ``Source.drained``. What waits in the kernel or in watchdog's move buffer is not known."""

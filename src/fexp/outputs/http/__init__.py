@@ -6,6 +6,7 @@ Importing this package is cheap; the server library is imported when a server is
 from fexp.outputs.http.events import EventStream
 from fexp.outputs.http.limits import Limits
 from fexp.outputs.http.listen import Listen, parse_listen
-from fexp.outputs.http.server import HttpServer, Served
+from fexp.outputs.http.served import Served
+from fexp.outputs.http.server import HttpServer
 
 __all__ = ["EventStream", "HttpServer", "Limits", "Listen", "Served", "parse_listen"]

@@ -3,51 +3,39 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
-from enum import Enum
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fexp import __version__
 from fexp.metrics import CATALOGUE
 
 if TYPE_CHECKING:
-    from fexp.model import FolderSnapshot, FolderStatus, PatternSnapshot, Snapshot
+    from collections.abc import Sequence
+
+    from fexp.model import FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
-def to_json(value: object) -> bytes:
-    """Write it as JSON in ASCII. What JSON cannot say (infinity, an odd object) becomes null or text."""
-    return json.dumps(_plain(value), allow_nan=False).encode("ascii") + b"\n"
+def to_json(document: object) -> bytes:
+    """Return it as JSON in ASCII. An object that JSON does not know becomes text."""
+    return json.dumps(document, default=_plain).encode("ascii") + b"\n"
 
 
 def _plain(value: object) -> object:
-    match value:
-        case Enum():
-            return _plain(value.value)
-        case float() if not math.isfinite(value):
-            return None
-        case None | bool() | int() | float() | str():
-            return value
-        case Mapping():
-            return {str(_plain(key)): _plain(item) for key, item in value.items()}
-        case Sequence() | set() | frozenset():
-            return [_plain(item) for item in value]
-        case _:
-            return str(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def readiness(reasons: Sequence[str], statuses: Sequence[FolderStatus]) -> tuple[bool, dict[str, object]]:
-    """Tell whether fexp is ready, and the document that says why not."""
+    """Return whether fexp is ready, and the document that says why not."""
     looking = [{"folder": status.folder, "files_seen": status.files_seen} for status in statuses if not status.looked]
     ready = not reasons and not looking
     return ready, {"ready": ready, "reasons": list(reasons), "first_look_under_way": looking}
 
 
 def folders(snapshot: Snapshot, statuses: Sequence[FolderStatus]) -> dict[str, object]:
-    """Give the current numbers of all folders."""
+    """Return the current numbers of all folders."""
     by_folder = {status.folder: status for status in statuses}
     return {"folders": [_folder(folder, by_folder.get(folder.folder)) for folder in snapshot.folders]}
 
@@ -67,20 +55,16 @@ def _folder(folder: FolderSnapshot, status: FolderStatus | None) -> dict[str, ob
         "errors": folder.faults,
         "overflows": folder.overflows,
         "drift_files": folder.drift_files,
-        "patterns": [_pattern(pattern, up=folder.up) for pattern in folder.patterns],
+        "patterns": [_group(group, up=folder.up) for group in folder.groups],
     }
 
 
-def _pattern(pattern: PatternSnapshot, *, up: bool) -> dict[str, object]:
-    """Give one pattern's numbers. State numbers are null while the folder is not up."""
-    flow = pattern.flow
+def _group(group: GroupSnapshot, *, up: bool) -> dict[str, object]:
+    """Return one group's numbers. State numbers are null while the folder is not up."""
+    flow = group.flow
     return {
-        "pattern": pattern.pattern,
-        "files": pattern.files if up else None,
-        "size_bytes": pattern.size_bytes if up else None,
-        "oldest_modified_at": pattern.oldest_modified_at if up else None,
-        "newest_modified_at": pattern.newest_modified_at if up else None,
-        "largest_bytes": pattern.largest_bytes if up else None,
+        **group.labels,
+        **{name: value if up else None for name, value in group.values.items()},
         "arrivals": flow.arrivals if flow else None,
         "departures": flow.departures if flow else None,
         "modifications": flow.modifications if flow else None,
@@ -92,24 +76,24 @@ def _pattern(pattern: PatternSnapshot, *, up: bool) -> dict[str, object]:
 
 
 def metadata(
-    told: Mapping[str, object],
+    own: Mapping[str, object],
     snapshot: Snapshot,
     statuses: Sequence[FolderStatus],
     addresses: Sequence[str],
 ) -> dict[str, object]:
-    """Describe this fexp: what the daemon tells of itself (when it started, its settings), and what anybody can see."""
+    """Return what the daemon says of itself (when it started, its settings), and what anybody can see."""
     by_folder = {status.folder: status for status in statuses}
     return {
         "name": "fexp",
         "version": __version__,
         "listen": addresses,
-        **told,
+        **own,
         "folders": [
             {
                 "folder": folder.folder,
                 "labels": folder.labels,
                 "recursive": folder.recursive,
-                "patterns": [pattern.pattern for pattern in folder.patterns],
+                "patterns": [group.pattern for group in folder.groups],
                 "backend": folder.backend,
                 "up": folder.up,
                 "problem": status.problem if (status := by_folder.get(folder.folder)) else None,
@@ -121,7 +105,7 @@ def metadata(
 
 
 def service_discovery(host: str, server: tuple[str, int | None] | None, scheme: str) -> list[dict[str, object]]:
-    """Name this exporter as a target: by the name it was asked under, else by the address it was asked at.
+    """Return this exporter as a target: by the name it was asked under, else by the address it was asked at.
 
     https://prometheus.io/docs/prometheus/latest/http_sd/
     """

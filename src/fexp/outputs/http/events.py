@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,25 +16,21 @@ HEARTBEAT = b": still here\n\n"
 
 
 def encode(event: FileEvent) -> bytes:
-    """Write one event of the stream. JSON in ASCII keeps it on one line, whatever the file is called."""
-    import json
-
-    told = {
+    """Return one event of the stream. JSON in ASCII keeps it on one line, whatever the file is called."""
+    data = {
         "folder": event.folder,
         "pattern": event.pattern,
         "path": event.path,
         "size_bytes": event.size_bytes,
         "at": event.at,
     }
-    return f"event: {event.happening.value}\ndata: {json.dumps(told)}\n\n".encode("ascii")
+    return f"event: {event.happening.value}\ndata: {json.dumps(data)}\n\n".encode("ascii")
 
 
 def farewell(reason: str, missed: int) -> bytes:
-    """Write the last event that a client gets when the server ends the stream."""
-    import json
-
-    told = {"reason": reason, "missed_events": missed}
-    return f"event: dropped\ndata: {json.dumps(told)}\n\n".encode("ascii")
+    """Return the last event that a client gets when the server ends the stream."""
+    data = {"reason": reason, "missed_events": missed}
+    return f"event: dropped\ndata: {json.dumps(data)}\n\n".encode("ascii")
 
 
 class Follower:
@@ -47,13 +44,13 @@ class Follower:
         self._waiting: list[FileEvent] = []
         self._woken = False
         self.missed = 0
-        """Events that it was not told. From the first on, the client is to be dropped."""
+        """Events that it did not get. From the first on, the client is to be dropped."""
 
     def put(self, events: Sequence[FileEvent]) -> None:
         """Queue the events, or count them as missed when too many wait."""
         with self._lock:
             if self.missed or len(self._waiting) >= self._most:
-                # None of those that wait is told any more: after a gap they would mislead.
+                # None of those that wait is sent any more: after a gap they would mislead.
                 self.missed += len(self._waiting) + len(events)
                 self._waiting.clear()
             else:
@@ -67,7 +64,7 @@ class Follower:
             pass  # the loop has just been closed: nobody follows any more
 
     def take(self) -> list[FileEvent]:
-        """Give what waits and empty the queue."""
+        """Return what waits, and empty the queue."""
         with self._lock:
             taken, self._waiting = self._waiting, []
             self._woken = False
@@ -86,11 +83,11 @@ class EventStream:
 
     @property
     def wanted(self) -> bool:
-        """Tell whether anybody listens; making events for nobody is wasted."""
+        """Whether anybody listens; making events for nobody is wasted."""
         return bool(self._followers)
 
     def publish(self, events: Sequence[FileEvent]) -> None:
-        """Give the events to every client. One too far behind is dropped by its own task."""
+        """Queue the events for every client. One too far behind is dropped by its own task."""
         if events:
             for follower in self._followers:
                 follower.put(events)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fexp.outputs.http.events import HEARTBEAT, EventStream, Follower, encode, farewell
-from fexp.outputs.http.messages import EVENTS, Answer, headers_of, send_answer, start, write
+from fexp.outputs.http.messages import EVENTS, Answer, headers_of, send_answer, send_chunk, send_start
 
 if TYPE_CHECKING:
-    from fexp.outputs.http.guard import Rules
+    from collections.abc import Mapping
+
     from fexp.outputs.http.limits import Limits
     from fexp.outputs.http.messages import Receive, Request, Send
 
@@ -31,11 +33,11 @@ class Following:
         for wake in self._wakes.values():
             wake.set()
 
-    async def answer(self, request: Request, rules: Rules, receive: Receive, send: Send) -> None:
+    async def answer(self, request: Request, own_headers: Mapping[str, str], receive: Receive, send: Send) -> None:
         """Stream events until the client goes, falls behind, or the server stops."""
         if len(self._wakes) >= self._limits.event_clients or self._leaving:
             answer = Answer(b"too many follow the events\n", status=503, headers={"Retry-After": "30"})
-            await send_answer(send, answer, request, rules)
+            await send_answer(send, answer, request, own_headers)
             return
         wake = asyncio.Event()
         follower = Follower(asyncio.get_running_loop(), wake, self._limits.events_per_client)
@@ -43,32 +45,25 @@ class Following:
         self._wakes[follower] = wake
         self._stream.join(follower)
         try:
-            await start(send, 200, headers_of(Answer(b"", EVENTS), rules))
-            await write(send, b"retry: 3000\n" + HEARTBEAT)
+            await send_start(send, 200, headers_of(Answer(b"", EVENTS), own_headers))
+            await send_chunk(send, b"retry: 3000\n" + HEARTBEAT)
             while not gone.done():
-                await self._wait(wake)
+                with suppress(TimeoutError):  # nothing happened: a heartbeat is due
+                    await asyncio.wait_for(wake.wait(), self._limits.heartbeat_seconds)
                 events = follower.take()
                 for first in range(0, len(events), _AT_ONCE):
-                    await write(send, b"".join(map(encode, events[first : first + _AT_ONCE])))
-                    await asyncio.sleep(0)  # others' turn
+                    await send_chunk(send, b"".join(map(encode, events[first : first + _AT_ONCE])))
                 if not events:
-                    await write(send, HEARTBEAT)
+                    await send_chunk(send, HEARTBEAT)
                 if follower.missed or self._leaving:
                     reason = "the server stops" if self._leaving else "too slow"
-                    await write(send, farewell(reason, follower.missed))
+                    await send_chunk(send, farewell(reason, follower.missed))
                     break
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._stream.leave(follower)
             del self._wakes[follower]
             gone.cancel()
-
-    async def _wait(self, wake: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(self._limits.heartbeat_seconds):
-                await wake.wait()
-        except TimeoutError:
-            pass  # nothing happened: a heartbeat is due
 
 
 async def _gone(receive: Receive, wake: asyncio.Event) -> None:

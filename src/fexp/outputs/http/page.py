@@ -13,7 +13,7 @@ from fexp.text import human_age, human_bytes, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fexp.model import FolderSnapshot, FolderStatus, PatternSnapshot, Snapshot
+    from fexp.model import FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--good:#0a7d33;--bad:#c62828}
@@ -79,7 +79,7 @@ def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float
     rows = "".join(_row(cells) for folder in snapshot.folders for cells in _cells(folder, by_folder, now))
     head = "".join(f"<th{_kind(column)}>{column}</th>" for column in _COLUMNS)
     links = "".join(f'<a href="{path}">{label}</a>' for path, label in _PATHS)
-    files = sum(pattern.files for folder in snapshot.folders if folder.up for pattern in folder.patterns)
+    files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
     up = sum(folder.up for folder in snapshot.folders)
     document = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>fexp</title>'
@@ -99,12 +99,12 @@ def _cells(folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float
     backend = folder.backend.value if folder.backend else "none"
     state = _state(folder, status)
     name = visible(folder.folder)
-    if not folder.patterns:
+    if not folder.groups:
         yield (name, "", "", "", "", "", backend, state)
-    for pattern in folder.patterns:
-        numbers = _numbers(pattern, now) if folder.up else ("", "", "")
-        arrivals = _grouped(pattern.flow.arrivals) if pattern.flow else ""
-        yield (name, visible(pattern.pattern), *numbers, arrivals, backend, state)
+    for group in folder.groups:
+        numbers = _numbers(group, now) if folder.up else ("", "", "")
+        arrivals = _grouped(group.flow.arrivals) if group.flow else ""
+        yield (name, visible(group.pattern), *numbers, arrivals, backend, state)
 
 
 def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:
@@ -115,9 +115,9 @@ def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:
     return f"down: {visible(status.problem)}" if status and status.problem else "down"
 
 
-def _numbers(pattern: PatternSnapshot, now: float) -> tuple[str, str, str]:
-    oldest = pattern.oldest_modified_at
-    return _grouped(pattern.files), human_bytes(pattern.size_bytes), "" if oldest is None else human_age(now - oldest)
+def _numbers(group: GroupSnapshot, now: float) -> tuple[str, str, str]:
+    oldest = group.values["oldest_modified_at"]
+    return _grouped(group.files), human_bytes(group.size_bytes), "" if oldest is None else human_age(now - oldest)
 
 
 def _row(cells: tuple[str, ...]) -> str:

@@ -9,9 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fexp.files.table import Extremes, Table
+from fexp.files.aggregates import Extreme
+from fexp.files.table import Table
+from fexp.metrics import AGGREGATES
 from fexp.model import FileInfo
-from tests.engine.columns import columns
+from tests.files.columns import columns, known
 
 Names = st.binary(min_size=1, max_size=2)
 Infos = st.builds(
@@ -23,12 +25,18 @@ Infos = st.builds(
 )
 
 
-def extremes_of(files: dict[bytes, FileInfo]) -> Extremes | None:
+WANTED = [aggregate.extremum for aggregate in AGGREGATES if issubclass(aggregate, Extreme)]
+ARRIVED_AT = 7.0
+
+
+def extremes_of(files: dict[bytes, FileInfo]) -> tuple[float, ...]:
     """Find the extremes the slow way."""
-    if not files:
-        return None
-    times = [info.modified_at for info in files.values()]
-    return Extremes(min(times), max(times), max(info.size_bytes for info in files.values()))
+    columns_of = known(files, ARRIVED_AT)
+    return tuple(extremum.pick(getattr(columns_of, extremum.column)) for extremum in WANTED)
+
+
+def differs(old: FileInfo, new: FileInfo) -> bool:
+    return (old.size_bytes, old.modified_at, old.inode) != (new.size_bytes, new.modified_at, new.inode)
 
 
 class TableMachine(RuleBasedStateMachine):
@@ -50,15 +58,12 @@ class TableMachine(RuleBasedStateMachine):
     def _put(self, name: bytes, info: FileInfo) -> None:
         old = self.files.get(name)
         if old is None:
-            self.table.fill(columns({name: info}), [7.0])
+            self.table.fill(known({name: info}, ARRIVED_AT))
         else:
-            grown = self.table.change(name, info)
-            same = (old.size_bytes, old.modified_at, old.inode) == (
-                info.size_bytes,
-                info.modified_at,
-                info.inode,
-            )
-            assert grown == (None if same else info.size_bytes - old.size_bytes)
+            is_new, before, after = self.table.update(columns({name: info}))
+            assert is_new == [False]
+            assert before == known({name: old} if differs(old, info) else {}, ARRIVED_AT)
+            assert after == known({name: info} if differs(old, info) else {}, ARRIVED_AT)
         self.files[name] = info
 
     @rule(name=Names, info=Infos)
@@ -75,7 +80,7 @@ class TableMachine(RuleBasedStateMachine):
         if self.files:
             name = self._some(data)
             removed, info = self.table.remove([name, b"unknown", name]), self.files.pop(name)
-            assert removed == ([name], [info.size_bytes], [info.modified_at], [7.0])
+            assert removed == known({name: info}, ARRIVED_AT)
 
     @rule()
     def remove_an_extreme(self) -> None:
@@ -95,15 +100,14 @@ class TableMachine(RuleBasedStateMachine):
 
     @rule(files=st.dictionaries(Names, Infos, min_size=1, max_size=300))
     def fill_many(self, files: dict[bytes, FileInfo]) -> None:
-        is_new, changed = self.table.sift(columns(files))
+        is_new, before, after = self.table.update(columns(files))
         assert is_new == [name not in self.files for name in files]
-        assert changed == [
-            index for index, (name, info) in enumerate(files.items()) if name in self.files and self.files[name] != info
-        ]
+        changed = {name: info for name, info in files.items() if name in self.files and differs(self.files[name], info)}
+        assert before == known({name: self.files[name] for name in changed}, ARRIVED_AT)
+        assert after == known(changed, ARRIVED_AT)
         new = {name: info for name, info in files.items() if name not in self.files}
-        if new:
-            self.table.fill(columns(new), [7.0] * len(new))
-            self.files.update(new)
+        self.table.fill(known(new, ARRIVED_AT))
+        self.files.update(files)
 
     @rule(asks=st.booleans())
     def ask_for_the_extremes(self, asks: bool) -> None:
@@ -117,14 +121,18 @@ class TableMachine(RuleBasedStateMachine):
     def same_numbers(self) -> None:
         assert len(self.table) == len(self.files)
         assert self.table.size_bytes == sum(info.size_bytes for info in self.files.values())
-        if self.asks:
-            assert self.table.extremes() == extremes_of(self.files)
+        if self.asks and self.files:
+            assert self.table.extremes(WANTED) == extremes_of(self.files)
 
     def teardown(self) -> None:
-        assert self.table.names() == set(self.files)
-        assert self.table.extremes() == extremes_of(self.files)
-        assert set(self.table.files()) == {(name, *info[:2]) for name, info in self.files.items()}
-        assert self.table.sift(columns(self.files)) == ([False] * len(self.files), [])
+        assert set(self.table.names) == set(self.files)
+        assert all(name in self.table for name in self.files)
+        if self.files:
+            assert self.table.extremes(WANTED) == extremes_of(self.files)
+        kept = self.table.copy()
+        assert {name: info for name, *info in zip(*kept, strict=True)} == {
+            name: [info.size_bytes, info.modified_at, info.inode, ARRIVED_AT] for name, info in self.files.items()
+        }
 
 
 TestTable = pytest.mark.timeout(300)(TableMachine.TestCase)
@@ -132,27 +140,27 @@ TestTable.settings = settings(max_examples=25, stateful_step_count=30, deadline=
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_large_table_keeps_its_extremes_through_every_kind_of_change(seed: int) -> None:
+@pytest.mark.parametrize("spread", [50, 1 << 60])
+def test_a_large_table_keeps_its_extremes_through_every_kind_of_change(seed: int, spread: int) -> None:
     chance = random.Random(seed)
     table, files = Table(), {}
     for number in range(20_000):
         name = b"%d" % chance.randrange(9000)
-        info = FileInfo(chance.randrange(50), float(chance.randrange(50)), 0.0, number)
+        info = FileInfo(chance.randrange(spread), float(chance.randrange(spread)), 0.0, number)
         if name not in files:
-            table.fill(columns({name: info}), [0.0])
+            table.fill(known({name: info}, ARRIVED_AT))
             files[name] = info
         elif chance.random() < 0.5:
-            table.change(name, info)
+            table.update(columns({name: info}))
             files[name] = info
         else:
             table.remove([name])
             del files[name]
-        if number % 97 == 0:
-            assert table.extremes() == extremes_of(files)
+        if files and number % 97 == 0:
+            assert table.extremes(WANTED) == extremes_of(files)
     for name in list(files):
         table.remove([name])
         del files[name]
-        if len(files) % 211 == 0:
-            assert table.extremes() == extremes_of(files)
-    assert table.extremes() is None
+        if files and len(files) % 211 == 0:
+            assert table.extremes(WANTED) == extremes_of(files)
     assert not len(table)

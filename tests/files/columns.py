@@ -1,10 +1,10 @@
-"""Files as a look gives them."""
+"""Files as a look gives them, and as a state knows them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.model import FileColumns
+from fexp.model import FileColumns, KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def columns(files: Mapping[bytes, FileInfo]) -> FileColumns:
-    """Give files as columns."""
+    """Return files as a look gives them."""
     infos = files.values()
     return FileColumns(
         list(files),
@@ -22,3 +22,9 @@ def columns(files: Mapping[bytes, FileInfo]) -> FileColumns:
         [info.changed_at for info in infos],
         [info.inode for info in infos],
     )
+
+
+def known(files: Mapping[bytes, FileInfo], arrived_at: float) -> KnownFiles:
+    """Return files as a state knows them."""
+    found = columns(files)
+    return KnownFiles(found.names, found.sizes, found.modified_at, found.inodes, [arrived_at] * len(files))

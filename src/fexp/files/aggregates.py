@@ -1,0 +1,189 @@
+"""Numbers about the files of a group, one small class each.
+
+``fexp watch`` and the one-shots use the same classes, so that they cannot differ. A new number is a class here and a
+row in ``fexp.metrics``.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from fexp.files.extremes import Extremum
+
+if TYPE_CHECKING:
+    from fexp.files.table import Table
+    from fexp.model import Instant, KnownFiles
+
+
+class Aggregate:
+    """A number about files. ``state`` is all that it has taken in, as plain values."""
+
+    __slots__ = ()
+    name: ClassVar[str]
+    """Of the value in a snapshot, and in the HTTP API."""
+    state: Any
+
+    def add(self, files: KnownFiles) -> None:
+        """Take in files."""
+        raise NotImplementedError
+
+    def merge(self, other: Self) -> None:
+        """Take in what another of its class has taken in."""
+        raise NotImplementedError
+
+    def value(self, now: Instant) -> float | None:
+        """Return the number, or None while there is nothing to say."""
+        raise NotImplementedError
+
+    def next_change_at(self, now: Instant) -> float:  # noqa: ARG002
+        """Return when the value changes by time alone, on the steady clock; infinity for never."""
+        return inf
+
+
+class Sum(Aggregate):
+    """A number to which each file adds its part, and from which it takes it again when it goes."""
+
+    __slots__ = ("state",)
+
+    def __init__(self) -> None:
+        self.state: int = 0
+
+    def part(self, files: KnownFiles) -> int:
+        """Return what files add. Vectorised: this is called for every event."""
+        raise NotImplementedError
+
+    def part_of_table(self, table: Table) -> int:
+        """Return the part of all files of a table."""
+        return self.part(table.files())
+
+    def add(self, files: KnownFiles) -> None:
+        """See ``Aggregate.add``."""
+        self.state += self.part(files)
+
+    def remove(self, files: KnownFiles) -> None:
+        """Let files go."""
+        self.state -= self.part(files)
+
+    def drop(self, table: Table) -> None:
+        """Let all files of a table go."""
+        self.state -= self.part_of_table(table)
+
+    def merge(self, other: Self) -> None:
+        """See ``Aggregate.merge``."""
+        self.state += other.state
+
+    def value(self, now: Instant) -> float:
+        """See ``Aggregate.value``."""
+        del now
+        return self.state
+
+
+class Extreme(Aggregate):
+    """The smallest or the largest of a column; none while there is no file."""
+
+    __slots__ = ("state",)
+    extremum: ClassVar[Extremum]
+    """What a table is asked for: a file that goes cannot be subtracted."""
+
+    def __init__(self) -> None:
+        self.state: float | None = None
+
+    def add(self, files: KnownFiles) -> None:
+        """See ``Aggregate.add``."""
+        if files.names:
+            self._include(self.extremum.pick(getattr(files, self.extremum.column)))
+
+    def merge(self, other: Self) -> None:
+        """See ``Aggregate.merge``."""
+        if other.state is not None:
+            self._include(other.state)
+
+    def _include(self, found: float) -> None:
+        self.state = found if self.state is None else self.extremum.pick((self.state, found))
+
+    def value(self, now: Instant) -> float | None:
+        """See ``Aggregate.value``."""
+        del now
+        return self.state
+
+
+class Files(Sum):
+    """How many files there are."""
+
+    __slots__ = ()
+    name = "files"
+
+    def part(self, files: KnownFiles) -> int:
+        """See ``Sum.part``."""
+        return len(files.names)
+
+
+class SizeBytes(Sum):
+    """How large they are together."""
+
+    __slots__ = ()
+    name = "size_bytes"
+
+    def part(self, files: KnownFiles) -> int:
+        """See ``Sum.part``."""
+        return sum(files.sizes)
+
+    def part_of_table(self, table: Table) -> int:
+        """See ``Sum.part_of_table``."""
+        return table.size_bytes
+
+
+class OldestModification(Extreme):
+    """The smallest modification time, as Unix time."""
+
+    __slots__ = ()
+    name = "oldest_modified_at"
+    extremum = Extremum("modified_at", min)
+
+
+class NewestModification(Extreme):
+    """The largest modification time, as Unix time."""
+
+    __slots__ = ()
+    name = "newest_modified_at"
+    extremum = Extremum("modified_at", max)
+
+
+class LargestFile(Extreme):
+    """The largest size in bytes."""
+
+    __slots__ = ()
+    name = "largest_bytes"
+    extremum = Extremum("sizes", max)
+
+
+class SmallestFile(Extreme):
+    """The smallest size in bytes."""
+
+    __slots__ = ()
+    name = "smallest_bytes"
+    extremum = Extremum("sizes", min)
+
+
+class EmptyFiles(Sum):
+    """How many have no bytes."""
+
+    __slots__ = ()
+    name = "empty_files"
+
+    def part(self, files: KnownFiles) -> int:
+        """See ``Sum.part``."""
+        return files.sizes.count(0)
+
+
+class OldestArrival(Extreme):
+    """When the file that has been waiting longest arrived, as Unix time; never in the future."""
+
+    __slots__ = ()
+    name = "oldest_arrived_at"
+    extremum = Extremum("arrived_at", min)
+
+    def value(self, now: Instant) -> float | None:
+        """See ``Aggregate.value``."""
+        return None if self.state is None else min(self.state, now.steady) + (now.wall - now.steady)

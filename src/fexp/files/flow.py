@@ -1,0 +1,82 @@
+"""What came and went: the event families of one group."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+from fexp.model import DwellSnapshot, FlowSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fexp.model import Instant, KnownFiles
+
+
+class Flow:
+    """Counts arrivals, departures and modifications, and how long departed files had stayed."""
+
+    __slots__ = (
+        "_bounds_seconds", "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts",
+        "dwell_sum_seconds", "last_arrival_at", "last_departure_at", "modifications",
+    )  # fmt: skip
+
+    def __init__(self, dwell_bounds_seconds: tuple[float, ...]) -> None:
+        self._bounds_seconds = dwell_bounds_seconds
+        self.arrivals = 0
+        self.departures = 0
+        self.modifications = 0
+        self.arrived_bytes = 0
+        self.departed_bytes = 0
+        self.last_arrival_at: float | None = None
+        self.last_departure_at: float | None = None
+        self.dwell_counts = [0] * (len(dwell_bounds_seconds) + 1)
+        self.dwell_sum_seconds = 0.0
+
+    def arrive(self, files: int, size_bytes: int, now: Instant) -> None:
+        """Count arrivals."""
+        self.arrivals += files
+        self.arrived_bytes += size_bytes
+        self.last_arrival_at = now.wall
+
+    def depart(self, files: int, size_bytes: int, now: Instant) -> None:
+        """Count departures. Their dwell times are observed apart."""
+        self.departures += files
+        self.departed_bytes += size_bytes
+        self.last_departure_at = now.wall
+
+    def modify(self, before: KnownFiles, after: KnownFiles) -> None:
+        """Count modifications. What grew came in, what shrank went out."""
+        self.modifications += len(after.names)
+        for old, new in zip(before.sizes, after.sizes, strict=True):
+            if new > old:
+                self.arrived_bytes += new - old
+            else:
+                self.departed_bytes += old - new
+
+    def observe_dwells(self, arrived_at: Sequence[float], now: Instant) -> None:
+        """Count many dwell times into buckets at once, by sorting the arrivals rather than the times one by one."""
+        ordered = sorted(arrived_at)
+        past = bisect_right(ordered, now.steady)
+        ordered[past:] = repeat(now.steady, len(ordered) - past)
+        self.dwell_sum_seconds += now.steady * len(ordered) - sum(ordered)
+        above = len(ordered)
+        for bucket, bound in enumerate(self._bounds_seconds):
+            longer = bisect_left(ordered, now.steady - bound)
+            self.dwell_counts[bucket] += above - longer
+            above = longer
+        self.dwell_counts[-1] += above
+
+    def snapshot(self) -> FlowSnapshot:
+        """Return the numbers as they are now."""
+        return FlowSnapshot(
+            arrivals=self.arrivals,
+            departures=self.departures,
+            modifications=self.modifications,
+            arrived_bytes=self.arrived_bytes,
+            departed_bytes=self.departed_bytes,
+            last_arrival_at=self.last_arrival_at,
+            last_departure_at=self.last_departure_at,
+            dwell=DwellSnapshot(self._bounds_seconds, tuple(self.dwell_counts), self.dwell_sum_seconds),
+        )
