@@ -76,7 +76,7 @@ class Rig:
     def __init__(self, url: str, **settings: Any) -> None:
         self.clock = TurnedClock(1_700_000_000.5)
         made = settings_for(url, **settings)
-        sender = Sender(made, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait)
+        sender = Sender(made, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait, jitter=lambda: 0.5)
         self.output = RemoteWriteOutput(made, sender=sender, clock=self.clock, wall_clock=self.clock)
         self.common = made.common_labels
         self.numbers = Gauge("x", {})
