@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.config.origin import Origin
 from fexp.disk import scan
 from fexp.disk.survey import Survey
 from fexp.files.grouping import ByPattern
@@ -97,7 +98,7 @@ def test_the_smallest_pipe_holds_all_tasks(tmp_path: Path, shared: list[int], mo
         (tmp_path / f"{number}").mkdir()
         (tmp_path / f"{number}" / "file").touch()
     survey = survey_of(os.fsencode(tmp_path), Selection(("*",), recursive=True))
-    with deadline(20, print):
+    with deadline(20, Origin("deadline"), print):
         survey.run()
     assert shared
     assert survey.values(0, Instant(2e9, 1.0))["files"] == 3000

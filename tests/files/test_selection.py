@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fexp.errors import SettingsError
-from fexp.files.selection import Selection, pattern_of_extension, pattern_of_name
+from fexp.files.selection import Selection, pattern_of_name
 
 RAW_NAMES = st.binary(min_size=1, max_size=12).filter(lambda raw: not set(raw) & {0, ord("/")})
 TEXT_NAMES = st.text("ab.*?[]!-é\n\\x", min_size=1, max_size=8).map(os.fsencode)
@@ -172,41 +171,3 @@ def test_within_one_component_a_path_glob_is_a_name_glob(first: str, name: str) 
     selection = Selection(excludes=("sub/" + first,), recursive=True)
     is_out = selection.patterns_of(name.encode(), b"sub/") == ()
     assert is_out is fnmatch.fnmatchcase(name, re.sub(r"\*+", "*", first))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "thing"),
-    [
-        ({"patterns": ("",)}, "''"),
-        ({"patterns": ("sub/*.txt",)}, "'sub/*.txt'"),
-        ({"patterns": ("a\0b",)}, "x00"),
-        ({"patterns": (".*",)}, "--hidden"),
-        ({"excludes": ("",)}, "--exclude"),
-        ({"excludes": ("//",)}, "--exclude"),
-        ({"max_depth": 0, "recursive": True}, "--max-depth 0"),
-        ({"max_depth": -1, "recursive": True}, "--max-depth -1"),
-        ({"max_depth": 2}, "-r"),
-        ({"patterns": ("*.\ud800",)}, "ud800"),
-        ({"excludes": ("\ud800/x",)}, "ud800"),
-    ],
-)
-def test_what_can_match_nothing_is_refused_in_one_line(wrong: dict[str, object], thing: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        Selection(**wrong)  # type: ignore[arg-type]
-    assert thing in str(refused.value)
-    assert "\n" not in str(refused.value)
-    assert refused.value.exit_status == 2
-
-
-@pytest.mark.parametrize(
-    ("extension", "pattern"), [("txt", "*.txt"), (".txt", "*.txt"), ("tar.gz", "*.tar.gz"), ("é", "*.é")]
-)
-def test_an_extension_becomes_a_pattern(extension: str, pattern: str) -> None:
-    assert pattern_of_extension(extension) == pattern
-
-
-@pytest.mark.parametrize("extension", ["", ".", "*.txt", "t?t", "[t]", "a/b"])
-def test_what_is_no_extension_is_refused_in_one_line(extension: str) -> None:
-    with pytest.raises(SettingsError, match="--ext") as refused:
-        pattern_of_extension(extension)
-    assert "\n" not in str(refused.value)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.metrics import EVERYWHERE, FexpCollector
-from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.gateway import GatewayOutput, GatewaySettings
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
-from fexp.outputs.textfile import TextfileOutput
 from tests.end_to_end.comparing import pushed, written
-from tests.outputs.samples import snapshot_of
+from tests.outputs.samples import snapshot_of, textfile_output
 from tests.outputs.scripted import ScriptedServer, answer
 
 if TYPE_CHECKING:
@@ -37,20 +35,19 @@ BAD: dict[str, FolderSnapshot] = {
 
 
 def _textfile(source: FexpCollector, directory: Path) -> Series:
-    TextfileOutput(str(directory / "x.prom")).publish(source)
+    textfile_output(str(directory / "x.prom")).publish(source)
     return pushed((directory / "x.prom").read_text())
 
 
 def _push(source: FexpCollector, _: Path) -> Series:
     with ScriptedServer(answer(200)) as server:
-        settings = GatewaySettings.parse(Endpoint(server.url), metric_labels=set(), instance="h")
-        GatewayOutput(settings).publish(source)
+        GatewayOutput(GatewaySettings(server.url, instance="h")).publish(source)
         return pushed(server.bodies[0].decode())
 
 
 def _remote_write(source: FexpCollector, _: Path) -> Series:
     with ScriptedServer(answer(200)) as server:
-        RemoteWriteOutput(RemoteWriteSettings.parse(Endpoint(server.url), instance="h")).publish(source)
+        RemoteWriteOutput(RemoteWriteSettings(server.url, instance="h")).publish(source)
         return written(server.requests[0].partition(b"\r\n\r\n")[2])
 
 

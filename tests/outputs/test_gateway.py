@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from fexp.errors import OutputError, SettingsError
 from fexp.metrics import CATALOGUE
-from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.gateway import GatewayMode, GatewayOutput, GatewaySettings, grouping_path
-from tests.outputs.samples import Gauge, Numbers, snapshot_of
+from tests.outputs.samples import Gauge, Numbers, command_line, snapshot_of
 from tests.outputs.scripted import ScriptedServer, answer
 from tests.servers import Server, fetch, free_port, poll, running_pushgateway
 
@@ -57,8 +56,16 @@ NASTY = [
 ]
 
 
-def output(url: str, **settings: Any) -> GatewayOutput:
-    return GatewayOutput(GatewaySettings.parse(Endpoint(url, deadline_seconds=5.0), metric_labels=LABELS, **settings))
+def made(url: str, **options: Any) -> GatewaySettings:
+    """Read the settings as the command line gives them; ``mode`` is the mode of the gateway."""
+    named = {"gateway-mode" if name == "mode" else name: text for name, text in options.items() if text is not None}
+    return GatewaySettings.read(command_line({"gateway": url, "gateway-deadline": "5s", **named}))
+
+
+def output(url: str, **options: Any) -> GatewayOutput:
+    settings = made(url, **options)
+    settings.check_labels(LABELS)
+    return GatewayOutput(settings)
 
 
 def groups(server: Server) -> list[dict[str, str]]:
@@ -132,7 +139,7 @@ def test_two_hosts_do_not_overwrite_each_other(pushgateway: Server) -> None:
     for host in ("one", "two"):
         output(pushgateway.url, instance=host).publish(Numbers())
     assert len(groups(pushgateway)) == 2
-    assert GatewaySettings.parse(Endpoint(pushgateway.url)).instance == socket.gethostname()
+    assert GatewaySettings(pushgateway.url).instance == socket.gethostname()
 
 
 def test_deleting_what_is_not_there_is_fine(pushgateway: Server) -> None:
@@ -169,7 +176,7 @@ def test_age_is_by_the_gateways_clock(date: dict[str, str]) -> None:
         }
     ).encode()
     with ScriptedServer(answer(200, body, **date), answer(202)) as server:
-        settings = GatewaySettings.parse(Endpoint(server.url))
+        settings = GatewaySettings(server.url)
         here_at = noon_at + 180_000 if date else noon_at
         expired = GatewayOutput(settings, wall_clock=lambda: here_at).expire(86_400)
         assert [head.split(" HTTP")[0] for head in server.heads[1:]] == ["DELETE /metrics/job/fexp/instance/old"]
@@ -209,8 +216,8 @@ def test_a_path_prefix_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("gzip", [False, True])
 def test_the_body_arrives_plain_and_compressed(gzip: bool, pushgateway: Server) -> None:
     """Mistake 19a: gzip only when asked, snappy never."""
-    endpoint = Endpoint(pushgateway.url, gzip=gzip)
-    GatewayOutput(GatewaySettings.parse(endpoint, instance="h")).publish(Numbers(snapshot_of(a=7)))
+    settings = GatewaySettings(pushgateway.url, instance="h", gzip=gzip)
+    GatewayOutput(settings).publish(Numbers(snapshot_of(a=7)))
     assert 'fexp_files{folder="/in/a",instance="h",job="fexp",pattern="*"} 7' in pushgateway.get("/metrics").text
 
 
@@ -245,7 +252,7 @@ def test_credentials_private_ca_and_client_certificate_together(tmp_path: Path, 
         }
 
         def push(**settings: Any) -> None:
-            GatewayOutput(GatewaySettings.parse(Endpoint(url, **settings), instance="h")).publish(Numbers())
+            GatewayOutput(GatewaySettings(url, instance="h", **settings)).publish(Numbers())
 
         push(**tls, user="anna", password_file=str(password_file))
         push(**tls, user="anna", password="s3cr3t")
@@ -317,7 +324,7 @@ def test_import_deletes_nothing_and_keeps_the_url() -> None:
         ({"grouping": ["output=x"]}, "label output: on the series"),
         ({"grouping": ["a=\udcff"]}, "not UTF-8"),
         ({"job": "\udcff"}, "not UTF-8"),
-        ({"mode": "aggregate"}, "pushgateway or import"),
+        ({"mode": "aggregate"}, "'aggregate' is not known: pushgateway, import"),
         ({"mode": "import", "grouping": ["folder=x"]}, "label folder: on the series"),
     ],
 )
@@ -336,9 +343,9 @@ def test_a_query_belongs_to_an_import_url_only() -> None:
 
 def test_a_label_of_the_users_own_may_not_be_part_of_the_key() -> None:
     with pytest.raises(SettingsError, match="label stage: on the series"):
-        GatewaySettings.parse(Endpoint("http://h"), grouping=["stage=x"], metric_labels=["stage"])
+        made("http://h", grouping=["stage=x"]).check_labels({"stage"})
     with pytest.raises(SettingsError, match="label instance: on the series"):
-        GatewaySettings.parse(Endpoint("http://h"), metric_labels=["instance"])
+        made("http://h").check_labels({"instance"})
 
 
 @given(
@@ -351,7 +358,7 @@ def test_any_settings_are_accepted_or_a_settings_error(
     job: str, instance: str | None, grouping: list[str], mode: str
 ) -> None:
     try:
-        settings = GatewaySettings.parse(Endpoint("http://h"), job=job, instance=instance, grouping=grouping, mode=mode)
+        settings = made("http://h", job=job, instance=instance, grouping=grouping, mode=mode)
     except SettingsError as error:
         shown = str(error)
     else:
@@ -362,7 +369,7 @@ def test_any_settings_are_accepted_or_a_settings_error(
 
 def test_an_unreachable_gateway_says_so_in_one_line() -> None:
     port = free_port()
-    out = GatewayOutput(GatewaySettings.parse(Endpoint(f"http://127.0.0.1:{port}", deadline_seconds=0.2)))
+    out = GatewayOutput(GatewaySettings(f"http://127.0.0.1:{port}", deadline_seconds=0.2))
     with pytest.raises(OutputError) as caught:
         out.publish(Numbers())
     assert str(caught.value) == f"http://127.0.0.1:{port}: Connection refused"

@@ -6,7 +6,6 @@ import math
 import struct
 import sys
 import tracemalloc
-from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fexp.config.labels import parse_pairs
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push import remote_write
-from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.remote_write import (
     STALE,
     RemoteWriteOutput,
@@ -66,8 +65,9 @@ def test_labels_are_sorted_unique_and_not_empty(own: dict[str, str]) -> None:
 
 
 def settings_for(url: str, **settings: Any) -> RemoteWriteSettings:
-    endpoint = Endpoint(url, option="--remote-write", deadline_seconds=settings.pop("deadline_seconds", 5.0))
-    return RemoteWriteSettings.parse(endpoint, instance="host-1", **settings)
+    made = {"deadline_seconds": 5.0, "instance": "host-1", **settings}
+    labels = parse_pairs("--remote-write-label", made.pop("external_labels", ()))
+    return RemoteWriteSettings(url, external_labels=labels, **made)
 
 
 class Rig:
@@ -76,7 +76,7 @@ class Rig:
     def __init__(self, url: str, **settings: Any) -> None:
         self.clock = TurnedClock(1_700_000_000.5)
         made = settings_for(url, **settings)
-        sender = Sender(made.endpoint, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait)
+        sender = Sender(made, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait, jitter=lambda: 0.5)
         self.output = RemoteWriteOutput(made, sender=sender, clock=self.clock, wall_clock=self.clock)
         self.common = made.common_labels
         self.numbers = Gauge("x", {})
@@ -182,7 +182,7 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
 
 
 def test_the_memory_of_the_queue_is_bounded() -> None:
-    output = RemoteWriteOutput(replace(settings_for(f"http://127.0.0.1:{free_port()}"), max_samples=5000))
+    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", max_samples=5000))
     output.close()  # nothing is sent
     folders = [f"/srv/a-name-of-usual-length/{number}" for number in range(1000)]
     numbers = Gauge("x", {(("folder", folder), ("pattern", "*")): 1.0 for folder in folders})
@@ -356,11 +356,11 @@ def test_what_is_half_delivered_is_never_dropped() -> None:
     """The receiver would keep half of the old numbers beside half of the new ones."""
     with ScriptedServer(answer(204), *[answer(503)] * 4, answer(204)) as server:
         rig = Rig(server.url, deadline_seconds=0.1)
-        rig.output._settings = replace(rig.output._settings, max_samples=8000)
+        rig.output._settings = rig.output._settings.replace(max_samples=8000)
         for at, names in ((1.0, MANY), (2.0, MANY[:1]), (3.0, MANY[1:2])):
             with pytest.raises(OutputError, match="503"):
                 rig.publish(*names, at=at)
-        rig.output._settings = replace(rig.output._settings, max_samples=1)
+        rig.output._settings = rig.output._settings.replace(max_samples=1)
         with pytest.raises(OutputError, match="503"):
             rig.publish(*MANY[2:3], at=4.0)
         assert [(waiting.at_ms, waiting.samples_done) for waiting in rig.output._queue] == [(1000, 5000), (4000, 0)]
@@ -486,14 +486,13 @@ def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"job": ""}, "needs a --job"),
+        ({"job": ""}, "needs job and instance"),
         ({"external_labels": ["x"]}, "--remote-write-label x: write NAME=VALUE"),
         ({"external_labels": ["__x=1"]}, "not a label name"),
         ({"external_labels": ["a.b=1"]}, "not a label name"),
         ({"external_labels": ["job=1"]}, "there already"),
         ({"external_labels": ["a=1", "a=2"]}, "there already"),
         ({"external_labels": ["a=\udcff"]}, "not UTF-8"),
-        ({"external_labels": ["folder=x"], "metric_labels": ["folder"]}, "label folder: on the series"),
         ({"max_snapshots": 0}, "one snapshot at least"),
     ],
 )
@@ -501,6 +500,11 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], complai
     with pytest.raises(SettingsError) as caught:
         settings_for("http://127.0.0.1:9090/api/v1/write", **settings)
     assert complaint in str(caught.value)
+
+
+def test_a_label_of_the_series_may_not_be_an_external_one() -> None:
+    with pytest.raises(SettingsError, match="label folder: on the series"):
+        settings_for("http://h", external_labels=["folder=x"]).check_labels({"folder"})
 
 
 def test_without_the_extra_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.config.settings import EngineSettings
 from fexp.disk.mounts import Mounts
 from fexp.engine.agenda import Agenda
 from fexp.engine.batch import Batch
-from fexp.engine.context import Context, EngineSettings, log
+from fexp.engine.context import Context, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fexp.errors import SettingsError
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
@@ -24,16 +23,6 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r"[*?\[]")
 _DOT = ord(".")
-
-
-def pattern_of_extension(extension: str) -> str:
-    """Return the glob for ``txt``, ``.txt`` or ``tar.gz``. Raise SettingsError for what is no extension."""
-    bare = extension.removeprefix(".")
-    if not bare or _SPECIAL.search(bare) or "/" in bare:
-        raise SettingsError(
-            f"--ext {extension!r} is no extension: write it as txt or .txt; for a glob there is --match"
-        )
-    return f"*.{bare}"
 
 
 def pattern_of_name(name: str) -> str:
@@ -82,7 +71,7 @@ def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
 
 @dataclass(frozen=True)
 class Selection:
-    """What counts in a folder. Built once. Raise SettingsError when it cannot match anything or contradicts itself.
+    """What counts in a folder. Whoever makes it has checked what the user wrote.
 
     ``patterns`` are globs on names; ``excludes`` are globs on names, or with a ``/`` on paths below the folder.
     ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
@@ -95,32 +84,6 @@ class Selection:
     hidden: bool = False
     follow_symlinks: bool = False
     ignore_case: bool = False
-
-    def __post_init__(self) -> None:
-        for glob in self.patterns + self.excludes:
-            try:
-                os.fsencode(glob)
-            except UnicodeEncodeError:
-                raise SettingsError(
-                    f"the glob {glob!r} is no text that a file name can hold: write it in UTF-8"
-                ) from None
-        for pattern in self.patterns:
-            if not pattern or "/" in pattern or "\0" in pattern:
-                raise SettingsError(
-                    f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'"
-                )
-            if pattern.startswith(".") and not self.hidden:
-                raise SettingsError(f"--match {pattern!r} matches only hidden names, which do not count: add --hidden")
-        for exclude in self.excludes:
-            if not exclude.strip("/"):
-                raise SettingsError(f"--exclude {exclude!r} is empty: give a name or a path below the folder, as globs")
-        if self.max_depth is not None:
-            if self.max_depth < 1:
-                raise SettingsError(
-                    f"--max-depth {self.max_depth} is too small: 1 means the folder itself, 2 its subfolders too"
-                )
-            if not self.recursive:
-                raise SettingsError("--max-depth says how far --recursive goes: add -r, or leave --max-depth out")
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def parse_listen(text: str) -> Listen:
 
 
 def _mistake(text: str, what: str, way_out: str) -> SettingsError:
-    return SettingsError(f"--listen {text!r} {what}; {way_out}")
+    return SettingsError(f"{text!r} {what}; {way_out}")
 
 
 def _unix_path(text: str) -> str:

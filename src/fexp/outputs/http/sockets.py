@@ -20,7 +20,7 @@ _UNIX_MODE = 0o660
 _SYSTEMD_FIRST_FD = 3
 _NOT_PERMITTED = "not permitted; choose a port above 1023, or a directory that fexp may write to"
 _REASONS = {
-    errno.EADDRINUSE: "somebody else listens there; stop it or choose another --listen",
+    errno.EADDRINUSE: "somebody else listens there; stop it or choose another address",
     errno.EACCES: _NOT_PERMITTED,
     errno.EPERM: _NOT_PERMITTED,
     errno.EADDRNOTAVAIL: "this host does not have that address; see `ip address`",
@@ -138,10 +138,10 @@ def _clear_the_way(path: str) -> None:
 
 def _from_systemd(environ: MutableMapping[str, str]) -> Iterator[Bound]:
     """Yield the sockets that systemd opened, see sd_listen_fds(3)."""
-    way_out = "start fexp through its .socket unit, or name an address with --listen"
+    way_out = "start fexp through its .socket unit, or name an address to listen on"
     count = environ.get("LISTEN_FDS", "0")
     if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
-        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
+        raise SettingsError(f"cannot listen on systemd: systemd passed no socket; {way_out}")
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)
     for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + int(count)):
@@ -149,7 +149,11 @@ def _from_systemd(environ: MutableMapping[str, str]) -> Iterator[Bound]:
             os.set_inheritable(number, False)
             listener = socket.socket(fileno=number)
         except OSError as error:
-            raise SettingsError(f"--listen systemd: file descriptor {number}: {error.strerror}; {way_out}") from None
+            raise SettingsError(
+                f"cannot listen on systemd: file descriptor {number}: {error.strerror}; {way_out}"
+            ) from None
         yield Bound(listener)
         if listener.type != socket.SOCK_STREAM or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            raise SettingsError("--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no")
+            raise SettingsError(
+                "cannot listen on systemd: a passed socket does not listen; use ListenStream=, Accept=no"
+            )

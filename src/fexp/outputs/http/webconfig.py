@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fexp.config.settings import parse_duration
+from fexp.config.values import parse_duration
 from fexp.config.yamlnode import Entry, read_yaml
 from fexp.errors import SettingsError
 from fexp.outputs.http.regular_file import open_regular_file

@@ -113,7 +113,7 @@ class Wire:
 
 
 def proxy_for(url: str, loopback: bool) -> str | None:
-    """Find the proxy that the environment asks for. As in Go's programs, none for this machine itself."""
+    """Return the proxy that the environment asks for. As in Go's programs, none for this machine itself."""
     parts = urlsplit(url)
     proxies = getproxies_environment()
     proxy_url = proxies.get(parts.scheme) or proxies.get("all")
@@ -123,7 +123,7 @@ def proxy_for(url: str, loopback: bool) -> str | None:
 
 
 def _is_exempt(host: str | None, no_proxy: str) -> bool:
-    """Whether no_proxy names the address or a network that it is in, which the standard library does not know."""
+    """Return whether no_proxy names the address or its network, which the standard library does not know."""
     try:
         address = ipaddress.ip_address(host or "")
     except ValueError:
@@ -138,7 +138,7 @@ def _is_exempt(host: str | None, no_proxy: str) -> bool:
 
 
 def proxy_secrets() -> tuple[str, ...]:
-    """Give what no message may hold of the proxies in the environment."""
+    """Return what no message may hold of the proxies in the environment."""
     secrets: list[str] = []
     for proxy_url in getproxies_environment().values():
         user_info, at, _ = proxy_url.rpartition("@")
@@ -282,14 +282,14 @@ class _PlainConnection(HTTPConnection):
     response_class = _WholeHeader
 
     def _new_conn(self) -> socket.socket:
-        return _told(super()._new_conn())
+        return _announced(super()._new_conn())
 
 
 class _SecureConnection(HTTPSConnection):
     response_class = _WholeHeader
 
     def _new_conn(self) -> socket.socket:
-        return _told(super()._new_conn())
+        return _announced(super()._new_conn())
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -300,8 +300,8 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-def _told(connected_socket: socket.socket) -> socket.socket:
-    """Tell the exchange of its socket, before a proxy's tunnel or TLS can take their time."""
+def _announced(connected_socket: socket.socket) -> socket.socket:
+    """Hand the socket to its exchange before a proxy's tunnel or TLS can take their time. Return the socket."""
     exchange = threading.current_thread()
     assert isinstance(exchange, _Exchange)
     exchange.connected(connected_socket)
@@ -309,7 +309,7 @@ def _told(connected_socket: socket.socket) -> socket.socket:
 
 
 def _explained(error: Exception) -> OutputError:
-    """Name the reason beneath the library's layers. A bad certificate is not made better by trying again."""
+    """Return the reason beneath the library's layers. A bad certificate is not made better by trying again."""
     causes: list[BaseException] = [error]
     for cause in causes:
         inner = (cause.__cause__, *cause.args, getattr(cause, "original_error", None))
