@@ -27,7 +27,7 @@ from fexp.outputs.http import users as passwords
 from fexp.outputs.http.bucket import Bucket
 from fexp.outputs.http.guard import Guard
 from fexp.outputs.http.networks import network_of
-from fexp.outputs.http.tls import make_context
+from fexp.outputs.http.tls import make_context, restrict_curves
 from fexp.outputs.http.turns import BusyError
 from fexp.outputs.http.users import Users
 from fexp.outputs.http.webconfig import RateLimit, read_web_config
@@ -617,11 +617,35 @@ def test_a_look_that_is_overtaken_by_a_reload_undoes_nothing(tmp_path: Path) -> 
     assert set(asyncio.run(guard.refresh(overtaken)).config.users) == {"carol"}
 
 
-def test_several_curves_are_not_ignored_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    site = Site(tmp_path, "  curve_preferences: [CurveP256, CurveP384]\n")
-    Guard(str(site.path), logging.getLogger("fexp.test.guard"))
-    if not hasattr(ssl.SSLContext, "set_groups"):
-        assert "curve_preferences: this Python can choose a single curve only" in caplog.text
+@pytest.mark.parametrize("curves", ["CurveP256", "X25519", "CurveP256, CurveP384", "X25519, CurveP384"])
+def test_curves_that_this_python_cannot_choose_are_not_ignored_without_a_word(
+    curves: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site(tmp_path, f"  curve_preferences: [{curves}]\n")
+    guard = Guard(str(site.path), logging.getLogger("fexp.test.guard"))
+    tls, context = guard.rules.config.tls, guard.rules.context
+    assert tls is not None
+    assert context is not None
+    if restrict_curves(context, tls):
+        assert not caplog.text
+    else:
+        assert f"curve_preferences: this Python cannot choose {curves}; OpenSSL's own choice holds" in caplog.text
+
+
+def test_a_curve_that_openssl_refuses_keeps_nobody_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the Python of Debian 12 refuses X25519."""
+
+    def refuse(self: ssl.SSLContext, name: str) -> None:
+        raise ssl.SSLError(129, "[EC: UNKNOWN_GROUP] unknown group")
+
+    monkeypatch.setattr(ssl.SSLContext, "set_ecdh_curve", refuse)
+    monkeypatch.setattr(ssl.SSLContext, "set_groups", refuse, raising=False)
+    site = Site(tmp_path, "  curve_preferences: [X25519]\n")
+    with running(web_config=str(site.path)) as server:
+        assert not fails(server, site.client())
+    assert "this Python cannot choose X25519" in caplog.text
 
 
 def test_a_file_that_vanishes_keeps_the_old_rules(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fexp.errors import SettingsError
 from fexp.model import ReloadSnapshot
 from fexp.outputs.http.bucket import Bucket
-from fexp.outputs.http.tls import make_context
+from fexp.outputs.http.tls import make_context, restrict_curves
 from fexp.outputs.http.users import Users
 from fexp.outputs.http.webconfig import WebConfig, read_web_config
 
@@ -139,11 +139,12 @@ class Guard:
             rules = _rules(config)
         except (OSError, ValueError) as error:
             raise SettingsError(f"web config {path}: {error}") from error
-        if config.tls and len(config.tls.curve_preferences) > 1 and not hasattr(rules.context, "set_groups"):
+        if config.tls and rules.context and not restrict_curves(rules.context, config.tls):
             self._log.warning(
-                "web config %s: curve_preferences: this Python can choose a single curve only; with several,"
-                " OpenSSL's own choice holds",
+                "web config %s: curve_preferences: this Python cannot choose %s; OpenSSL's own choice holds."
+                " CurveP256, CurveP384 or CurveP521 alone can be chosen",
                 path,
+                ", ".join(config.tls.curve_preferences),
             )
         return rules
 

@@ -45,9 +45,9 @@ def make_context(tls: TlsSettings) -> ssl.SSLContext:
     try:
         if suites:
             context.set_ciphers(":".join(suites))
-        _set_curves(context, tls)
     except (ssl.SSLError, ValueError) as error:
-        raise SettingsError(f"web config: OpenSSL refuses the cipher suites or curves: {error}") from error
+        raise SettingsError(f"web config: OpenSSL refuses the cipher suites: {error}") from error
+    restrict_curves(context, tls)
     _load_pair(context, tls)
     _load_authorities(context, tls)
     return context
@@ -60,13 +60,22 @@ def _set_versions(context: ssl.SSLContext, minimum: ssl.TLSVersion, maximum: ssl
         context.maximum_version = maximum
 
 
-def _set_curves(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Restrict the curves. Before Python 3.15 only to a single one; several mean OpenSSL's own choice."""
+def restrict_curves(context: ssl.SSLContext, tls: TlsSettings) -> bool:
+    """Return whether this Python can allow just these curves; if not, OpenSSL's own choice holds.
+
+    Before 3.15 it can allow a single one, and Debian 12's 3.11.2 does not know X25519.
+    """
     names = [CURVES[name] for name in tls.curve_preferences]
-    if names and hasattr(context, "set_groups"):
-        context.set_groups(":".join(names))
-    elif len(names) == 1:
-        context.set_ecdh_curve(names[0])
+    try:
+        if names and hasattr(context, "set_groups"):
+            context.set_groups(":".join(names))
+        elif len(names) == 1:
+            context.set_ecdh_curve(names[0])
+        else:
+            return not names
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def _load_pair(context: ssl.SSLContext, tls: TlsSettings) -> None:
