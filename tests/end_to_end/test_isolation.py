@@ -126,6 +126,7 @@ def _pushed(server: ScriptedServer) -> Series:
     return pushed((_latest(server, b"PUT ") or b"").decode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -181,6 +182,7 @@ _REFUSALS = {
 }
 
 
+@pytest.mark.slow
 def test_after_every_refusal_the_truth_is_delivered(tmp_path: Path) -> None:
     """One after the other, each beginning from health: true numbers elsewhere, then true ones here, and no growth."""
     data, textfile = tmp_path / "data", tmp_path / "x.prom"

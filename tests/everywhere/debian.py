@@ -89,7 +89,6 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
         )
 
     def install(self) -> None:
@@ -155,10 +154,16 @@ def run(root: Path, log: TextIO) -> str:
         for line in process.stdout:
             print(line, end="", file=log, flush=True)
             if command == first and 'msg="ready:' in line:
-                os.killpg(process.pid, signal.SIGINT)
+                os.kill(_foreground(process.pid), signal.SIGINT)  # as Ctrl-C does
         if process.wait():
             return f"exit status {process.returncode} of {command}"
     return ""
+
+
+def _foreground(process_id: int) -> int:
+    """Return the process that the shells before it wait for."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+    return _foreground(int(children[-1])) if children else process_id
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from tests.everywhere.checkout import REPOSITORY, copy_checkout
 
@@ -89,10 +90,21 @@ def build_wheel(directory: Path) -> Path:
     return wheel
 
 
-def prepare(environment: Environment, directory: Path, wheel: Path) -> None:
-    """Make the virtual environment and a copy of the checkout beside it."""
+def test_edges(environment: Environment, directory: Path, wheel: Path, log: TextIO) -> int:
+    """Install what an environment needs into a directory, test the edges there, and return pytest's exit status."""
     copy_checkout(directory / "checkout")
-    venv = directory / "venv"
+    _install(environment, directory / "venv", wheel)
+    command = [str(directory / "venv/bin/python"), "-m", "pytest", "-p", "no:cacheprovider", "-m", "not slow", *EDGES]
+    environ = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")}
+    if environment.ordinary_user:
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(directory)], check=True)
+        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
+        environ["HOME"] = str(directory)
+    done = subprocess.run(command, cwd=directory / "checkout", env=environ, stdout=log, stderr=log, check=False)
+    return done.returncode
+
+
+def _install(environment: Environment, venv: Path, wheel: Path) -> None:
     subprocess.run([environment.python.path, "-m", "venv", "--without-pip", venv], check=True)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
     wanted = [*project["project"]["optional-dependencies"]["remote-write"], *project["dependency-groups"]["test"]]
@@ -106,20 +118,6 @@ def lowest(requirement: str) -> str:
     bound = re.fullmatch(r"([\w-]+)>=([\d.]+)(,<[\d.]+)?", requirement)
     assert bound is not None, f"{requirement}: has no lower bound"
     return f"{bound[1]}=={bound[2]}"
-
-
-def run(environment: Environment, directory: Path, log_path: Path) -> int:
-    """Run the tests of the edges and return pytest's exit status."""
-    command = [str(directory / "venv/bin/python"), "-m", "pytest", "-p", "no:cacheprovider", "-m", "not slow", *EDGES]
-    environ = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(directory / "hypothesis")}
-    if environment.ordinary_user:
-        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(directory)], check=True)
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
-        environ["HOME"] = str(directory)
-    with log_path.open("w", encoding="utf-8") as log:
-        return subprocess.run(
-            command, cwd=directory / "checkout", env=environ, stdout=log, stderr=log, check=False
-        ).returncode
 
 
 def _pip(*arguments: str) -> None:

@@ -78,6 +78,7 @@ def decoded(path: str) -> list[tuple[str, str]]:
     return pairs
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.from_regex(r"[a-z_]+", fullmatch=True), st.text()), min_size=1))
 def test_any_grouping_key_survives_the_path(key: list[tuple[str, str]]) -> None:
     """Mistake 16."""
@@ -341,6 +342,7 @@ def test_a_label_of_the_users_own_may_not_be_part_of_the_key() -> None:
         GatewaySettings.parse(Endpoint("http://h"), metric_labels=["instance"])
 
 
+@pytest.mark.slow
 @given(
     st.text(),
     st.none() | st.text(),

@@ -43,6 +43,7 @@ texts = st.text(st.characters(codec="utf-8"))
 labels = st.lists(st.tuples(texts, texts)).map(tuple)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(labels, st.floats())), st.integers(-(2**63), 2**63 - 1))
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 19c."""
@@ -181,6 +182,7 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
         ]
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_queue_is_bounded() -> None:
     output = RemoteWriteOutput(replace(settings_for(f"http://127.0.0.1:{free_port()}"), max_samples=5000))
     output.close()  # nothing is sent
