@@ -37,7 +37,7 @@ _MISSING_EXTENSIONS = {
     92: ("the CA's certificate", "keyUsage=critical,keyCertSign,cRLSign"),
 }
 """By OpenSSL's code of the error: the certificate to reissue, and what it needs as openssl.cnf writes it."""
-_CLOSED = "the connection was closed before the whole answer was there"
+CLOSED = "the connection was closed before the whole answer was there"
 
 
 class Request(NamedTuple):
@@ -326,7 +326,7 @@ def _explained(error: Exception) -> OutputError:
         if explained is not None:
             return explained
     if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
-        return OutputError(_CLOSED)
+        return OutputError(CLOSED)
     return OutputError(f"{type(causes[-1]).__name__}: {causes[-1]}")
 
 
@@ -334,7 +334,7 @@ def _tls_reason(cause: ssl.SSLError) -> OutputError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return OutputError(f"the certificate is not valid: {_certificate_reason(cause)}", final=True)
     if isinstance(cause, _TLS_ENDED):
-        return OutputError(_CLOSED)
+        return OutputError(CLOSED)
     reason = (cause.reason or "handshake failed").replace("_", " ").lower()
     return OutputError(f"TLS: {reason}", final=True)
 
