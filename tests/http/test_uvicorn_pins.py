@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from importlib.metadata import version
 from typing import Any
@@ -57,11 +58,14 @@ def test_a_connection_shows_its_answer_and_where_it_stands() -> None:
     async def app(scope: object, receive: object, send: object) -> None:
         """Answer nothing."""
 
-    config = uvicorn.Config(app, http="h11", interface="asgi3", lifespan="off", ws="none")
-    config.load()
-    protocol: Any = H11Protocol(config, uvicorn.Server(config).server_state, {})
-    assert protocol.conn.our_state is h11.IDLE
-    assert protocol.cycle is None
-    assert callable(protocol._unset_keepalive_if_required)
+    async def look() -> None:
+        config = uvicorn.Config(app, http="h11", interface="asgi3", lifespan="off", ws="none")
+        config.load()
+        protocol: Any = H11Protocol(config, uvicorn.Server(config).server_state, {})
+        assert protocol.conn.our_state is h11.IDLE
+        assert protocol.cycle is None
+        assert callable(protocol._unset_keepalive_if_required)
+
+    asyncio.run(look())
     told = inspect.getsource(RequestResponseCycle.__init__)
     assert all(f"self.{name}" in told for name in ("scope", "keep_alive", "disconnected", "response_complete"))
