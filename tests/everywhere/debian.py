@@ -38,9 +38,10 @@ mkdir dev/shm dev/pts
 mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
 ln -s pts/ptmx dev/ptmx
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
-mkdir -p host
+mkdir host
 pivot_root . host
 umount --lazy host
+rmdir host
 cd "$CHECKOUT"
 exec "$@"
 """
