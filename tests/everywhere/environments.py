@@ -128,4 +128,5 @@ def _pip(*arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise InstallError(f"pip {' '.join(arguments)}: {done.stderr}")
+        last_line = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise InstallError(f"pip {' '.join(arguments)}: {last_line}")
