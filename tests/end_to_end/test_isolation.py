@@ -277,8 +277,8 @@ def test_receivers_that_cannot_be_reached_yet(tmp_path: Path) -> None:
         return (
             str(data), "--listen", "127.0.0.1:0", "--min-interval", "0", "--heartbeat", "0.2s", "--job", "away",
             "--instance", instance, "--textfile", str(tmp_path / f"{instance}.prom"),
-            "--gateway", f"http://{gateway}:{ports[0]}", "--gateway-deadline", "0.3s",
-            "--remote-write", f"http://{writer}:{ports[1]}/api/v1/write", "--remote-write-deadline", "0.3s",
+            "--gateway", f"http://{gateway}:{ports[0]}", "--gateway-deadline", "1s",
+            "--remote-write", f"http://{writer}:{ports[1]}/api/v1/write", "--remote-write-deadline", "1s",
         )  # fmt: skip
 
     with ExitStack() as stack:
@@ -289,7 +289,8 @@ def test_receivers_that_cannot_be_reached_yet(tmp_path: Path) -> None:
         for instance, fexp in running.items():
             poll(lambda fexp=fexp: all(_count(fexp, "failures", one) for one in _OUTPUTS))
             for output, host in zip(_OUTPUTS, hosts[instance], strict=True):
-                assert any(f"{output}: http://{host}:" in one and _REASONS[host] in one for one in fexp.lines)
+                start, reason = f"{output}: http://{host}:", _REASONS[host]
+                poll(lambda fexp=fexp, start=start, reason=reason: any(start in x and reason in x for x in fexp.lines))
         (data / "a").touch()
         (data / "b").touch()
         (data / "a").unlink()
