@@ -47,6 +47,7 @@ def test_a_hanging_gateway_delays_nobody(tmp_path: Path) -> None:
         assert not textfile.exists()
 
 
+@pytest.mark.slow
 def test_what_was_missed_is_delivered_when_the_other_side_is_back(tmp_path: Path) -> None:
     """A gateway that is not there yet and a textfile directory that goes away both get the true state in the end."""
     data, out = tmp_path / "data", tmp_path / "out"
@@ -221,6 +222,7 @@ def test_after_every_refusal_the_truth_is_delivered(tmp_path: Path) -> None:
         assert _count(fexp, "failures", "textfile") == 0
 
 
+@pytest.mark.slow
 def test_every_success_is_one_whatever_comes_with_it(tmp_path: Path) -> None:
     """Mistake 18e: 202 and 204 are as good as 200; and a body that nobody asked for is not read to its end."""
     data, textfile = tmp_path / "data", tmp_path / "x.prom"
@@ -265,6 +267,7 @@ runpy.run_module("fexp", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_receivers_that_cannot_be_reached_yet(tmp_path: Path) -> None:
     """Refused connections and an unknown name, each for both; then real receivers get what /metrics shows."""
     data, known, ports = tmp_path / "data", tmp_path / "known", (free_port(), free_port())

@@ -82,6 +82,7 @@ def test_a_receiver_tells_what_metrics_shows(tmp_path: Path, receiver: Server) -
         poll(lambda: told(receiver, "compared") == {})
 
 
+@pytest.mark.slow
 def test_kept_on_exit(tmp_path: Path, receiver: Server) -> None:
     """With --keep-on-exit no series ends, and the last values are those of the stop."""
     (tmp_path / "a").touch()

@@ -249,6 +249,7 @@ def test_passwords_are_checked_in_turns_of_networks() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_who_floods_from_one_address_keeps_no_other_out(tmp_path: Path) -> None:
     """A flood that never pauses, over connections that are kept: 503 for some of it, 200 for the scraper."""
     config = tmp_path / "web.yml"

@@ -88,6 +88,7 @@ def test_an_idle_connection_is_kept_and_then_closed() -> None:
         assert read_to_end(client) == b""
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_is_cut() -> None:
     folders = tuple(make_folder(f"/data/{number:05}/{'x' * 200}") for number in range(3000))
     with running(MemoryServed(folders=folders), limits=BRISK) as server, connect(server) as client:
@@ -96,6 +97,7 @@ def test_a_client_that_never_reads_is_cut() -> None:
         assert gone.wait(PATIENCE_SECONDS)
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_in_the_middle_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
     folders = tuple(make_folder(f"/data/{number:05}/{'x' * 200}") for number in range(3000))
     with running(MemoryServed(folders=folders)) as server:

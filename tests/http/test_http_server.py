@@ -154,6 +154,7 @@ def test_a_bug_in_what_is_served_is_a_500_and_nothing_of_it_is_shown(
     assert "inner workings" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_idle_server_sleeps() -> None:
     """A tick ten times a second would be some fifty switches here."""
     with running() as server:

@@ -318,6 +318,7 @@ def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut() -> None:
     """A receiver bounds what it takes at once (VictoriaMetrics: 32 MiB)."""
@@ -353,6 +354,7 @@ def test_a_snapshot_that_takes_longer_than_the_deadline_arrives_all_the_same() -
     assert rig.output.dropped_snapshots == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_what_is_half_delivered_is_never_dropped() -> None:
     """The receiver would keep half of the old numbers beside half of the new ones."""
@@ -401,6 +403,7 @@ def test_a_stop_gives_up_what_waits_rather_than_the_end_of_the_series() -> None:
         assert rig.output.dropped_snapshots == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_stop_in_the_midst_of_a_large_snapshot_leaves_time_for_the_last_one(keep: bool) -> None:
