@@ -559,6 +559,7 @@ def test_a_name_forges_no_line_and_moves_no_cursor(name: str, tmp_path: Path) ->
     assert any("forged" in line and "No such file" in line for line in fexp.lines)
 
 
+@pytest.mark.slow
 def test_what_is_served_during_a_stop_is_true(data: Path) -> None:
     """A hanging gateway makes a stop long; until its end the numbers are those of the disk."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:

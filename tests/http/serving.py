@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = True, files: int = 3) -> FolderSnapshot:

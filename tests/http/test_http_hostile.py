@@ -96,6 +96,7 @@ def test_an_idle_connection_is_kept_and_then_closed() -> None:
         assert read_to_end(client) == b""
 
 
+@pytest.mark.slow
 def test_a_client_that_never_reads_is_cut() -> None:
     with running(MemoryServed(folders=MANY_FOLDERS), limits=BRISK) as server, connect(server) as client:
         client.sendall(SCRAPE)
@@ -112,6 +113,7 @@ def wait_for_connections(server: HttpServer, count: int) -> None:
     pytest.fail(f"{server.connections} connections instead of {count}")
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_in_the_middle_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
     with running(MemoryServed(folders=MANY_FOLDERS)) as server:
         with connect(server) as client:

@@ -808,6 +808,7 @@ def test_who_was_away_for_ten_minutes_slowed_nobody_and_gets_the_truth(
             neighbour.start()
             poll(lambda: publisher.snapshot().deliveries == 1)
             assert side.told()["fexp_files"] == 1
+        poll(neighbours.exists)
         for minute in range(1, 12):
             (data / str(minute)).write_text("x" * minute)
             if minute % 3 == 0:

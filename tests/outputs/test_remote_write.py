@@ -42,6 +42,7 @@ texts = st.text(st.characters(codec="utf-8"))
 labels = st.lists(st.tuples(texts, texts)).map(tuple)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(labels, st.floats())), st.integers(-(2**63), 2**63 - 1))
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 19c."""
@@ -181,6 +182,7 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
         ]
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_queue_is_bounded() -> None:
     output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", max_samples=5000))
     output.close()  # nothing is sent
@@ -316,6 +318,7 @@ def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut() -> None:
     """A receiver bounds what it takes at once (VictoriaMetrics: 32 MiB)."""
@@ -351,6 +354,7 @@ def test_a_snapshot_that_takes_longer_than_the_deadline_arrives_all_the_same() -
     assert rig.output.dropped_snapshots == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_what_is_half_delivered_is_never_dropped() -> None:
     """The receiver would keep half of the old numbers beside half of the new ones."""
@@ -399,6 +403,7 @@ def test_a_stop_gives_up_what_waits_rather_than_the_end_of_the_series() -> None:
         assert rig.output.dropped_snapshots == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_stop_in_the_midst_of_a_large_snapshot_leaves_time_for_the_last_one(keep: bool) -> None:

@@ -331,6 +331,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_file_is_whole_and_no_litter_stays(
     node_exporter: NodeExporter, pytestconfig: pytest.Config
 ) -> None:

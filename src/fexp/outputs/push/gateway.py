@@ -137,7 +137,7 @@ class GatewayOutput:
             labelled = Labelled(source, dict(self._settings.key))
             self._sender.send("POST", body=render_text(labelled), headers=headers)
         else:
-            self._sender.send("PUT", self._group_url, body=render_text(source), headers=headers)
+            self._put(render_text(source), headers)
 
     def retract(self) -> None:
         """Delete the group. An import URL can only wait until its series are stale."""
@@ -162,6 +162,22 @@ class GatewayOutput:
     def close(self) -> None:
         """End whatever is under way."""
         self._sender.close()
+
+    def _put(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Replace the group. Pushgateway 1.11 falls over its own log line about a push that it refuses."""
+        from fexp.outputs.push.wire import CLOSED
+
+        try:
+            self._sender.send("PUT", self._group_url, body=body, headers=headers)
+        except OutputError as error:
+            if CLOSED not in str(error):
+                raise
+            raise OutputError(
+                f"{error}; Pushgateway 1.11 does that where others answer 400: see its log, and whether another group"
+                " has the same metric with another type",
+                retry_after_seconds=error.retry_after_seconds,
+                final=error.final,
+            ) from error
 
     def _groups(self) -> tuple[list[tuple[dict[str, str], float]], float]:
         """Ask the gateway for the labels of its groups and when each was last pushed; and for its time."""

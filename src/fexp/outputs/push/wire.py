@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 64 * 1024
 _TLS_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """The other side went away; the rest of TLS's errors are somebody's mistake."""
-_CLOSED = "the connection was closed before the whole answer was there"
+_MISSING_EXTENSIONS = {
+    85: ("the receiver's certificate", "authorityKeyIdentifier=keyid"),
+    86: ("the CA's certificate", "subjectKeyIdentifier=hash"),
+    89: ("the CA's certificate", "basicConstraints=critical,CA:TRUE"),
+    92: ("the CA's certificate", "keyUsage=critical,keyCertSign,cRLSign"),
+}
+"""By OpenSSL's code of the error: the certificate to reissue, and what it needs as openssl.cnf writes it."""
+CLOSED = "the connection was closed before the whole answer was there"
 
 
 class Request(NamedTuple):
@@ -319,17 +326,28 @@ def _explained(error: Exception) -> OutputError:
         if explained is not None:
             return explained
     if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
-        return OutputError(_CLOSED)
+        return OutputError(CLOSED)
     return OutputError(f"{type(causes[-1]).__name__}: {causes[-1]}")
 
 
 def _tls_reason(cause: ssl.SSLError) -> OutputError:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return OutputError(f"the certificate is not valid: {cause.verify_message}", final=True)
+        return OutputError(f"the certificate is not valid: {_certificate_reason(cause)}", final=True)
     if isinstance(cause, _TLS_ENDED):
-        return OutputError(_CLOSED)
+        return OutputError(CLOSED)
     reason = (cause.reason or "handshake failed").replace("_", " ").lower()
     return OutputError(f"TLS: {reason}", final=True)
+
+
+def _certificate_reason(cause: ssl.SSLCertVerificationError) -> str:
+    """Return the reason, with the way out where only a newer Python is as strict as RFC 5280."""
+    if cause.verify_code not in _MISSING_EXTENSIONS:
+        return cause.verify_message
+    certificate, extension = _MISSING_EXTENSIONS[cause.verify_code]
+    return (
+        f"{cause.verify_message}, which Python asks for since 3.13; reissue {certificate} with {extension},"
+        " or give the receiver's own certificate as the CA file"
+    )
 
 
 def _reason(cause: BaseException) -> OutputError | None:
