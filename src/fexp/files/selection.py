@@ -1,12 +1,10 @@
 """Which files count: the rules of the contract's "What counts", as pure functions on names.
 
-Names are bytes, as the kernel gives them. Globs are matched on text, so that ``?`` is one character of UTF-8; the usual
-globs (``*``, ``*.txt``, a plain name) never leave bytes.
+Names are bytes, as the kernel gives them.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 from dataclasses import dataclass, field
@@ -14,22 +12,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fexp.errors import SettingsError
+from fexp.files.globs import SPECIAL, name_matcher, path_matcher
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    Matches = Callable[[bytes], bool]
+    from fexp.files.globs import Matches
+
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
 
-_SPECIAL = re.compile(r"[*?\[]")
 _DOT = ord(".")
 
 
 def pattern_of_extension(extension: str) -> str:
     """Return the glob for ``txt``, ``.txt`` or ``tar.gz``. Raise SettingsError for what is no extension."""
     bare = extension.removeprefix(".")
-    if not bare or _SPECIAL.search(bare) or "/" in bare:
+    if not bare or SPECIAL.search(bare) or "/" in bare:
         raise SettingsError(
             f"--ext {extension!r} is no extension: write it as txt or .txt; for a glob there is --match"
         )
@@ -38,46 +37,7 @@ def pattern_of_extension(extension: str) -> str:
 
 def pattern_of_name(name: str) -> str:
     """Return the glob that matches exactly this name."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _matches_name(glob: str, *, ignore_case: bool) -> Matches:
-    """Compile a glob on a name."""
-    if glob == "*":
-        return lambda _: True
-    if not ignore_case and glob.startswith("*") and not _SPECIAL.search(glob[1:]):
-        suffix = os.fsencode(glob[1:])
-        return lambda name: name.endswith(suffix)
-    if not ignore_case and not _SPECIAL.search(glob):
-        literal = os.fsencode(glob)
-        return lambda name: name == literal
-    matches = re.compile(fnmatch.translate(glob), re.IGNORECASE if ignore_case else 0).match
-    return lambda name: matches(os.fsdecode(name)) is not None
-
-
-_PATH_PIECE = r"""(?xs) (?P<deep>(?<![^/])\*\*/) | (?P<rest>(?<![^/])\*\*\Z) | (?P<many>\*+) | (?P<one>\?)
-      | (?P<set>\[!?+.[^\]]*+\]) | (?P<plain>.)"""
-
-
-def _path_piece(token: re.Match[str]) -> str:
-    if token["deep"]:
-        return "(?:[^/]+/)*"
-    if token["rest"]:
-        return ".+"
-    if token["many"]:
-        return "[^/]*"
-    if token["one"]:
-        return "[^/]"
-    if token["plain"]:
-        return re.escape(token["plain"])
-    return "(?!/)" + fnmatch.translate(token["set"])[4:-3]  # what stands between (?s: and )\Z
-
-
-def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
-    """Compile a glob on a path: ``*``, ``?``, ``[]`` stay within a component, ``**`` spans any number of them."""
-    body = re.sub(_PATH_PIECE, _path_piece, glob.strip("/"))  # compiled only when such a glob is given
-    matches = re.compile(f"(?s:{body})", re.IGNORECASE if ignore_case else 0).fullmatch
-    return lambda path: matches(os.fsdecode(path)) is not None
+    return re.sub(r"([*?\[])", r"[\1]", name.replace("\\", "\\\\"))
 
 
 @dataclass(frozen=True)
@@ -109,7 +69,7 @@ class Selection:
                 raise SettingsError(
                     f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'"
                 )
-            if pattern.startswith(".") and not self.hidden:
+            if pattern.removeprefix("\\").startswith(".") and not self.hidden:
                 raise SettingsError(f"--match {pattern!r} matches only hidden names, which do not count: add --hidden")
         for exclude in self.excludes:
             if not exclude.strip("/"):
@@ -130,15 +90,15 @@ class Selection:
 
     @cached_property
     def _name_globs(self) -> tuple[Matches, ...]:
-        return tuple(_matches_name(glob, ignore_case=self.ignore_case) for glob in self.patterns)
+        return tuple(name_matcher(glob, ignore_case=self.ignore_case) for glob in self.patterns)
 
     @cached_property
     def _excluded_names(self) -> tuple[Matches, ...]:
-        return tuple(_matches_name(g, ignore_case=self.ignore_case) for g in self.excludes if "/" not in g)
+        return tuple(name_matcher(g, ignore_case=self.ignore_case) for g in self.excludes if "/" not in g)
 
     @cached_property
     def _excluded_paths(self) -> tuple[Matches, ...]:
-        return tuple(_matches_path(g, ignore_case=self.ignore_case) for g in self.excludes if "/" in g)
+        return tuple(path_matcher(g, ignore_case=self.ignore_case) for g in self.excludes if "/" in g)
 
     def _admits(self, name: bytes, below: bytes) -> bool:
         if name[0] == _DOT and not self.hidden:
@@ -162,7 +122,7 @@ class Selection:
             return tuple([index for index, matches in globs if matches(name)])
 
         pattern = self.patterns[0]
-        is_suffix = pattern.startswith("*") and not _SPECIAL.search(pattern[1:])
+        is_suffix = pattern.startswith("*") and not SPECIAL.search(pattern[1:])
         if len(globs) > 1 or self.excludes or self.ignore_case or self.hidden or not is_suffix:
             return any_patterns
         first, suffix = (0,), os.fsencode(pattern[1:])
