@@ -63,6 +63,22 @@ def test_only_a_recursive_selection_enters() -> None:
     assert Selection(recursive=True).enters(b"sub", b"a/b/c/")
 
 
+def test_an_own_pattern_counts_in_the_folder_only() -> None:
+    selection = Selection(("a.txt", "*.txt"), recursive=True, own_patterns=frozenset({"a.txt"}))
+    assert selection.patterns_of(b"a.txt", b"") == (0, 1)
+    assert selection.patterns_of(b"a.txt", b"sub/") == (1,)
+    assert selection.enters(b"sub", b"")
+    assert selection.counts(b"/data/sub/a.txt", b"/data")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "*"])
+def test_a_folder_of_own_patterns_is_not_recursive(name: str) -> None:
+    selection = Selection((name,), recursive=True, max_depth=5, own_patterns=frozenset({name}))
+    assert not selection.enters(b"sub", b"")
+    assert selection.patterns_of(b"a.txt", b"") == (0,)
+    assert selection.patterns_of(b"a.txt", b"sub/") == ()
+
+
 @pytest.mark.parametrize(
     ("depth", "below", "enters"), [(1, b"", False), (2, b"", True), (2, b"a/", False), (3, b"a/", True)]
 )

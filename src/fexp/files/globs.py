@@ -1,4 +1,4 @@
-r"""Globs as a POSIX shell reads them: ``*``, ``?``, ``[a-z]``, ``[!a]``, ``[[:digit:]]``, a plain character after ``\``.
+r"""Globs as a POSIX shell reads them: ``*``, ``?``, ``[a-z]``, ``[!a]``, ``[[:digit:]]``, and ``\*`` for a star.
 
 Where POSIX leaves the meaning open, bash decides: ``[^a]`` is ``[!a]``, an unknown class has no members, and a bracket
 that nothing closes is plain. A byte that is no UTF-8 is a character of its own.

@@ -45,7 +45,8 @@ class Selection:
     """What counts in a folder. Built once. Raise SettingsError when it cannot match anything or contradicts itself.
 
     ``patterns`` are globs on names; ``excludes`` are globs on names, or with a ``/`` on paths below the folder.
-    ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
+    ``own_patterns`` are those of ``patterns`` that count in the folder itself only, however deep the others go: such is
+    the name of a FOLDER that is a file. ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
     """
 
     patterns: tuple[str, ...] = ("*",)
@@ -55,6 +56,7 @@ class Selection:
     hidden: bool = False
     follow_symlinks: bool = False
     ignore_case: bool = False
+    own_patterns: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for glob in self.patterns + self.excludes:
@@ -100,6 +102,10 @@ class Selection:
     def _excluded_paths(self) -> tuple[Matches, ...]:
         return tuple(path_matcher(g, ignore_case=self.ignore_case) for g in self.excludes if "/" in g)
 
+    @cached_property
+    def _goes_deep(self) -> bool:
+        return self.recursive and not self.own_patterns.issuperset(self.patterns)
+
     def _admits(self, name: bytes, below: bytes) -> bool:
         if name[0] == _DOT and not self.hidden:
             return False
@@ -115,15 +121,16 @@ class Selection:
         """
         nothing: tuple[int, ...] = ()
         globs = tuple(enumerate(self._name_globs))
+        deep_globs = tuple([glob for glob in globs if self.patterns[glob[0]] not in self.own_patterns])
 
         def any_patterns(name: bytes, below: bytes) -> tuple[int, ...]:
             if not self._admits(name, below):
                 return nothing
-            return tuple([index for index, matches in globs if matches(name)])
+            return tuple([index for index, matches in (deep_globs if below else globs) if matches(name)])
 
         pattern = self.patterns[0]
         is_suffix = pattern.startswith("*") and not SPECIAL.search(pattern[1:])
-        if len(globs) > 1 or self.excludes or self.ignore_case or self.hidden or not is_suffix:
+        if len(globs) > 1 or self.own_patterns or self.excludes or self.ignore_case or self.hidden or not is_suffix:
             return any_patterns
         first, suffix = (0,), os.fsencode(pattern[1:])
 
@@ -147,7 +154,7 @@ class Selection:
 
     def enters(self, name: bytes, below: bytes) -> bool:
         """Return whether a subdirectory of this name is looked into."""
-        if not self.recursive:
+        if not self._goes_deep:
             return False
         if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:
             return False
