@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from fexp.files.globs import name_matcher, path_matcher
 from fexp.files.selection import Selection, pattern_of_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BASH = shutil.which("bash")
@@ -108,6 +110,13 @@ def test_classes_hold_the_characters_that_a_shell_says() -> None:
     ranges = range(1, 0xB0), range(0xC0, 0x180), range(0x391, 0x3A2), range(0x400, 0x460), range(0x4E00, 0x4E10)
     names = [chr(number).encode() for numbers in ranges for number in numbers if chr(number) != "/"]
     assert_as_bash([f"[[:{name}:]]" for name in classes] + [f"[![:{name}:]]" for name in classes], names)
+
+
+@pytest.mark.parametrize(("kind", "belongs"), [("upper", str.isupper), ("lower", str.islower)])
+def test_every_letter_has_its_case(kind: str, belongs: Callable[[str], bool]) -> None:
+    matches = name_matcher(f"[[:{kind}:]]", ignore_case=False)
+    letters = filter(belongs, map(chr, range(sys.maxunicode + 1)))
+    assert not [letter for letter in letters if not matches(letter.encode())]
 
 
 @needs_bash

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby, starmap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ _CLASSES = {
     "word": r"\w",
     "xdigit": r"[0-9A-Fa-f]",
 }
-_CASED_END = 0x1F200
-"""No letter above it has case."""
+_CASED = (0, 0x2E00), (0xA640, 0xAC00), (0xFB00, 0x12000), (0x16E00, 0x17000), (0x1D400, 0x1F200)
+"""Where letters that have case are: to ask all of Unicode takes longer than many a look."""
 _NOTHING = "(?!)"
 
 
@@ -144,7 +144,8 @@ def _class(kind: str) -> str:
 @cache
 def _cased(kind: str) -> str:
     has_case = str.isupper if kind == "upper" else str.islower
-    runs = [list(run) for belongs, run in groupby(map(chr, range(_CASED_END)), has_case) if belongs]
+    characters = map(chr, chain.from_iterable(starmap(range, _CASED)))
+    runs = [list(run) for belongs, run in groupby(characters, has_case) if belongs]
     return "".join(f"{run[0]}-{run[-1]}" for run in runs)
 
 
