@@ -10,6 +10,7 @@ from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.values import parse_whole_number
 from fexp.errors import SettingsError
+from fexp.files.paths import absolute_folder
 from fexp.files.selection import Folder, Selection, pattern_of_name
 from fexp.text import one_line, unique_labels
 
@@ -26,7 +27,7 @@ def parse_extensions(origin: Origin | str, texts: Iterable[str]) -> tuple[str, .
 
 def _pattern_of_extension(origin: Origin | str, text: str) -> str:
     bare = text.removeprefix(".")
-    if not bare or re.search(r"[*?\[/\0]", bare):
+    if not bare or re.search(r"[*?\[\\/\0]", bare):
         raise SettingsError(f"{origin} {text!r} is not an extension: write it as txt or .txt; for a glob use match")
     _check_text(origin, text)
     return f"*.{bare}"
@@ -87,7 +88,7 @@ class SelectionSettings(Group):
 
     def validate(self) -> None:
         for pattern in self.matches:
-            if pattern.startswith(".") and not self.hidden:
+            if pattern.removeprefix("\\").startswith(".") and not self.hidden:
                 raise SettingsError(
                     f"{self.origin('matches')} {pattern!r} matches only hidden names, which do not count:"
                     f" add {self.origin('hidden')}"
@@ -106,13 +107,15 @@ class SelectionSettings(Group):
         """The globs of all files that count."""
         return tuple(dict.fromkeys((*self.extensions, *self.matches))) or ("*",)
 
-    def applied_to(self, patterns: tuple[str, ...]) -> Selection:
+    def applied_to(self, patterns: tuple[str, ...], own_patterns: frozenset[str] = frozenset()) -> Selection:
         """Return the selection with these patterns."""
+        is_recursive = self.recursive and not own_patterns.issuperset(patterns)
         return Selection(
             patterns=patterns,
+            own_patterns=own_patterns,
             excludes=self.excludes,
-            recursive=self.recursive,
-            max_depth=self.max_depth,
+            recursive=is_recursive,
+            max_depth=self.max_depth if is_recursive else None,
             hidden=self.hidden,
             follow_symlinks=self.follow_symlinks,
             ignore_case=self.ignore_case,
@@ -120,31 +123,36 @@ class SelectionSettings(Group):
 
 
 def build_folders(paths: Iterable[str], settings: SelectionSettings | None = None) -> tuple[Folder, ...]:
-    """Return the folders of these paths; one that is named twice is one, with the patterns of both."""
+    """Return the folders of these paths. One that is named twice is one, with the patterns of both."""
     settings = settings or SelectionSettings()
-    patterns_of: dict[str, tuple[str, ...]] = {}
+    files: dict[str, list[str]] = {}
+    """By folder: patterns of paths that name a file in it. None of them goes deeper."""
+    whole = set()
     for path in paths:
-        folder, patterns = _folder_and_patterns(path, settings)
-        patterns_of[folder] = tuple(dict.fromkeys((*patterns_of.get(folder, ()), *patterns)))
-    label_of = unique_labels(map(os.fsencode, patterns_of))
-    return tuple(
-        Folder(
-            path=os.fsencode(path),
-            label=label_of[os.fsencode(path)],
-            selection=settings.applied_to(patterns),
-            labels=settings.labels,
-        )
-        for path, patterns in patterns_of.items()
-    )
+        absolute = _absolute(path)
+        if os.path.isfile(absolute):
+            folder, name = os.path.split(absolute)
+            files.setdefault(folder, []).append(_pattern_of_file(path, name, settings))
+        else:
+            files.setdefault(absolute, [])
+            whole.add(absolute)
+    label_of = unique_labels(map(os.fsencode, files))
+    folders = []
+    for path, own in files.items():
+        shared = settings.patterns if path in whole else ()
+        selection = settings.applied_to(tuple(dict.fromkeys((*shared, *own))), frozenset(own).difference(shared))
+        raw = os.fsencode(path)
+        folders.append(Folder(path=raw, label=label_of[raw], selection=selection, labels=settings.labels))
+    return tuple(folders)
 
 
-def _folder_and_patterns(path: str, settings: SelectionSettings) -> tuple[str, tuple[str, ...]]:
+def _absolute(path: str) -> str:
     if not path:
         raise SettingsError("FOLDER is empty: name a folder to look at")
-    absolute = os.path.abspath(path)
-    if not os.path.isfile(absolute):
-        return absolute, settings.patterns
-    folder, name = os.path.split(absolute)
+    return absolute_folder(path, os.getcwd, os.readlink)
+
+
+def _pattern_of_file(path: str, name: str, settings: SelectionSettings) -> str:
     if name.startswith(".") and not settings.hidden:
         raise SettingsError(f"{one_line(path)} is a hidden file, which does not count: add {settings.origin('hidden')}")
-    return folder, (pattern_of_name(name),)
+    return pattern_of_name(name)
