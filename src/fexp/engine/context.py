@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fexp.clock import Clock, WallTime
     from fexp.disk.mounts import Mounts
     from fexp.engine.feed import Feed
+    from fexp.engine.seen_elsewhere import HardLinks
     from fexp.model import Backend, Instant
 
 log = logging.getLogger("fexp")
@@ -40,6 +41,7 @@ class Context:
     lock: threading.Lock
     mounts: Mounts
     feed: Feed
+    hard_links: HardLinks
     changed: Callable[[], None]
     """To be called when a number changed."""
     progressed: Callable[[], None]

@@ -5,27 +5,28 @@ from __future__ import annotations
 import queue
 import threading
 from functools import partial
-from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.disk.mounts import Mounts
+from fexp.engine.agenda import Agenda
 from fexp.engine.batch import Batch
 from fexp.engine.context import Context, EngineSettings, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks
-from fexp.model import Backend, Reason, Snapshot
+from fexp.engine.seen_elsewhere import HardLinks
+from fexp.engine.sources import Sources
+from fexp.model import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
     from fexp.files.selection import Folder
-    from fexp.model import FolderStatus
+    from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
-    from fexp.watch.paths import PathWatch
     from fexp.watch.tree import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
@@ -73,22 +74,27 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._source = self._open_source()
-        self._paths = PathChecks(self._open_path_watch(), self._mounts)
-        self._context = Context(
-            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._touch, self._progress
+        self._sources = Sources(
+            self._settings.backend, self._deliver, lambda events: self._ask(partial(self._paths_changed, events))
         )
+        self._paths = PathChecks(self._sources.ways, self._mounts)
+        self._hard_links = HardLinks()
+        self._context = Context(
+            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._hard_links, self._touch,
+            self._progress,
+        )  # fmt: skip
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
         self._active: set[FolderWatch] = set()
         """Folders that may have something to do in this turn."""
         self._seen: set[FolderWatch] = set()
         """Folders that had something to do since the mounts were last checked."""
-        self._due: list[tuple[float, int, FolderWatch]] = []
-        """A heap: when folders have something to do without a hint. Entries may be out of date."""
-        self._due_at: dict[FolderWatch, float] = {}
-        """The latest entry of each."""
+        self._agenda = Agenda()
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
+
+    @property
+    def _source(self) -> Source | None:
+        return self._sources.events
 
     # For other threads ---------------------------------------------------------------------------------------------
 
@@ -191,6 +197,7 @@ class Engine:
             for folder in owing:  # what departs in this turn is shown before more is made of it
                 folder.observe_some_dwells()
             self._work()
+            self._look_at_other_names()
             self._keep_time()
             self._announce()
             self._end_turn()
@@ -205,8 +212,7 @@ class Engine:
             return 0.0 if self._flushes else _BREATH_SECONDS
         if self._flushes or any(folder.tree.suspects for folder in self._active):
             return _DOUBT_SECONDS
-        due_at = self._due[0][0] if self._due else inf
-        return max(0.0, min(due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
+        return max(0.0, min(self._agenda.due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
@@ -239,15 +245,24 @@ class Engine:
                     return
             busy = [folder for folder in busy if folder.tree.is_busy]
 
+    def _look_at_other_names(self) -> None:
+        """Look at the other names of files that changed. Those that are not known are searched for after listings."""
+        links = self._hard_links
+        if links.needs_search and not any(folder.tree.is_busy for folder in self._active):
+            there = [folder.tree.root for folder in self._folders if folder.is_there]
+            links.search(directory for root in there for directory in root.subtree())
+        for directory, names in links.take().items():
+            folder = self._folder_of[directory.root]
+            if folder.is_there:
+                folder.tree.look_again(directory, names)
+                self._active.add(folder)
+
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
             self._pulse_at = now
             self._pulse(now)
-        while self._due and self._due[0][0] <= now:
-            _, _, folder = heappop(self._due)
-            self._due_at.pop(folder, None)
-            self._active.add(folder)
+        self._active.update(self._agenda.take_due(now))
         for folder in self._active:
             folder.keep_time(now)
         self._settle_doubts()
@@ -255,16 +270,13 @@ class Engine:
     def _end_turn(self) -> None:
         """Note when the folders of this turn have something to do again; those that wait for nothing rest."""
         for folder in self._active:
-            due_at = folder.due_at
-            if due_at < inf and due_at != self._due_at.get(folder):
-                self._due_at[folder] = due_at
-                heappush(self._due, (due_at, id(folder), folder))
+            self._agenda.note(folder)
         self._seen |= self._active
         self._active = {folder for folder in self._active if folder.is_unsettled or folder.tree.suspects}
 
     def _pulse(self, now: float) -> None:
         """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
-        self._open_source_again()
+        self._open_sources_again()
         points = self._mounts.changed_points()
         if points is None:
             self._active |= self._paths.check_unreported(self._folders)
@@ -289,7 +301,7 @@ class Engine:
         """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
         if not self._flushes and not any(folder.tree.suspects for folder in self._active):
             return
-        if not self._paths.drained() or not (self._source is None or self._source.drained()):
+        if not self._paths.drained() or not self._sources.drained():
             return
         if not self._queue.empty() or any(folder.is_unsettled for folder in self._active):
             return
@@ -335,9 +347,8 @@ class Engine:
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
         self._paths.keep(watches)
         self._seen.intersection_update(watches)
-        self._due_at = {watch: self._due_at[watch] for watch in watches if watch in self._due_at}
-        self._due = [(at, id(watch), watch) for watch, at in self._due_at.items()]
-        heapify(self._due)
+        self._agenda.keep(watches)
+        self._hard_links.sweep()
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
         self._paths.check(added)
@@ -360,53 +371,13 @@ class Engine:
     def _stop(self) -> None:
         self._stopping = True
 
-    # Sources -------------------------------------------------------------------------------------------------------
-
-    def _open_source(self) -> Source | None:
-        """Open what the settings ask for; without it, the folders are polled."""
-        wanted = self._settings.backend
-        if wanted is Backend.POLLING:
-            return None
-        try:
-            return _open(wanted or Backend.INOTIFY, self._deliver)
-        except (OSError, ImportError) as error:
-            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted or "file event", error)
-            return None
-
-    def _open_source_again(self) -> None:
-        """Have events from now on, if that has become possible: another process may have freed what was missing."""
-        if self._source is not None or self._settings.backend is Backend.POLLING:
-            return
-        try:
-            self._source = _open(self._settings.backend or Backend.INOTIFY, self._deliver)
-        except (OSError, ImportError):
-            return
-        log.info("there is a %s watcher now; the folders are watched again", self._source.backend)
-        self._paths.watch = self._open_path_watch()
-        for folder in self._folders:
-            folder.tree.arming.source = self._source
-        self._check_paths()
-
-    def _open_path_watch(self) -> PathWatch | None:
-        """Have events report where paths lead; without them, each path is checked at each pulse."""
-        if self._source is None or self._source.backend is not Backend.INOTIFY:
-            return None
-        from fexp.watch.paths import PathWatch
-
-        try:
-            return PathWatch(lambda events: self._ask(partial(self._paths_changed, events)))
-        except OSError:
-            return None
+    def _open_sources_again(self) -> None:
+        """Have events from now on, if that has become possible."""
+        if self._sources.open_missing():
+            self._paths.watch = self._sources.ways
+            for folder in self._folders:
+                folder.tree.arming.source = self._source
+            self._check_paths()
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
-
-
-def _open(backend: Backend, deliver: Callable[[Source, object], None]) -> Source:
-    if backend is Backend.OBSERVER:
-        from fexp.watch.observer import ObserverSource
-
-        return ObserverSource(deliver)
-    from fexp.watch.inotify import InotifySource
-
-    return InotifySource(deliver)

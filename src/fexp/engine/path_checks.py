@@ -40,7 +40,7 @@ class PathChecks:
 
     def check_unreported(self, folders: Sequence[FolderWatch]) -> set[FolderWatch]:
         """Check the paths that no event reports, and a share of the others. Return the folders that were checked."""
-        checked = set(self._unreported)
+        checked = self._unreported.union(folder for folder in folders if not folder.is_there)
         self.check(checked)
         share = -(-len(folders) // _ROUND_PULSES)
         for folder in folders[self._round * share : (self._round + 1) * share]:
