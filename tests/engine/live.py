@@ -22,6 +22,15 @@ PATIENCE_SECONDS = 60.0
 NEVER = 3600.0
 
 
+def inotify_watches() -> int:
+    """Return how many watches this process has, as the kernel counts them."""
+    count = 0
+    for descriptor in os.listdir("/proc/self/fdinfo"):
+        with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+            count += sum(line.startswith(b"inotify wd:") for line in file)
+    return count
+
+
 class Live:
     """One engine with one folder."""
 

@@ -173,6 +173,30 @@ def test_a_name_of_a_folder_that_is_gone_is_not_looked_at(tmp_path: Path) -> Non
         engine.stop()
 
 
+def test_names_where_nobody_watches_and_where_somebody_does(tmp_path: Path) -> None:
+    """A change that the poll of one directory finds shows in the others, too."""
+    one, two = tmp_path / "a.txt", tmp_path / "sub" / "b.txt"
+    two.parent.mkdir()
+    one.write_text("12345")
+    with watching(tmp_path, RECURSIVE, poll_interval_seconds=0.02) as live:
+        os.link(one, two)
+        live.quiet()
+        (folder,) = live.engine._folders
+        (sub,) = folder.tree.root.children.values()
+        source = live.engine._source
+        assert source is not None
+
+        def lose_the_watch() -> None:
+            source.disarm(sub)
+            folder.tree.arming.polled.add(sub)
+
+        for size in (9, 13):
+            with live.held():
+                live.engine._queue.put((None, lose_the_watch))
+                append(two)
+            live.until(lambda folder, total=2 * size: folder.groups[0].size_bytes == total)  # type: ignore[misc]
+
+
 def test_a_link_that_a_timed_look_sees_first_is_no_drift(tmp_path: Path) -> None:
     one, two = tmp_path / "a.txt", tmp_path / "b.txt"
     one.write_text("12345")

@@ -32,7 +32,7 @@ class PathChecks:
             path = folder.folder.path
             is_reported = self.watch is not None and self.watch.watch(path)  # first: what comes later is an event
             folder.check_root()
-            is_local = self._mounts.network_kind(folder.tree.arming.real_path) is None
+            is_local = self._mounts.silent_kind(folder.tree.arming.real_path) is None
             if is_reported and is_local and folder.is_there:
                 self._unreported.discard(folder)
             else:

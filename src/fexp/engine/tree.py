@@ -12,7 +12,7 @@ from fexp.engine.arming import Arming
 from fexp.engine.mount_doubts import MountDoubts
 from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.engine.shared_state import SharedState
-from fexp.model import CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
+from fexp.model import ARRIVED, CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
 from fexp.watch.tree import WatchedDirectory
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class FolderTree:
         self._count_faults(found.faults)
         if self._selection.follow_symlinks:
             self._followed_links.record(directory, names, found.seen_elsewhere.links)
+        if found.occupied:
+            histories = {**histories, **{name: _before_last_arrival(histories[name]) for name in found.occupied}}
         self._touch_if(self.state.fold(directory, histories, found.files, found.missing))
         self._context.hard_links.record(directory, found.files, found.seen_elsewhere.shared)
         self._context.progressed()
@@ -239,7 +241,7 @@ class FolderTree:
         self._touch_if(different)
         hard_links, shared = self._context.hard_links, listing.seen_elsewhere.shared
         hard_links.record(directory, listing.files, shared)
-        if shared and different and not is_start:
+        if shared and different and (look is None or look.reason is Reason.REAPPEARED):  # others look everywhere
             changed = set(different)
             hard_links.changed(inode for name, inode in shared if name in changed)
         if look is not None and look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self.arming.reports_on(directory):
@@ -276,6 +278,12 @@ class FolderTree:
         if faults:
             self.faults.update(faults)
             self._touch()
+
+
+def _before_last_arrival(history: str) -> str:
+    """Return a history without what came last, for that is no file."""
+    last = history.rfind(ARRIVED)
+    return history if last < 0 else history[:last]
 
 
 def _inode_of_unnamed(name: bytes) -> list[int]:
