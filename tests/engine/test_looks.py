@@ -34,8 +34,15 @@ def make(path: Path, *names: str) -> Path:
     return path
 
 
+def make_tree(path: Path) -> Path:
+    """Make a directory of which a look leaves much to do when it is stopped below."""
+    for number in range(8):
+        make(path / f"{number}" / "deep", "a")
+    return path
+
+
 class Gate:
-    """Stops the listing of one directory until it is opened."""
+    """Stops the first listing of a directory below a path until it is opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
@@ -44,7 +51,7 @@ class Gate:
         monkeypatch.setattr(scan, "list_directory", self._pass)
 
     def _pass(self, path: bytes, below: bytes, selection: Selection, progressed: Callable[[], None]) -> scan.Listing:
-        if path == self._path and not self.opened.is_set():
+        if path.startswith(self._path + b"/") and not self.opened.is_set():
             self.reached.set()
             assert self.opened.wait(PATIENCE_SECONDS)
         return self._list(path, below, selection, progressed)
@@ -60,9 +67,9 @@ class Gate:
 
 
 @contextmanager
-def started(path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: Path) -> Iterator[tuple[Live, Gate]]:
-    """Run an engine whose first look stops at a directory."""
-    gate = Gate(monkeypatch, stop_at)
+def started(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Live, Gate]]:
+    """Run an engine whose first look stops below its folder."""
+    gate = Gate(monkeypatch, path)
     folder = Folder(os.fsencode(path), "root", RECURSIVE)
     engine = Engine([folder], EngineSettings(backend=Backend.INOTIFY))
     engine.start()
@@ -82,7 +89,7 @@ def test_nobody_knows_whether_a_folder_is_up_before_its_first_look(
 ) -> None:
     root = make(tmp_path / "root", "a")
     make(root / "sub", "b")
-    with started(root, monkeypatch, root / "sub") as (live, gate):
+    with started(root, monkeypatch) as (live, gate):
         with gate.closed():
             assert (now(live).looked, now(live).up) == (False, False)
             assert live.engine.unready()
@@ -93,9 +100,8 @@ def test_nobody_knows_whether_a_folder_is_up_before_its_first_look(
 
 def test_the_folder_goes_in_the_middle_of_its_first_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The look is given up: what it would find at its end is not there any more."""
-    root = make(tmp_path / "root", "a")
-    make(root / "sub" / "deep", "b")
-    with started(root, monkeypatch, root / "sub") as (live, gate):
+    root = make_tree(tmp_path / "root")
+    with started(root, monkeypatch) as (live, gate):
         with gate.closed():
             root.rename(tmp_path / "away")
         folder = live.quiet()
@@ -104,14 +110,13 @@ def test_the_folder_goes_in_the_middle_of_its_first_look(tmp_path: Path, monkeyp
         assert live.engine.statuses()[0].problem
         (tmp_path / "away").rename(root)
         assert live.pulsed().up
-        assert live.pattern().files == 2
+        assert live.pattern().files == 8
 
 
 def test_the_folder_goes_in_the_middle_of_a_later_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = make(tmp_path / "root", "a")
-    make(root / "sub" / "deep", "b")
+    root = make_tree(tmp_path / "root")
     with watching(root, RECURSIVE) as live:
-        gate = Gate(monkeypatch, root / "sub")
+        gate = Gate(monkeypatch, root)
         live.engine.look_again(Reason.RELOAD)
         with gate.closed():
             root.rename(tmp_path / "away")
@@ -119,6 +124,25 @@ def test_the_folder_goes_in_the_middle_of_a_later_look(tmp_path: Path, monkeypat
         assert live.quiet().scans[Reason.RELOAD] == 0
         for _ in range(3):
             assert not live.pulsed().up
+
+
+def test_another_directory_takes_the_place_in_the_middle_of_a_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look at what was there never ends, and is not taken for the new one's."""
+    for name in ("v1", "v2"):
+        make_tree(tmp_path / name)
+    make(tmp_path / "v2", "b")
+    (tmp_path / "current").symlink_to("v1")
+    with watching(tmp_path / "current", RECURSIVE) as live:
+        gate = Gate(monkeypatch, tmp_path / "current")
+        live.engine.look_again(Reason.RELOAD)
+        with gate.closed():
+            (tmp_path / "fresh").symlink_to("v2")
+            (tmp_path / "fresh").rename(tmp_path / "current")
+        folder = live.quiet()
+        assert (folder.scans[Reason.RELOAD], folder.scans[Reason.REAPPEARED]) == (0, 1)
+        assert folder.groups[0].files == 9
 
 
 @pytest.mark.parametrize("way", ["link", "ancestor"])
@@ -134,7 +158,7 @@ def test_the_numbers_before_stay_until_the_new_look_is_done(
     with watching(path, RECURSIVE) as live:
         before = live.quiet()
         assert before.groups[0].files == 2
-        gate = Gate(monkeypatch, path / "sub")
+        gate = Gate(monkeypatch, path)
         (tmp_path / "fresh").symlink_to("v2")
         (tmp_path / "fresh").rename(tmp_path / "current")
         with gate.closed():
@@ -173,7 +197,7 @@ def test_what_held_the_place_goes_before_it_was_looked_at(tmp_path: Path, monkey
     make(tmp_path / "v2" / "sub", "c")
     (tmp_path / "current").symlink_to("v1")
     with watching(tmp_path / "current", RECURSIVE) as live:
-        gate = Gate(monkeypatch, tmp_path / "current" / "sub")
+        gate = Gate(monkeypatch, tmp_path / "current")
         (tmp_path / "fresh").symlink_to("v2")
         (tmp_path / "fresh").rename(tmp_path / "current")
         with gate.closed():
@@ -198,26 +222,33 @@ def test_a_look_after_an_overflow_is_followed_by_a_pause_as_long_as_it_took() ->
 def test_overflows_without_end_leave_time_for_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Hands()
     root = make(tmp_path / "root", "a")
+    list_directory = scan.list_directory
+
+    def take_long(*arguments: object) -> scan.Listing:
+        clock.go_on(30.0)
+        return list_directory(*arguments)  # type: ignore[arg-type]
+
     with watching(root, RECURSIVE, clock=clock) as live:
-        list_directory = scan.list_directory
-
-        def take_long(*arguments: object) -> scan.Listing:
-            clock.go_on(30.0)
-            return list_directory(*arguments)  # type: ignore[arg-type]
-
-        with monkeypatch.context() as patched:
-            patched.setattr(scan, "list_directory", take_long)
-            for _ in range(2):
-                with deaf_tap(live, root / "nudge"):
-                    for number in range(queue_length() // 2 + 200):
-                        path = root / f"{number}"
-                        path.touch()
-                        path.unlink()
-                if live.engine.statuses()[0].looked and now(live).scans[Reason.OVERFLOW] == 0:
-                    live.until(lambda folder: folder.scans[Reason.OVERFLOW] == 1)
+        monkeypatch.setattr(scan, "list_directory", take_long)
+        overflow(live, root)
+        assert live.quiet().scans[Reason.OVERFLOW] == 1
+        overflow(live, root)
+        live.drain_the_kernel()
         asked = threading.Event()
         live.engine._queue.put((None, asked.set))
         assert asked.wait(PATIENCE_SECONDS)
+        (root / "b").touch()
+        live.until_shown(lambda folder: folder.groups[0].files == 2)
+        assert now(live).overflows == 2
         assert now(live).scans[Reason.OVERFLOW] == 1
         clock.go_on(31.0)
         assert live.quiet().scans[Reason.OVERFLOW] == 2
+
+
+def overflow(live: Live, root: Path) -> None:
+    with deaf_tap(live, root / "nudge"):
+        for number in range(queue_length() // 2 + 200):
+            path = f"{root}/{number}"
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+            os.unlink(path)
+        (root / "nudge").unlink()
