@@ -70,6 +70,28 @@ def test_a_rename_over_a_file_is_one_departure_and_a_modification(tmp_path: Path
     assert (flow.arrivals, flow.departures, flow.modifications) == (0, 1, 1)
 
 
+def test_what_is_no_file_never_came(tmp_path: Path) -> None:
+    """A link or a FIFO has the name of a file that counts, or takes it over."""
+    taken = tmp_path / "taken"
+    taken.write_text("12345")
+    with watching(tmp_path) as live:
+        (tmp_path / "link").symlink_to("nowhere")
+        os.mkfifo(tmp_path / "fifo")
+        assert flow_of(live.pattern()).arrivals == 0
+        with live.held():
+            taken.unlink()
+            taken.symlink_to("nowhere")
+        flow = flow_of(live.pattern())
+        assert (flow.arrivals, flow.departures, flow.departed_bytes) == (0, 1, 5)
+        with live.held():
+            taken.unlink()
+            taken.write_text("brief")
+            taken.unlink()
+            os.mkfifo(taken)
+        flow = flow_of(live.pattern())
+    assert (flow.arrivals, flow.departures) == (1, 2)
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_two_names_that_are_exchanged_are_both_still_there(tmp_path: Path, *, together: bool) -> None:
     """The kernel tells of the second name's departure last."""

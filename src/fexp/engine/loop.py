@@ -17,7 +17,8 @@ from fexp.engine.context import Context, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks
-from fexp.engine.sources import open_path_watch, open_source
+from fexp.engine.seen_elsewhere import HardLinks
+from fexp.engine.sources import Sources
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
@@ -74,17 +75,25 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._source = open_source(self._settings.backend, self._deliver, again=False)
-        self._paths = PathChecks(open_path_watch(self._source, self._deliver_path), self._mounts)
-        self._context = Context(
-            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._touch, self._progress
+        self._sources = Sources(
+            self._settings.backend, self._deliver, lambda events: self._ask(partial(self._paths_changed, events))
         )
+        self._paths = PathChecks(self._sources.ways, self._mounts)
+        self._hard_links = HardLinks()
+        self._context = Context(
+            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._hard_links, self._touch,
+            self._progress,
+        )  # fmt: skip
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
         self._agenda = Agenda()
         self._seen: set[FolderWatch] = set()
         """Folders that had something to do since the mounts were last checked."""
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
+
+    @property
+    def _source(self) -> Source | None:
+        return self._sources.events
 
     # For other threads ---------------------------------------------------------------------------------------------
 
@@ -188,6 +197,7 @@ class Engine:
                 folder.observe_some_dwells()
             self._agenda.touch(owing)
             self._work()
+            self._look_at_other_names()
             self._keep_time()
             self._seen.update(self._agenda.settle())
             self._settle_doubts()
@@ -234,6 +244,18 @@ class Engine:
             if self._clock().steady >= until:
                 return
 
+    def _look_at_other_names(self) -> None:
+        """Look at the other names of files that changed. Those that are not known are searched for after listings."""
+        links = self._hard_links
+        if links.needs_search and not self._agenda.is_busy:
+            there = [folder.tree.root for folder in self._folders if folder.is_there]
+            links.search(directory for root in there for directory in root.subtree())
+        for directory, names in links.take().items():
+            folder = self._folder_of[directory.root]
+            if folder.is_there:
+                folder.tree.look_again(directory, names)
+                self._agenda.touch([folder])
+
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
@@ -244,7 +266,7 @@ class Engine:
 
     def _pulse(self, now: float) -> None:
         """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
-        self._open_source_again()
+        self._open_sources_again()
         points = self._mounts.changed_points()
         if points is None:
             self._agenda.touch(self._paths.check_unreported(self._folders))
@@ -269,7 +291,7 @@ class Engine:
         agenda = self._agenda
         if not self._flushes and not agenda.suspicious:
             return
-        if not self._paths.drained() or not (self._source is None or self._source.drained()):
+        if not self._paths.drained() or not self._sources.drained():
             return
         if not self._queue.empty() or agenda.unsettled or agenda.is_busy:
             return
@@ -316,6 +338,7 @@ class Engine:
         self._paths.keep(watches)
         self._agenda.keep(set(watches))
         self._seen.intersection_update(watches)
+        self._hard_links.sweep()
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
         self._paths.check(added)
@@ -338,18 +361,13 @@ class Engine:
     def _stop(self) -> None:
         self._stopping = True
 
-    def _open_source_again(self) -> None:
-        """Have events from now on, if that has become possible: another process may have freed what was missing."""
-        if self._source is None:
-            self._source = open_source(self._settings.backend, self._deliver, again=True)
-            if self._source is not None:
-                self._paths.watch = open_path_watch(self._source, self._deliver_path)
-                for folder in self._folders:
-                    folder.tree.arming.source = self._source
-                self._check_paths()
+    def _open_sources_again(self) -> None:
+        """Have events from now on, if that has become possible."""
+        if self._sources.open_missing():
+            self._paths.watch = self._sources.ways
+            for folder in self._folders:
+                folder.tree.arming.source = self._source
+            self._check_paths()
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
-
-    def _deliver_path(self, events: bytes) -> None:
-        self._ask(partial(self._paths_changed, events))
