@@ -167,6 +167,8 @@ class FolderSnapshot(NamedTuple):
     faults: Mapping[Fault, int] = MappingProxyType({})
     looked: bool = True
     """The first look is done. Before it, nobody knows whether the folder is up."""
+    problem: str | None = None
+    """Why a one-shot could not read it."""
 
 
 class DeliverySnapshot(NamedTuple):
