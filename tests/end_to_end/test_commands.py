@@ -645,3 +645,11 @@ def test_a_system_without_any_place_for_locks_still_delivers(data: Path, tmp_pat
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (tmp_path / "x.prom").exists()
+
+
+def test_a_misspelt_variable_is_named_with_the_nearest_right_one(data: Path) -> None:
+    with watching(str(data), "--listen", "127.0.0.1:0", FEXP_RESCN="1m", FEXP_EXT="txt", FEXP_LISTEN_ADDR="x") as fexp:
+        said = "\n".join(fexp.lines)
+    assert "FEXP_RESCN is not a variable of fexp's; did you mean FEXP_RESCAN?" in said
+    assert "FEXP_LISTEN_ADDR is not" in said
+    assert "FEXP_EXT" not in said
