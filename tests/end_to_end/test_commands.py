@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -653,3 +654,9 @@ def test_a_misspelt_variable_is_named_with_the_nearest_right_one(data: Path) -> 
     assert "FEXP_RESCN is not a variable of fexp's; did you mean FEXP_RESCAN?" in said
     assert "FEXP_LISTEN_ADDR is not" in said
     assert "FEXP_EXT" not in said
+
+
+def test_the_deadline_names_what_failed_last(data: Path) -> None:
+    ended = run("push", str(data), "--gateway", f"http://127.0.0.1:{free_port()}", "--deadline", "1s")
+    assert ended.returncode == 1
+    assert re.search(r"not done after 1 s: .*refused.*; --deadline allows more", ended.stderr)
