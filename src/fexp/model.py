@@ -181,6 +181,8 @@ class DeliverySnapshot(NamedTuple):
     duration_seconds: float | None
     dropped: int | None = None
     """Snapshots that never reached the other side as a whole; None where nothing waits."""
+    is_failing: bool = False
+    """The latest try failed."""
 
 
 class ReloadSnapshot(NamedTuple):
