@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import generate_latest
 
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings
 from fexp.engine.looks import LookSchedule
 from fexp.files.selection import Folder, Selection
+from fexp.metrics import FexpCollector
 from fexp.model import Backend, Instant, Reason
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
 from tests.engine.test_counting import Hands
@@ -84,6 +86,10 @@ def now(live: Live) -> FolderSnapshot:
     return live.engine.snapshot().folders[0]
 
 
+def exposed(live: Live) -> bytes:
+    return generate_latest(FexpCollector(live.engine.snapshot))
+
+
 def test_nobody_knows_whether_a_folder_is_up_before_its_first_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,9 +98,12 @@ def test_nobody_knows_whether_a_folder_is_up_before_its_first_look(
     with started(root, monkeypatch) as (live, gate):
         with gate.closed():
             assert (now(live).looked, now(live).up) == (False, False)
+            assert b"\nfexp_folder_up{" not in exposed(live)
+            assert b"\nfexp_files{" not in exposed(live)
             assert live.engine.unready()
         assert live.quiet().looked
         assert live.quiet().up
+        assert b'\nfexp_folder_up{folder="root"} 1.0\n' in exposed(live)
         assert live.pattern().files == 2
 
 

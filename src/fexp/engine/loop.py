@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from functools import partial
 from math import inf
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
+    from fexp.engine.batch import Deliveries
     from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event reports every change."""
-_BATCH_DELIVERIES = 64
-_BATCH_BYTES = 1 << 20
-"""Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
 _BREATH_SECONDS = 0.002
@@ -63,7 +61,7 @@ class Engine:
         self._changed = changed
         self._clock = clock
         self._wall = clocks.WallTime()
-        self._queue: queue.SimpleQueue[tuple[Source | None, object]] = queue.SimpleQueue()
+        self._queue: Deliveries = SimpleQueue()
         self._lock = threading.Lock()
         self._mounts = Mounts()
         self._dirty = False
@@ -217,21 +215,7 @@ class Engine:
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
         batch = Batch(self._folder_of, self._lost_events)
-        read_bytes = 0
-        try:
-            for _ in range(_BATCH_DELIVERIES):
-                if read_bytes > _BATCH_BYTES:
-                    break
-                source, delivered = self._queue.get(patience_seconds > 0, patience_seconds)
-                patience_seconds = 0.0
-                if source is None:
-                    assert callable(delivered)
-                    delivered()
-                else:
-                    source.read(delivered, batch)
-                    read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
-        except queue.Empty:
-            pass
+        batch.take(self._queue, patience_seconds)
         self._active |= batch.look()
 
     def _work(self) -> None:
