@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from pathlib import Path
 
-READY_SECONDS = 20.0
+READY_SECONDS = 30.0
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -48,7 +48,7 @@ def program(name: str) -> str:
     return path
 
 
-def poll(ask: Any, *, seconds: float = 10.0, every_seconds: float = 0.05) -> Any:
+def poll(ask: Any, *, seconds: float = 30.0, every_seconds: float = 0.05) -> Any:
     """Ask until the answer is true, and give it; fail the test when that takes too long."""
     never = threading.Event()
     for _ in range(max(1, int(seconds / every_seconds))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import threading
 import time
@@ -11,35 +10,35 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp import clock as clocks
 from fexp.disk import scan
-from fexp.engine import EngineSettings
 from fexp.errors import FexpError
-from fexp.files.selection import Folder, Selection
 from fexp.model import Instant
-from fexp.outputs.textfile import TextfileOutput
-from fexp.service.daemon import Daemon, WatchSettings, _Command
-from tests.engine.live import Live
+from fexp.outputs.textfile import TextfileOutput, TextfileSettings
+from fexp.service.signals import Command
+from fexp.watch.inotify import InotifySource
+from tests.daemons import PATIENCE_SECONDS, Scripted, daemon_of, folder_of, ticks_until
 from tests.servers import poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Play = Callable[[Daemon, Iterator[None]], list[float]]
-
-PATIENCE_SECONDS = 60.0
+    from fexp.files.selection import Selection
+    from fexp.service.daemon import Daemon
+    from tests.daemons import Script
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_dead_engine_ends_the_process(tmp_path: Path) -> None:
     """Numbers that nobody keeps any more must not be served for ever: whoever started fexp can start it again."""
-    folder = Folder(os.fsencode(tmp_path), str(tmp_path), Selection())
-    daemon = Daemon(WatchSettings((folder,), EngineSettings()))
 
-    def die() -> None:
-        raise RuntimeError("a bug")
+    def clock() -> Instant:
+        if threading.current_thread().name == "fexp-engine":
+            raise RuntimeError("a bug")
+        return clocks.now()
 
-    daemon._engine._queue.put((None, die))
+    daemon = daemon_of(folder_of(tmp_path), clock=clock)
     with pytest.raises(FexpError, match="engine has died"):
         daemon.run()
 
@@ -52,15 +51,17 @@ def test_a_reload_before_the_first_look_is_done_is_not_told_as_ready(
         manager.bind(str(tmp_path / "notify"))
         manager.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        daemon = Daemon(WatchSettings((Folder(os.fsencode(tmp_path), str(tmp_path), Selection()),), EngineSettings()))
+        daemon = daemon_of(folder_of(tmp_path))
         daemon.reload()
         with pytest.raises(BlockingIOError):
             manager.recv(4096)
 
 
-def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(
+    tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The files may hang: neither systemd's watchdog nor a stop is to hang with them."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"), signals=scripted)
     begun, go_on = threading.Semaphore(0), threading.Semaphore(0)
     reloads = itertools.count(1)
     done: list[int] = []
@@ -72,31 +73,29 @@ def test_reloads_that_wait_are_one_and_a_stop_waits_for_none(tmp_path: Path, mon
             done.append(number)
 
     monkeypatch.setattr(daemon, "reload", reload)
-    running = threading.Thread(target=daemon._watch_over, daemon=True)
-    daemon._engine.start()
-    running.start()
-    daemon._commands.put(_Command.RELOAD)
-    assert begun.acquire(timeout=PATIENCE_SECONDS)
-    for _ in range(5):
-        daemon._commands.put(_Command.RELOAD)
-    poll(lambda: daemon._reload_asked)
-    go_on.release()
-    assert begun.acquire(timeout=PATIENCE_SECONDS)
-    assert not daemon._reload_asked
-    daemon._commands.put(_Command.RELOAD)
-    daemon._commands.put(_Command.STOP)
-    running.join(PATIENCE_SECONDS)
-    assert not running.is_alive()
+
+    def script() -> Script:
+        yield {Command.RELOAD}
+        assert begun.acquire(timeout=PATIENCE_SECONDS)
+        for _ in range(5):
+            yield {Command.RELOAD}
+        go_on.release()
+        yield from ticks_until(lambda: begun.acquire(blocking=False))
+        yield None
+        yield {Command.RELOAD}
+        yield {Command.RELOAD, Command.STOP}
+
+    scripted.script = script()
+    daemon.run()
     assert done == [1]
     go_on.release()
-    daemon._end()
     assert next(reloads) == 3
 
 
 def test_a_reload_that_fails_is_told_and_the_next_one_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, play: Play
+    tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"), signals=scripted)
     failures = [FexpError("gone")]
     reloaded = threading.Event()
 
@@ -107,44 +106,53 @@ def test_a_reload_that_fails_is_told_and_the_next_one_works(
 
     monkeypatch.setattr(daemon, "reload", reload)
 
-    def script() -> Iterator[None]:
-        daemon._reload_asked = True
-        yield
+    def script() -> Script:
+        yield {Command.RELOAD}
         poll(lambda: "not reloaded, the old config stays in force: gone" in caplog.text)
-        poll(lambda: not (daemon._reloading and daemon._reloading.is_alive()))
-        daemon._reload_asked = True
-        yield
-        assert reloaded.wait(PATIENCE_SECONDS)
+        yield {Command.RELOAD}
+        yield from ticks_until(reloaded.is_set)
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
+    assert reloaded.is_set()
 
 
-def test_systemd_hears_of_no_reload_once_the_stop_has_begun(tmp_path: Path, manager: Manager, play: Play) -> None:
+def test_systemd_hears_of_no_reload_once_the_stop_has_begun(
+    tmp_path: Path, manager: Manager, scripted: Scripted
+) -> None:
     """READY=1 after STOPPING=1 would be a service that is both."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"), signals=scripted)
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         wait_until_looked(daemon)
-        yield
+        yield None
         assert manager.heard("READY=1") == 1
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
     daemon.reload()
     assert (manager.heard("STOPPING=1"), manager.heard("READY=1"), manager.heard("RELOADING=1")) == (1, 1, 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_publisher_is_not_ready(tmp_path: Path) -> None:
+def test_a_dead_publisher_is_not_ready(tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """A textfile that nobody writes any more must not look alive."""
-    output = TextfileOutput(str(tmp_path / "x.prom"))
-    folder = Folder(os.fsencode(tmp_path), str(tmp_path), Selection(("*.txt",)))
-    daemon = Daemon(WatchSettings((folder,), EngineSettings(), outputs=(output,)))
-    publisher = daemon._publishers[0]
-    assert not publisher.has_died()
-    publisher._clock = lambda: 1 / 0  # a bug
-    publisher.start()
-    publisher._thread.join()
-    assert "the textfile publisher is dead" in daemon.unready()
+
+    def publish(*_: object) -> None:
+        raise SystemExit  # nothing else ends a publisher
+
+    monkeypatch.setattr(TextfileOutput, "publish", publish)
+    outputs = (TextfileSettings(str(tmp_path / "x.prom")),)
+    daemon = daemon_of(folder_of(tmp_path / "data"), outputs=outputs, signals=scripted)
+
+    reason = "the textfile publisher is dead"
+
+    def script() -> Script:
+        yield from ticks_until(lambda: reason in daemon.unready())
+
+    assert reason not in daemon.unready()
+    scripted.script = script()
+    daemon.run()
 
 
 class Manager:
@@ -178,29 +186,9 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Give a function that runs a daemon with a script in place of its waiting, a tick for each yield, and stops it.
-
-    It gives how long the daemon would have waited each time.
-    """
-
-    def play(daemon: Daemon, script: Iterator[None]) -> list[float]:
-        waits: list[float] = []
-
-        def commands_within(patience_seconds: float) -> set[_Command]:
-            waits.append(patience_seconds)
-            return {_Command.STOP} if next(script, "over") == "over" else set()
-
-        monkeypatch.setattr(daemon, "_commands_within", commands_within)
-        daemon.run()
-        return waits
-
-    return play
-
-
-def folder_of(path: Path, *, recursive: bool = False) -> Folder:
-    path.mkdir(exist_ok=True)
-    return Folder(os.fsencode(path), str(path), Selection(recursive=recursive))
+def scripted() -> Scripted:
+    """Give signals that come from a script."""
+    return Scripted()
 
 
 def wait_until_looked(daemon: Daemon) -> None:
@@ -239,7 +227,7 @@ class Gate:
 
 
 def test_more_time_is_asked_for_while_the_first_look_goes_on_and_not_while_it_hangs(
-    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, play: Play
+    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, scripted: Scripted
 ) -> None:
     """A mount that never answers would else keep the unit activating for ever, with no failure and no restart."""
     folder = folder_of(tmp_path / "data", recursive=True)
@@ -248,14 +236,14 @@ def test_more_time_is_asked_for_while_the_first_look_goes_on_and_not_while_it_ha
     clock = TurnedSteady()
     gate = Gate(clock, 0.125)
     monkeypatch.setattr(scan, "list_directory", gate)
-    daemon = Daemon(WatchSettings((folder,), EngineSettings()), clock=clock)
+    daemon = daemon_of(folder, clock=clock, signals=scripted)
     asked_at: list[float] = []
 
-    def tick() -> Iterator[None]:
-        yield
+    def tick() -> Script:
+        yield None
         asked_at.extend([clock.steady] * (manager.heard("EXTEND_TIMEOUT_USEC=30000000") - len(asked_at)))
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         try:
             for number in range(25):
                 if number:
@@ -275,50 +263,63 @@ def test_more_time_is_asked_for_while_the_first_look_goes_on_and_not_while_it_ha
         assert manager.heard("READY=1") == 1
         assert len(asked_at) == 4
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
 
 
 def test_no_more_time_is_asked_for_once_the_first_look_is_done(
-    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, play: Play
+    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, scripted: Scripted
 ) -> None:
     """What is not ready all the same, as its watcher has died, becomes so by no waiting."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
-    monkeypatch.setattr(daemon._engine._source, "alive", lambda: False)
+    daemon = daemon_of(folder_of(tmp_path / "data"), signals=scripted)
+    monkeypatch.setattr(InotifySource, "alive", lambda _: False)
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         wait_until_looked(daemon)
-        yield
+        yield None
         assert manager.heard("STATUS=the inotify watcher is dead") == 1
         assert (manager.heard("READY=1"), manager.heard("EXTEND_TIMEOUT_USEC")) == (0, 0)
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
 
 
-def test_an_engine_that_hangs_is_not_told_to_be_alive(tmp_path: Path, manager: Manager, play: Play) -> None:
+def test_an_engine_that_hangs_is_not_told_to_be_alive(
+    tmp_path: Path, manager: Manager, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Mistake 23c: the ticks go on in a thread of their own, which proves nothing."""
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    gate = Gate(TurnedSteady(), 0.0)
+    monkeypatch.setattr(scan, "list_directory", gate)
+    daemon = daemon_of(folder_of(tmp_path / "data", recursive=True), signals=scripted)
 
-    def script() -> Iterator[None]:
-        wait_until_looked(daemon)
-        yield
-        with Live(daemon._engine, folder_of(tmp_path / "data")).held():
-            yield
-            heard = manager.heard("WATCHDOG=1")
-            assert heard >= 1
+    def beats() -> int:
+        return manager.heard("WATCHDOG=1")
+
+    def script() -> Script:
+        try:
+            gate.let_through()
+            wait_until_looked(daemon)
+            yield None
+            gate.wait_for_one()
+            (tmp_path / "data" / "sub").mkdir()
+            gate.wait_for_one()
+            yield None
+            before = beats()
+            assert before >= 1
             for _ in range(3):
-                yield
-            assert manager.heard("WATCHDOG=1") == heard
+                yield None
+            assert beats() == before
             assert manager.heard("STATUS=0 files in 1 of 1 folders") >= 5
-            steps = daemon._engine._steps
-        poll(lambda: daemon._engine._steps > steps, every_seconds=0.005)
-        yield
-        assert manager.heard("WATCHDOG=1") == heard + 1
+        finally:
+            gate.let_through(100)
+        yield from ticks_until(lambda: beats() > before)
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
 
 
 def test_a_large_directory_that_is_listed_slowly_is_no_hanging(
-    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, play: Play
+    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch, scripted: Scripted
 ) -> None:
     """At a millisecond a file, as over a network, 60,000 files would outlast WatchdogSec=60s, at each start anew."""
     folder, list_directory = folder_of(tmp_path / "data"), scan.list_directory
@@ -335,42 +336,45 @@ def test_a_large_directory_that_is_listed_slowly_is_no_hanging(
         return list_directory(path, below, selection, step)
 
     monkeypatch.setattr(scan, "list_directory", list_in_steps)
-    daemon = Daemon(WatchSettings((folder,), EngineSettings()))
+    daemon = daemon_of(folder, signals=scripted)
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         try:
             for number in range(3):
                 assert reached.acquire(timeout=PATIENCE_SECONDS)
-                yield
+                yield None
                 heard = manager.heard("WATCHDOG=1")
-                yield
+                yield None
                 assert manager.heard("WATCHDOG=1") == heard == number + 1
                 go_on.release()
         finally:
             go_on.release(100)
         wait_until_looked(daemon)
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
 
 
 @pytest.mark.parametrize(("usec", "seconds"), [("400000", 0.2), ("60000000", 1.0), ("", 1.0)])
 def test_a_tick_is_as_short_as_the_watchdog_needs_it(
-    usec: str, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play
+    usec: str, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Scripted
 ) -> None:
     """Mistake 23c: told once a second, a service with WatchdogSec=400ms would be killed though it is well."""
     monkeypatch.setenv("WATCHDOG_USEC", usec)
-    daemon = Daemon(WatchSettings((folder_of(tmp_path / "data"),), EngineSettings()))
+    daemon = daemon_of(folder_of(tmp_path / "data"), signals=scripted)
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         wait_until_looked(daemon)
-        yield
-        yield
+        yield None
+        yield None
 
-    assert play(daemon, script())[1:] == [seconds, seconds]
+    scripted.script = script()
+    daemon.run()
+    assert scripted.waits[1:] == [seconds, seconds]
 
 
 def test_nothing_is_delivered_before_all_folders_are_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Scripted
 ) -> None:
     """Mistake 23b: a healthy folder would be told to be down, and alerts would fire at each start."""
     fast, slow, target = folder_of(tmp_path / "fast"), folder_of(tmp_path / "slow"), tmp_path / "x.prom"
@@ -382,32 +386,32 @@ def test_nothing_is_delivered_before_all_folders_are_looked_at(
         return list_directory(path, below, selection, progressed)
 
     monkeypatch.setattr(scan, "list_directory", list_slowly)
-    output = TextfileOutput(str(target))
-    daemon = Daemon(WatchSettings((fast, slow), EngineSettings(), outputs=(output,)))
+    daemon = daemon_of(fast, slow, outputs=(TextfileSettings(str(target)),), signals=scripted)
 
     def is_delivering() -> bool:
         return "fexp-textfile" in [thread.name for thread in threading.enumerate()]
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         try:
             poll(lambda: any(status.looked for status in daemon.statuses()), every_seconds=0.005)
-            yield
-            yield
+            yield None
+            yield None
             assert not is_delivering()
         finally:
             go_on.set()
         wait_until_looked(daemon)
-        yield
+        yield None
         assert is_delivering()
         text = poll(lambda: target.exists() and target.read_text())
         for folder in (fast, slow):
             assert f'fexp_folder_up{{folder="{folder.label}"}} 1.0' in text
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
 
 
 def test_what_happened_just_before_the_stop_is_in_the_last_delivery(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Scripted
 ) -> None:
     """The clock makes each listing a turn of the engine of its own: without waiting, the stop would come between."""
     monkeypatch.setattr("fexp.service.daemon._FLUSH_SECONDS", PATIENCE_SECONDS)
@@ -416,13 +420,19 @@ def test_what_happened_just_before_the_stop_is_in_the_last_delivery(
         (tmp_path / "elsewhere" / str(number)).mkdir(parents=True)
         (tmp_path / "elsewhere" / str(number) / "file").touch()
     reads = itertools.count()
-    settings = WatchSettings((folder,), EngineSettings(), outputs=(TextfileOutput(str(target)),), keep_on_exit=True)
-    daemon = Daemon(settings, clock=lambda: Instant(time.time(), 1000.0 + 0.01 * next(reads)))
+    daemon = daemon_of(
+        folder,
+        outputs=(TextfileSettings(str(target)),),
+        clock=lambda: Instant(time.time(), 1000.0 + 0.01 * next(reads)),
+        signals=scripted,
+        keep_on_exit=True,
+    )
 
-    def script() -> Iterator[None]:
+    def script() -> Script:
         wait_until_looked(daemon)
-        yield
+        yield None
         (tmp_path / "elsewhere").rename(tmp_path / "data" / "here")
 
-    play(daemon, script())
+    scripted.script = script()
+    daemon.run()
     assert f'fexp_files{{folder="{folder.label}",pattern="*"}} 200.0' in target.read_text()

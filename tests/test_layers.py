@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import fexp
+from fexp.outputs.kinds import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +42,10 @@ PURE_USES_OF_OS = {"fsencode", "fsdecode", "fspath"}
 MAY_KNOW_PROMETHEUS_CLIENT = {"metrics", "outputs", "cli"}
 MAY_READ_THE_TIME = {"clock", "outputs", "service", "cli"}
 """Outputs and the service are given a clock; the real one is the default."""
+
+MAY_SPELL_OPTIONS = {"cli", "config"}
+OPTION = re.compile(r"(?<![-{;])(?<!var\()--[a-z][a-z.-]*(?![a-z.-])(?<!--)|(?<!-)--\Z|FEXP_")
+"""An option, or the beginning of one that an f-string completes. Neither an arrow nor a variable of CSS."""
 
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -127,6 +135,59 @@ def test_no_import_goes_in_a_circle_not_even_for_types() -> None:
 def test_no_source_knows_another() -> None:
     sources = {"fexp.watch.inotify", "fexp.watch.observer"}
     assert not [(module, to) for module, to in _own_imports() if {module, to} <= sources and module != to]
+
+
+def test_no_output_knows_another() -> None:
+    """They share what is in ``outputs`` itself, and in ``push`` what sends."""
+    outputs = {name.partition(":")[0] for name in OUTPUTS.values()} | {"fexp.outputs.http"}
+
+    def output_of(module: str) -> str | None:
+        return next((output for output in outputs if f"{module}.".startswith(f"{output}.")), None)
+
+    assert not [
+        (module, to)
+        for module, to in _own_imports()
+        if module.startswith("fexp.outputs") and output_of(to) and output_of(to) != output_of(module)
+    ]
+
+
+def test_options_are_spelled_by_the_command_line_and_the_config_alone() -> None:
+    """Whatever else tells of one names its origin: it may come from the environment or a file."""
+    offenders = []
+    for module, path in MODULES.items():
+        if _room(module) in MAY_SPELL_OPTIONS:
+            continue
+        offenders += [
+            f"{module}:{node.lineno}: {node.value[:80]!r}"
+            for node in ast.walk(_tree(module))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and OPTION.search(node.value)
+        ]
+        with path.open("rb") as file:
+            comments = [token for token in tokenize.tokenize(file.readline) if token.type == tokenize.COMMENT]
+        offenders += [f"{module}:{one.start[0]}: {one.string}" for one in comments if OPTION.search(one.string)]
+    assert not offenders
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("--rescan soon", True),
+        ("give --gateway-user too", True),
+        ("`--web.config.file`", True),
+        ("(--insecure)", True),
+        ("--", True),
+        ("add --", True),
+        ("FEXP_RESCAN", True),
+        ("FEXP_", True),
+        ("source --hint--> queue", False),
+        (":root{--line:#888;--soft:#111}a{color:var(--line)}", False),
+        ("a -- b", False),
+        ("fexp_files", False),
+        ("---", False),
+    ],
+)
+def test_what_spells_an_option_is_known(text: str, *, is_one: bool) -> None:
+    assert bool(OPTION.search(text)) is is_one
 
 
 def test_the_words_and_the_middle_are_pure() -> None:

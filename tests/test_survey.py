@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.config.origin import Origin
 from fexp.disk import scan
 from fexp.disk.survey import Survey
 from fexp.files.grouping import ByPattern
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 _DIRECTORIES = 200
 """More than enough to be shared."""
+FILES = sum(number % 5 for number in range(_DIRECTORIES))
 
 
 @pytest.fixture
@@ -97,7 +102,7 @@ def test_the_smallest_pipe_holds_all_tasks(tmp_path: Path, shared: list[int], mo
         (tmp_path / f"{number}").mkdir()
         (tmp_path / f"{number}" / "file").touch()
     survey = survey_of(os.fsencode(tmp_path), Selection(("*",), recursive=True))
-    with deadline(20, print):
+    with deadline(20, Origin("deadline"), print):
         survey.run()
     assert shared
     assert survey.values(0, Instant(2e9, 1.0))["files"] == 3000
@@ -156,3 +161,86 @@ def test_a_helper_that_dies_is_an_error_and_no_smaller_number(
     with pytest.raises(OSError, match="ended before its time"):
         survey_of(os.fsencode(tree), Selection(recursive=True)).run()
     assert shared
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_who_gets_no_helper_looks_alone(
+    tree: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch, allowed: int, number: int
+) -> None:
+    fork = os.fork
+
+    def few() -> int:
+        if len(shared) == allowed:
+            raise OSError(number, os.strerror(number))
+        return fork()
+
+    monkeypatch.setattr(os, "fork", few)
+    before = _descriptors()
+    survey = survey_of(os.fsencode(tree), Selection(recursive=True))
+    survey.run()
+    assert survey.values(0, Instant(2e9, 1.0))["files"] == FILES
+    assert not +survey.faults
+    assert len(shared) == allowed
+    assert _descriptors() == before
+
+
+AT_A_LIMIT = """
+import os, resource, sys
+from fexp.disk.survey import Survey
+from fexp.files.grouping import ByPattern
+from fexp.files.selection import Selection
+from fexp.metrics import AGGREGATES
+from fexp.model import Instant
+
+os.sched_getaffinity = lambda _: {0, 1, 2}
+os.chdir(sys.argv[1])
+selection = Selection(recursive=True)
+
+
+def look():
+    survey = Survey(b".", selection, ByPattern(selection), AGGREGATES)
+    survey.run()
+    return survey.values(0, Instant(2e9, 1.0))["files"], survey.faults.total()
+
+
+def open_files(spare):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3 + spare, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def processes():
+    if os.geteuid() == 0:  # whom no limit holds
+        os.setgroups([])
+        os.setgid(61234)
+        os.setuid(61234)
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    try:
+        if os.fork() == 0:
+            os._exit(0)
+    except BlockingIOError:
+        return
+    sys.exit("there is no limit here")
+"""
+
+
+def at_a_limit(tree: Path, code: str) -> list[str]:
+    tree.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", AT_A_LIMIT + code, tree], capture_output=True, text=True, check=False)
+    if "there is no limit here" in done.stderr:
+        pytest.skip("the number of processes is not limited here")
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+def test_with_few_descriptors_the_numbers_are_the_same(tree: Path) -> None:
+    """Pipes must not take the last descriptors from the look itself: then directories would be missing."""
+    told = at_a_limit(tree, "for spare in range(1, 14): open_files(spare); print(*look())")
+    assert told == [f"{FILES} 0"] * 13
+
+
+def test_with_no_process_to_spare_the_numbers_are_the_same(tree: Path) -> None:
+    assert at_a_limit(tree, "processes(); print(*look())") == [f"{FILES} 0"]

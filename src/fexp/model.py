@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 class Backend(StrEnum):
@@ -238,12 +238,10 @@ class Change(NamedTuple):
     """When it was found, as Unix time."""
 
 
-class FileEvent(NamedTuple):
-    """One thing that happened to one matching file, for those who follow along."""
+class Taken(NamedTuple):
+    """What a subscriber takes from the change feed."""
 
-    happening: Happening
-    folder: str
-    pattern: str
-    path: str
-    size_bytes: int
-    at: float
+    changes: Iterator[Change]
+    """In order; made while they are read."""
+    lost: int
+    """How many came before them and were lost, because the subscriber was too slow."""

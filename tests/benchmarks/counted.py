@@ -35,7 +35,7 @@ def _fold(names: list[bytes]) -> None:
 
 
 def _engine(directory: str, names: list[bytes]) -> None:
-    from fexp.config.settings import build_folders
+    from fexp.config.selection import build_folders
     from fexp.engine import Engine
 
     engine = Engine(build_folders([directory]))

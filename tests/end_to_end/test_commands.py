@@ -279,6 +279,60 @@ def test_mistakes(data: Path, tmp_path: Path, arguments: tuple[str, ...], named:
         assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variables", "start"),
+    [
+        (("watch", "{data}", "--rescan", "soon"), {}, "--rescan 'soon' is not a duration"),
+        (("watch", "{data}"), {"FEXP_RESCAN": "soon"}, "FEXP_RESCAN 'soon' is not a duration"),
+        (("watch", "{data}", "--rescan", "soon"), {"FEXP_RESCAN": "1m"}, "--rescan 'soon' is not a duration"),
+        (("watch", "{data}", "--rescan=\u0661s"), {}, "--rescan '\u0661s' is not a duration"),
+        (("watch", "{data}", "--web.listen-address", "x"), {}, "--web.listen-address 'x' has no port"),
+        (("watch", "{data}", "--listen=x"), {}, "--listen 'x' has no port"),
+        (("watch", "{data}"), {"FEXP_WEB_LISTEN_ADDRESS": "x"}, "FEXP_WEB_LISTEN_ADDRESS 'x' has no port"),
+        (("watch", "{data}"), {"FEXP_TEXTFILE": "x.txt"}, "FEXP_TEXTFILE x.txt: node_exporter reads only"),
+        (("watch", "{data}"), {"FEXP_TEXTFILE": "{data}/x.prom"}, "FEXP_TEXTFILE {data}/x.prom would count as"),
+        (("watch", "{data}"), {"FEXP_LOG_LEVEL": "loud"}, "FEXP_LOG_LEVEL 'loud' is not known"),
+        (("watch", "{data}"), {"FEXP_MIN_INTERVAL": "2m"}, "FEXP_MIN_INTERVAL 120s is longer than --heartbeat 60s"),
+        (("watch", "{data}", "--textfile", "/x.prom"), {"FEXP_WEB_CONFIG": "x"}, "FEXP_WEB_CONFIG says how to serve"),
+        (("push", "{data}"), {"FEXP_GATEWAY": "g"}, "FEXP_GATEWAY g: must begin with http"),
+        (("push", "{data}"), {"FEXP_GATEWAY_TOKEN_FILE": "/no"}, "FEXP_GATEWAY_TOKEN_FILE /no: No such file"),
+        (("push", "{data}", "--gateway-token-file=/no"), {}, "--gateway-token-file /no: No such file"),
+        (("push", "{data}", "--gateway-user", "u"), {}, "--gateway-user without a password; give --gateway-password-f"),
+        (("push", "{data}"), {"FEXP_GATEWAY_PASSWORD": "secret"}, "FEXP_GATEWAY_PASSWORD without a user; give --gat"),
+        (("push", "{data}"), {"FEXP_JOB": "\udcff"}, "FEXP_JOB: the value is not UTF-8"),
+        (
+            ("push", "{data}", "--splay", "9m"),
+            {"FEXP_DEADLINE": "1m"},
+            "--splay 540s leaves no time before FEXP_D",
+        ),
+        (("push", "{data}"), {"FEXP_DELETE": "1"}, "FEXP_DELETE takes no FOLDER"),
+        (("scan", "{data}"), {"FEXP_FORMAT": "xml"}, "FEXP_FORMAT 'xml' is not known"),
+        (("scan", "{data}"), {"FEXP_EXT": "txt a/b"}, "FEXP_EXT 'a/b' is not an extension"),
+        (("scan", "{data}"), {"FEXP_MAX_DEPTH": "2"}, "FEXP_MAX_DEPTH says how far --recursive goes"),
+        (("scan", "{data}"), {"FEXP_RECURSIVE": "maybe"}, "invalid value for FEXP_RECURSIVE: 'maybe'"),
+        (("write", "{data}", "--textfile", "x.prom", "--textfile-mode", "0888"), {}, "--textfile-mode '0888' is not a"),
+    ],
+)
+def test_a_mistake_is_named_as_it_was_written(
+    data: Path, arguments: tuple[str, ...], variables: dict[str, str], start: str
+) -> None:
+    """An option that nobody gave must not be blamed for what stands in an environment file."""
+    given = {name: value.format(data=data) for name, value in variables.items()}
+    ended = run(*(argument.format(data=data) for argument in arguments), timeout_seconds=30, **given)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+    assert ended.stderr.startswith(f"fexp: {start.format(data=data)}")
+    assert "secret" not in ended.stderr.replace("FEXP_GATEWAY_PASSWORD", "")
+
+
+def test_a_value_that_is_given_is_no_default(data: Path) -> None:
+    """Also if it is the same: then it has no effect either."""
+    with watching(str(data), "--listen", "127.0.0.1:0", "--textfile-mode", "0644", FEXP_GATEWAY_GZIP="1") as fexp:
+        assert [line.partition("msg=")[2] for line in fexp.lines if "level=warning" in line] == [
+            '"--textfile-mode has no effect without --textfile"',
+            '"FEXP_GATEWAY_GZIP has no effect without --gateway"',
+        ]
+
+
 def test_watch_missing_folder(tmp_path: Path) -> None:
     """A folder that is not there yet: up 0 and one line; then up 1 and exact."""
     data = tmp_path / "later"
@@ -505,6 +559,7 @@ def test_a_name_forges_no_line_and_moves_no_cursor(name: str, tmp_path: Path) ->
     assert any("forged" in line and "No such file" in line for line in fexp.lines)
 
 
+@pytest.mark.slow
 def test_what_is_served_during_a_stop_is_true(data: Path) -> None:
     """A hanging gateway makes a stop long; until its end the numbers are those of the disk."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:

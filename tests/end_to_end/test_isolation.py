@@ -47,6 +47,7 @@ def test_a_hanging_gateway_delays_nobody(tmp_path: Path) -> None:
         assert not textfile.exists()
 
 
+@pytest.mark.slow
 def test_what_was_missed_is_delivered_when_the_other_side_is_back(tmp_path: Path) -> None:
     """A gateway that is not there yet and a textfile directory that goes away both get the true state in the end."""
     data, out = tmp_path / "data", tmp_path / "out"
@@ -126,6 +127,7 @@ def _pushed(server: ScriptedServer) -> Series:
     return pushed((_latest(server, b"PUT ") or b"").decode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -181,6 +183,7 @@ _REFUSALS = {
 }
 
 
+@pytest.mark.slow
 def test_after_every_refusal_the_truth_is_delivered(tmp_path: Path) -> None:
     """One after the other, each beginning from health: true numbers elsewhere, then true ones here, and no growth."""
     data, textfile = tmp_path / "data", tmp_path / "x.prom"
@@ -219,6 +222,7 @@ def test_after_every_refusal_the_truth_is_delivered(tmp_path: Path) -> None:
         assert _count(fexp, "failures", "textfile") == 0
 
 
+@pytest.mark.slow
 def test_every_success_is_one_whatever_comes_with_it(tmp_path: Path) -> None:
     """Mistake 18e: 202 and 204 are as good as 200; and a body that nobody asked for is not read to its end."""
     data, textfile = tmp_path / "data", tmp_path / "x.prom"
@@ -263,6 +267,7 @@ runpy.run_module("fexp", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_receivers_that_cannot_be_reached_yet(tmp_path: Path) -> None:
     """Refused connections and an unknown name, each for both; then real receivers get what /metrics shows."""
     data, known, ports = tmp_path / "data", tmp_path / "known", (free_port(), free_port())
@@ -275,8 +280,8 @@ def test_receivers_that_cannot_be_reached_yet(tmp_path: Path) -> None:
         return (
             str(data), "--listen", "127.0.0.1:0", "--min-interval", "0", "--heartbeat", "0.2s", "--job", "away",
             "--instance", instance, "--textfile", str(tmp_path / f"{instance}.prom"),
-            "--gateway", f"http://{gateway}:{ports[0]}", "--gateway-deadline", "0.3s",
-            "--remote-write", f"http://{writer}:{ports[1]}/api/v1/write", "--remote-write-deadline", "0.3s",
+            "--gateway", f"http://{gateway}:{ports[0]}", "--gateway-deadline", "1s",
+            "--remote-write", f"http://{writer}:{ports[1]}/api/v1/write", "--remote-write-deadline", "1s",
         )  # fmt: skip
 
     with ExitStack() as stack:
@@ -287,7 +292,8 @@ def test_receivers_that_cannot_be_reached_yet(tmp_path: Path) -> None:
         for instance, fexp in running.items():
             poll(lambda fexp=fexp: all(_count(fexp, "failures", one) for one in _OUTPUTS))
             for output, host in zip(_OUTPUTS, hosts[instance], strict=True):
-                assert any(f"{output}: http://{host}:" in one and _REASONS[host] in one for one in fexp.lines)
+                start, reason = f"{output}: http://{host}:", _REASONS[host]
+                poll(lambda fexp=fexp, start=start, reason=reason: any(start in x and reason in x for x in fexp.lines))
         (data / "a").touch()
         (data / "b").touch()
         (data / "a").unlink()

@@ -125,6 +125,7 @@ def test_each_scrape_config_of_the_readme_is_run_here() -> None:
     assert sorted(SCRAPES) == sorted(map(block, markers))
 
 
+@pytest.mark.slow
 def test_one_host_by_its_name(fleet: Fleet) -> None:
     wait_for(lambda: values(fleet.by_name, "up", "job", "instance") == {("fexp", fleet.a): 1})
     wait_for(

@@ -21,8 +21,8 @@ import sys
 import fexp.service.daemon
 
 class Daemon:
-    def __init__(self, settings):
-        print(*settings.listens)
+    def __init__(self, settings, outputs):
+        print(*settings.http.listen, *outputs)
 
     def run(self):
         pass

@@ -31,6 +31,7 @@ def receiver(request: pytest.FixtureRequest) -> Server:
     return server
 
 
+@pytest.mark.slow
 def test_a_receiver_tells_what_metrics_shows(tmp_path: Path, receiver: Server) -> None:
     """Each series with its value and its labels, while files come and go and a folder does; nothing after the end."""
     data, other = tmp_path / "data", tmp_path / "other"
@@ -81,6 +82,7 @@ def test_a_receiver_tells_what_metrics_shows(tmp_path: Path, receiver: Server) -
         poll(lambda: told(receiver, "compared") == {})
 
 
+@pytest.mark.slow
 def test_kept_on_exit(tmp_path: Path, receiver: Server) -> None:
     """With --keep-on-exit no series ends, and the last values are those of the stop."""
     (tmp_path / "a").touch()
@@ -163,6 +165,7 @@ def _basic(user: str, password: str, url: str) -> urllib.request.BaseHandler:
     return urllib.request.HTTPBasicAuthHandler(passwords)
 
 
+@pytest.mark.slow
 def test_what_fills_several_requests_arrives_whole_and_ends_whole(tmp_path: Path, victoria_metrics: Server) -> None:
     """More than VictoriaMetrics takes at once (32 MiB): long names and many buckets are the cheap way there."""
     data = tmp_path / "/".join(["a" * 250] * 6)

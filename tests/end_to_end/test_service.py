@@ -50,6 +50,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     manager.socket.close()
 
 
+@pytest.mark.slow
 def test_ready_after_the_first_look_and_alive_by_the_engine(tmp_path: Path, manager: Manager) -> None:
     """Mistakes 23b, 23c: READY before the first look, a watchdog fed by a thread that proves nothing."""
     data = tmp_path / "data"
@@ -118,6 +119,7 @@ def test_sockets_that_systemd_opened(tmp_path: Path) -> None:
         assert fexp.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_long_first_look_asks_systemd_for_more_time(manager: Manager, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (tmp_path / "file").touch()

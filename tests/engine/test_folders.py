@@ -19,6 +19,7 @@ from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching
+from tests.servers import poll
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,12 +140,12 @@ def test_one_directory_under_two_names_and_twice(tmp_path: Path, backend: Backen
         assert engine.flush(PATIENCE_SECONDS)
         scans = [folder.scans[Reason.REAPPEARED] for folder in engine.snapshot().folders]
         _fill(root / "sub", "b.txt", "c.csv")
-        for _ in range(500):
+
+        def has_counted_all() -> bool:
             assert engine.flush(PATIENCE_SECONDS)
-            if [folder.groups[0].files for folder in engine.snapshot().folders] == [2, 1, 3]:
-                break
-        else:
-            pytest.fail(f"{engine.snapshot()}")
+            return [folder.groups[0].files for folder in engine.snapshot().folders] == [2, 1, 3]
+
+        poll(has_counted_all, seconds=PATIENCE_SECONDS, every_seconds=0.005)
         assert [folder.scans[Reason.REAPPEARED] for folder in engine.snapshot().folders] == scans == [0, 0, 0]
     finally:
         engine.stop()

@@ -189,6 +189,7 @@ def test_names_where_nobody_watches_and_where_somebody_does(tmp_path: Path) -> N
         def lose_the_watch() -> None:
             source.disarm(sub)
             folder.tree.arming.polled.add(sub)
+            live.engine._agenda.touch([folder])
 
         for size in (9, 13):
             with live.held():

@@ -9,15 +9,16 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fexp.config.settings import parse_buckets, parse_duration, parse_labels
+from fexp.config.labels import parse_labels, parse_pairs
+from fexp.config.selection import SelectionSettings, parse_excludes, parse_extensions, parse_patterns
+from fexp.config.values import parse_buckets, parse_duration, parse_file_mode, parse_size, parse_whole_number
 from fexp.disk.mounts import parse_mounts
 from fexp.errors import SettingsError
-from fexp.files.selection import Selection, pattern_of_extension, pattern_of_name
+from fexp.files.selection import Selection, pattern_of_name
 from fexp.outputs.http import HttpServer
 from fexp.outputs.http.listen import parse_listen
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 from fexp.outputs.http.webconfig import parse_web_config
-from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.gateway import GatewaySettings, grouping_path
 from fexp.text import unique_labels
 from tests.http.serving import MemoryServed, connect, read_to_end
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 
 def _selection(text: str) -> None:
     pattern, _, exclude = text.partition("\n")
-    selection = Selection((pattern,), (exclude,) if exclude else (), recursive=True, ignore_case=len(text) % 2 == 0)
+    settings = SelectionSettings(
+        matches=parse_patterns("match", (pattern,)),
+        excludes=parse_excludes("exclude", (exclude,) if exclude else ()),
+        recursive=True,
+        ignore_case=len(text) % 2 == 0,
+    )
+    selection = settings.applied_to(settings.patterns)
     name = text.encode("utf-8", "surrogateescape").replace(b"/", b"").replace(b"\0", b"")[:255] or b"x"
     selection.patterns_of(name, b"a/")
     selection.enters(name, b"a/")
@@ -36,10 +43,13 @@ def _selection(text: str) -> None:
 
 def _settings(text: str) -> None:
     for read in (
-        lambda: parse_duration("--rescan", text),
-        lambda: parse_buckets("--dwell-buckets", text),
-        lambda: parse_labels([text]),
-        lambda: pattern_of_extension(text),
+        lambda: parse_duration("rescan", text),
+        lambda: parse_size("limit", text),
+        lambda: parse_whole_number("max-depth", text),
+        lambda: parse_file_mode("textfile-mode", text),
+        lambda: parse_buckets("dwell-buckets", text),
+        lambda: parse_labels("label", [text]),
+        lambda: parse_extensions("ext", [text]),
     ):
         try:
             read()
@@ -49,7 +59,8 @@ def _settings(text: str) -> None:
 
 def _gateway(text: str) -> None:
     grouping, _, url = text.partition("\n")
-    settings = GatewaySettings.parse(Endpoint(url or "http://127.0.0.1:9091"), grouping=[grouping], instance=text)
+    pairs = parse_pairs("grouping", [grouping])
+    settings = GatewaySettings(url or "http://127.0.0.1:9091", grouping=pairs, instance=text)
     parts = iter(grouping_path(settings.key).split("/")[2:])
     for (name, value), label, told in zip(settings.key, parts, parts, strict=True):
         if label == name:

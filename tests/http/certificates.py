@@ -40,6 +40,21 @@ class Pair:
         (directory / f"{name}.key").write_text(self.key_pem)
 
 
+def key_usage(*, is_authority: bool) -> x509.KeyUsage:
+    """Give what a certificate's key may do."""
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def make_pair(name: str, issuer: Pair | None = None, *, is_authority: bool = False) -> Pair:
     """Make a certificate for the name, ``name.example`` and 127.0.0.1, signed by the issuer or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -56,20 +71,9 @@ def make_pair(name: str, issuer: Pair | None = None, *, is_authority: bool = Fal
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
     )
-    usage = x509.KeyUsage(
-        digital_signature=not is_authority,
-        key_cert_sign=is_authority,
-        crl_sign=is_authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     signer = issuer.key if issuer else key
     builder = (
-        builder.add_extension(usage, critical=True)
+        builder.add_extension(key_usage(is_authority=is_authority), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )

@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fexp.engine.feed import ChangeBatch, Subscription
+from fexp.files.state import Changed
 from fexp.model import (
     Backend,
     DeliverySnapshot,
     DwellSnapshot,
-    FileEvent,
     FlowSnapshot,
     FolderSnapshot,
     FolderStatus,
     Happening,
+    KnownFiles,
     Reason,
     Snapshot,
 )
@@ -32,11 +34,9 @@ from tests.snapshots import group_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from fexp.outputs.http.connections import Connection
-
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = True, files: int = 3) -> FolderSnapshot:
@@ -73,8 +73,12 @@ def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = 
     )
 
 
-def make_event(path: str = "a.txt") -> FileEvent:
-    return FileEvent(Happening.ARRIVAL, "/data/in", "*.txt", path, 10, 1_700_000_000.0)
+def arrivals(*names: str) -> ChangeBatch:
+    """Return the arrival of some files of ten bytes, as the engine hands it over."""
+    count = len(names)
+    files = KnownFiles([os.fsencode(name) for name in names], [10] * count, [1.0] * count, [1] * count, [1.0] * count)
+    changed = [Changed(Happening.ARRIVAL, 0, b"", files)]
+    return ChangeBatch("/data/in", lambda _key: "*.txt", 1_700_000_000.0, changed)
 
 
 @dataclass
@@ -90,6 +94,17 @@ class MemoryServed:
     """When set, a snapshot is not given before this event."""
     asked: threading.Event = field(default_factory=threading.Event)
     extra: Mapping[str, object] = field(default_factory=dict)
+    followers: list[Subscription] = field(default_factory=list)
+
+    def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
+        subscription = Subscription(capacity, present=False, notify=notify, end=self.followers.remove)
+        self.followers.append(subscription)
+        return subscription
+
+    def publish(self, *names: str) -> None:
+        """Have files arrive."""
+        for follower in self.followers:
+            follower.offer([arrivals(*names)])
 
     def snapshot(self) -> Snapshot:
         self.asked.set()
@@ -175,8 +190,8 @@ def ask(
         connection.close()
 
 
-def connect(server: HttpServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port_of(server)), timeout=PATIENCE_SECONDS)
+def connect(server: HttpServer, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port_of(server)), PATIENCE_SECONDS, source_address=(source, 0))
 
 
 def read_to_end(client: socket.socket) -> bytes:
@@ -188,21 +203,6 @@ def read_to_end(client: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(parts)
-
-
-def watch_for_end(server: HttpServer) -> threading.Event:
-    """Give an event that is set when the server next forgets a connection."""
-    ended = threading.Event()
-    loop = server._server
-    assert loop is not None
-    forget = loop.forget
-
-    def forget_and_tell(connection: Connection) -> None:
-        forget(connection)
-        ended.set()
-
-    loop.forget = forget_and_tell  # type: ignore[method-assign]
-    return ended
 
 
 def send_raw(server: HttpServer, request: bytes) -> bytes:

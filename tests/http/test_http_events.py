@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fexp.outputs.http import EventStream, HttpServer, Limits
-from fexp.outputs.http.events import Follower, encode
-from tests.http.serving import ask, connect, make_event, read_to_end, running
+from fexp.model import Change, Happening
+from fexp.outputs.http import HttpServer, Limits
+from fexp.outputs.http.follow import encode
+from fexp.text import printable
+from tests.http.serving import MemoryServed, ask, connect, running
 from tests.servers import poll
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from typing import BinaryIO
 
@@ -44,9 +44,10 @@ def read_until(stream: BinaryIO, wanted: bytes) -> list[bytes]:
 
 
 def test_events_reach_a_client_as_they_happen() -> None:
-    with running() as server, following(server) as (_, stream):
-        assert server.events.wanted
-        server.events.publish([make_event("new\nname.txt")])
+    served = MemoryServed()
+    with running(served) as server, following(server) as (_, stream):
+        assert served.followers
+        served.publish("new\nname.txt")
         read_until(stream, b"event: arrival\n")
         data = stream.readline()
     assert json.loads(data.removeprefix(b"data: ")) == {
@@ -59,26 +60,25 @@ def test_events_reach_a_client_as_they_happen() -> None:
 
 
 def test_headers_are_those_of_an_event_stream() -> None:
-    with running() as server:
+    served = MemoryServed()
+    with running(served) as server:
         head = ask(server, "/api/v1/events", "HEAD")
         assert head.headers["content-type"] == "text/event-stream"
         assert head.headers["cache-control"] == "no-store"
         assert ask(server, "/api/v1/events", "POST").status == 405
-        assert not server.events.wanted
+        assert not served.followers
 
 
-@given(st.text())
-def test_a_name_cannot_forge_an_event(name: str) -> None:
-    told = encode(make_event(name))
-    assert told.count(b"\n") == 3
-    assert told.startswith(b"event: arrival\ndata: {")
-    assert json.loads(told.split(b"data: ")[1])["path"] == name
-
-
-def test_nobody_listens_nobody_waits() -> None:
-    stream = EventStream()
-    assert not stream.wanted
-    stream.publish([make_event()])
+@given(st.binary())
+def test_a_name_cannot_forge_an_event(name: bytes) -> None:
+    change = Change(Happening.ARRIVAL, "/data/in", ("*.txt", "*"), name, 10, 1.0, 1, 1_700_000_000.0)
+    first, second, rest = encode(change).split(b"\n\n")
+    assert not rest
+    for event, pattern in ((first, "*.txt"), (second, "*")):
+        assert event.count(b"\n") == 1
+        assert event.startswith(b"event: arrival\ndata: {")
+        data = json.loads(event.split(b"data: ")[1])
+        assert (data["path"], data["pattern"]) == (printable(name), pattern)
 
 
 def test_silence_is_filled_with_heartbeats() -> None:
@@ -87,59 +87,25 @@ def test_silence_is_filled_with_heartbeats() -> None:
             read_until(stream, b": still here\n")
 
 
-def watch_for_leaving(server: HttpServer) -> threading.Event:
-    """Give an event that is set when the next client is forgotten."""
-    left = threading.Event()
-    forget = server.events.leave
-
-    def leave(follower: Follower) -> None:
-        forget(follower)
-        left.set()
-
-    server.events.leave = leave  # type: ignore[method-assign]
-    return left
-
-
-def test_a_client_that_leaves_is_forgotten() -> None:
-    with running(limits=Limits(heartbeat_seconds=0.05)) as server:
-        left = watch_for_leaving(server)
+def test_a_client_that_hangs_up_frees_its_place_at_once() -> None:
+    """A heartbeat, which would notice it too, comes after a minute."""
+    served = MemoryServed()
+    with running(served, limits=Limits(event_clients=1, heartbeat_seconds=60)) as server:
         with following(server):
-            assert server.events.wanted
-        assert left.wait(20)
-        assert not server.events.wanted
-
-
-@pytest.mark.parametrize("target", [b"/api/v1/events", b"http://a/api/v1/events"])
-def test_a_client_that_hangs_up_frees_its_place_at_once(target: bytes) -> None:
-    with running(limits=Limits(event_clients=1)) as server:
-        left = watch_for_leaving(server)
-        with connect(server) as client:
-            client.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert client.recv(1)
-        assert left.wait(5)  # a heartbeat comes after 15
-
-
-def test_who_follows_and_hangs_up_in_one_breath_is_no_follower() -> None:
-    """Nobody can tell whether such a client still listens."""
-    release = threading.Event()
-    with running() as server, connect(server) as client:
-        assert server._loop is not None
-        server._loop.call_soon_threadsafe(release.wait, 20)
-        client.sendall(REQUEST)
-        client.shutdown(socket.SHUT_WR)
-        release.set()
-        read_to_end(client)
-        poll(lambda: not server.events.wanted)
+            assert served.followers
+        poll(lambda: not served.followers)
+        with following(server):
+            assert served.followers
 
 
 def test_a_slow_client_is_told_and_dropped_and_others_go_on() -> None:
     limits = Limits(events_per_client=10, heartbeat_seconds=5)
-    release = threading.Event()
-    with running(limits=limits) as server, following(server) as (_, slow):
+    release, served = threading.Event(), MemoryServed()
+    with running(served, limits=limits) as server, following(server) as (_, slow):
         assert server._loop is not None
         server._loop.call_soon_threadsafe(release.wait, 20)  # nothing is sent meanwhile
-        server.events.publish([make_event(str(number)) for number in range(11)])
-        server.events.publish([make_event("one too many")])
+        served.publish(*map(str, range(11)))
+        served.publish("one too many")
         release.set()
         read_until(slow, b"event: dropped\n")
         assert json.loads(slow.readline().removeprefix(b"data: ")) == {
@@ -147,13 +113,14 @@ def test_a_slow_client_is_told_and_dropped_and_others_go_on() -> None:
             "missed_events": 12,
         }
         with following(server) as (_, quick):
-            server.events.publish([make_event()])
+            served.publish("a.txt")
             read_until(quick, b"event: arrival\n")
 
 
 def test_a_burst_is_no_reason_to_drop_who_keeps_up() -> None:
-    with running(limits=Limits(events_per_client=10)) as server, following(server) as (_, stream):
-        server.events.publish([make_event(str(number)) for number in range(5000)])
+    served = MemoryServed()
+    with running(served, limits=Limits(events_per_client=10)) as server, following(server) as (_, stream):
+        served.publish(*map(str, range(5000)))
         for number in range(5000):
             read_until(stream, b"event: arrival\n")
             assert json.loads(stream.readline().removeprefix(b"data: "))["path"] == str(number)
@@ -161,15 +128,13 @@ def test_a_burst_is_no_reason_to_drop_who_keeps_up() -> None:
 
 def test_a_client_that_never_reads_is_cut_and_publishing_never_waits() -> None:
     limits = Limits(events_per_client=100_000, send_seconds=0.2, heartbeat_seconds=0.05)
-    with running(limits=limits) as server, connect(server) as client:
+    served = MemoryServed()
+    with running(served, limits=limits) as server, connect(server) as client:
         client.sendall(REQUEST)
         client.recv(1)
-        cut = watch_for_leaving(server)
-        events = [make_event("x" * 1000) for _ in range(1000)]
         for _ in range(50):
-            server.events.publish(events)
-        assert cut.wait(20)
-        assert not server.events.wanted
+            served.publish(*["x" * 1000] * 1000)
+        poll(lambda: not served.followers, seconds=20)
 
 
 def test_only_so_many_may_follow() -> None:
@@ -180,25 +145,9 @@ def test_only_so_many_may_follow() -> None:
 
 
 def test_a_stop_is_told() -> None:
-    with running() as server, following(server) as (_, stream):
+    served = MemoryServed()
+    with running(served) as server, following(server) as (_, stream):
         server.stop()
         read_until(stream, b"event: dropped\n")
         assert b"the server stops" in stream.readline()
-        assert not server.events.wanted
-        server.events.publish([make_event()])  # harmless
-
-
-def test_after_a_gap_nothing_more_is_queued() -> None:
-    async def scenario() -> None:
-        follower = Follower(asyncio.get_running_loop(), asyncio.Event(), 1)
-        follower.put([make_event("a")])
-        assert follower.missed == 0
-        follower.put([make_event("b"), make_event("c")])
-        assert follower.missed == 3
-        follower.put([make_event("d")])
-        assert follower.missed == 4
-        assert follower.take() == []
-        follower.put([make_event("e")])
-        assert (follower.missed, follower.take()) == (5, [])
-
-    asyncio.run(scenario())
+        assert not served.followers

@@ -35,26 +35,6 @@ def test_a_label_that_is_not_text_costs_its_own_series(form: Format, caplog: pyt
     assert len(named) == 1  # once, not with every scrape
 
 
-def test_a_value_that_is_no_number_costs_its_own_series() -> None:
-    bad = make_folder("/bad")._replace(last_scan_at="yesterday")  # type: ignore[arg-type]
-    text = render(bad, make_folder("/good"))
-    assert 'fexp_last_scan_timestamp_seconds{folder="/good"' in text
-    assert 'fexp_last_scan_timestamp_seconds{folder="/bad"' not in text
-    assert 'fexp_files{folder="/bad"' in text
-
-
-def test_a_row_that_cannot_be_read_costs_that_row() -> None:
-    folder = make_folder()
-    flow = folder.groups[0].flow
-    assert flow is not None
-    broken = flow._replace(dwell=flow.dwell._replace(counts=(1,)))
-    pattern = folder.groups[0]._replace(flow=broken)
-    text = render(folder._replace(groups=(pattern,)))
-    assert "fexp_dwell_seconds_bucket" not in text
-    assert "fexp_folder_up{" in text
-    assert "fexp_build_info{" in text
-
-
 FORGED = '/x"} 1\nfexp_files{folder="/forged",pattern="*"} 99\n# EOF\n# HELP fexp_files forged'
 
 
@@ -78,7 +58,19 @@ def test_every_name_comes_back_as_it_was(name: str) -> None:
 
 
 def test_the_scrape_goes_on_over_http() -> None:
+    """Mistake 11a."""
     with running(MemoryServed(folders=(make_folder("/\udcff"), make_folder("/good")))) as server:
-        reply = ask(server, "/metrics")
-    assert reply.status == 200
-    assert 'fexp_files{folder="/good"' in reply.text
+        for accept in ("text/plain", "application/openmetrics-text"):
+            reply = ask(server, "/metrics", headers={"Accept": accept})
+            assert reply.status == 200
+            assert 'fexp_files{folder="/good"' in reply.text
+        for path in ("/", "/api/v1/folders", "/api/v1/metadata", "/-/ready"):
+            assert ask(server, path).status == 200
+
+
+def test_one_failing_folder_does_not_take_the_others_along() -> None:
+    """Mistake 13a."""
+    broken = make_folder("/broken")._replace(scans={"start": "many"})  # type: ignore[dict-item]
+    text = render(broken, make_folder("/fine"))
+    assert 'fexp_scans_total{folder="/fine"' in text
+    assert 'fexp_files{folder="/broken"' in text

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("text", "listen"),
     [
-        (":9877", Listen(Transport.TCP, "", 9877)),
-        ("127.0.0.1:9877", Listen(Transport.TCP, "127.0.0.1", 9877)),
-        ("[::1]:9877", Listen(Transport.TCP, "::1", 9877)),
-        ("localhost:0", Listen(Transport.TCP, "localhost", 0)),
-        ("node-1.example.org:65535", Listen(Transport.TCP, "node-1.example.org", 65535)),
-        ("unix:/run/fexp.sock", Listen(Transport.UNIX, path="/run/fexp.sock")),
-        ("systemd", Listen(Transport.SYSTEMD)),
+        (":9877", Listen(":9877", Transport.TCP, "", 9877)),
+        ("127.0.0.1:9877", Listen("127.0.0.1:9877", Transport.TCP, "127.0.0.1", 9877)),
+        ("[::1]:9877", Listen("[::1]:9877", Transport.TCP, "::1", 9877)),
+        ("localhost:0", Listen("localhost:0", Transport.TCP, "localhost", 0)),
+        ("node-1.example.org:65535", Listen("node-1.example.org:65535", Transport.TCP, "node-1.example.org", 65535)),
+        ("unix:/run/fexp.sock", Listen("unix:/run/fexp.sock", Transport.UNIX, path="/run/fexp.sock")),
+        ("systemd", Listen("systemd", Transport.SYSTEMD)),
     ],
 )
 def test_reads_and_writes_addresses(text: str, listen: Listen) -> None:
@@ -204,7 +204,7 @@ def test_a_systemd_socket_for_another_process_is_not_ours(monkeypatch: pytest.Mo
         for owner in ({}, {"LISTEN_PID": ""}, {"LISTEN_PID": str(os.getppid())}):
             environ = {"LISTEN_FDS": "1", **owner}
             with pytest.raises(SettingsError, match="systemd passed no socket"):
-                sockets._from_systemd(environ)
+                list(sockets._from_systemd(environ))
             assert environ == {"LISTEN_FDS": "1", **owner}
 
 

@@ -46,8 +46,6 @@ def test_every_path_answers_get_and_head() -> None:
             assert head.body == b""
             assert head.headers["content-type"] == got.headers["content-type"]
             assert got.headers["server"] == f"fexp/{__version__}"
-            assert got.headers["x-content-type-options"] == "nosniff"
-            assert "date" in got.headers
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
@@ -89,7 +87,7 @@ def test_any_path_is_answered_without_a_crash() -> None:
         @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=60))
         def check(tail: str) -> None:
             assert ask(server, "/x" + tail).status == 404
-            assert ask(server, "/metrics?" + tail.replace("#", "")).status in {200, 400}
+            assert ask(server, "/metrics?" + tail.replace("#", "")).status == 200
 
         check()
 
@@ -129,10 +127,10 @@ def test_promtool_finds_nothing_to_say_about_our_own_metrics() -> None:
 
 def test_gzip_by_accept_encoding() -> None:
     with running() as server:
-        packed = ask(server, "/metrics", headers={"Accept-Encoding": "gzip"})
-        plain = ask(server, "/metrics", headers={"Accept-Encoding": "gzip;q=0"})
+        packed = ask(server, "/metrics?name[]=fexp_files", headers={"Accept-Encoding": "gzip"})
+        plain = ask(server, "/metrics?name[]=fexp_files", headers={"Accept-Encoding": "gzip;q=0"})
     assert packed.headers["content-encoding"] == "gzip"
-    assert b"fexp_files{" in gzip.decompress(packed.body)
+    assert gzip.decompress(packed.body) == plain.body
     assert "content-encoding" not in plain.headers
     assert packed.headers["vary"] == plain.headers["vary"] == "Accept, Accept-Encoding"
 
@@ -179,6 +177,12 @@ def test_not_ready_gives_the_reasons_while_healthy() -> None:
     assert (reply.status, json.loads(reply.body)["reasons"]) == (503, ["watcher of /data/in is dead"])
 
 
+def test_healthy_is_not_metrics() -> None:
+    """Mistake 21f."""
+    with running() as server:
+        assert ask(server, "/-/healthy").body == b"fexp is healthy.\n"
+
+
 def test_reload_is_a_post() -> None:
     served = MemoryServed()
     with running(served) as server:
@@ -186,13 +190,6 @@ def test_reload_is_a_post() -> None:
         assert served.reloads == 0
         assert ask(server, "/-/reload", "POST").status == 200
     assert served.reloads == 1
-
-
-def test_a_page_of_another_site_cannot_reload() -> None:
-    served = MemoryServed()
-    with running(served) as server:
-        assert ask(server, "/-/reload", "POST", {"Sec-Fetch-Site": "cross-site"}).status == 403
-    assert served.reloads == 0
 
 
 @pytest.mark.parametrize(
@@ -217,13 +214,10 @@ def test_folders_give_the_current_numbers() -> None:
 
 
 def test_json_survives_odd_values() -> None:
-    served = MemoryServed(
-        extra={"nan": float("nan"), "odd": object, "name": "\udcff"}, folders=(make_folder("/\udcff"),)
-    )
+    served = MemoryServed(extra={"odd": object, "name": "\udcff"}, folders=(make_folder("/\udcff"),))
     with running(served) as server:
         reply = ask(server, "/api/v1/metadata")
     found = json.loads(reply.body)
-    assert found["nan"] is None
     assert found["version"] == __version__
     assert {"fexp_files", "fexp_build_info"} <= {row["name"] for row in found["metrics"]}
     assert found["folders"][0]["folder"] == "/\udcff"
@@ -261,23 +255,16 @@ def test_a_slow_answer_delays_nobody_else() -> None:
         slow.join()
 
 
-@pytest.mark.parametrize("path", [*ALL_PATHS, "/nothing"])
-def test_every_answer_is_kept_by_nobody_framed_by_nobody_and_tells_nobody_where_it_came_from(path: str) -> None:
+def test_every_answer_is_kept_by_nobody_framed_by_nobody_and_tells_nobody_where_it_came_from() -> None:
     with running() as server:
-        headers = ask(server, path).headers
-    assert headers["cache-control"] == "no-store"
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["x-frame-options"] == "deny"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert headers["date"].endswith(" GMT")
-    assert parsedate_to_datetime(headers["date"]).year > 2000
-
-
-@pytest.mark.parametrize(("parameters", "status"), [(1000, 200), (1001, 400), (8000, 400)])
-def test_more_parameters_than_anybody_needs_are_refused(parameters: int, status: int) -> None:
-    with running() as server:
-        assert ask(server, "/metrics?" + "&" * (parameters - 1)).status == status
+        for path in (*ALL_PATHS, "/nothing"):
+            headers = ask(server, path).headers
+            assert headers["cache-control"] == "no-store"
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["x-frame-options"] == "deny"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert parsedate_to_datetime(headers["date"]).year > 2000
 
 
 @pytest.mark.parametrize(

@@ -13,24 +13,26 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.http.certificates import key_usage
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1."""
+    """Signs certificates for 127.0.0.1. Its own may lack its key's ``usage`` or ``identifier``, or a ``critical``."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, lacks: str = "") -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._certificate = self._sign("fexp test authority", self._key, authority=True)
+        self._certificate = self._sign("fexp test authority", self._key, authority=True, lacks=lacks)
         self.ca_file = directory / "ca.pem"
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, password: bytes | None = None) -> tuple[Path, Path]:
-        """Make a certificate and its key; gives their files."""
+    def issue(self, name: str, password: bytes | None = None, *, identified: bool = True) -> tuple[Path, Path]:
+        """Make a certificate and its key; gives their files. An ``identified`` one names its authority's key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(name, key, authority=False)
+        certificate = self._sign(name, key, authority=False, lacks="" if identified else "authority")
         cert_file, key_file = self._directory / f"{name}.pem", self._directory / f"{name}.key"
         cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
@@ -41,23 +43,30 @@ class Authority:
         )
         return cert_file, key_file
 
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, authority: bool) -> x509.Certificate:
+    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, authority: bool, lacks: str) -> x509.Certificate:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        issuer = subject if authority else self._certificate.subject
         now = dt.datetime.now(dt.UTC)
         addresses = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(issuer)
+            .issuer_name(subject if authority else self._certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=lacks != "critical")
             .add_extension(addresses, critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        extensions: dict[str, tuple[x509.ExtensionType, bool]] = {
+            "usage": (key_usage(is_authority=authority), True),
+            "identifier": (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+            "authority": (x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False),
+        }
+        for extension_name, (extension, critical) in extensions.items():
+            if extension_name != lacks:
+                builder = builder.add_extension(extension, critical=critical)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import Metric
 
+from fexp.config.origin import Origin, Written
 from fexp.metrics import FexpCollector
 from fexp.model import (
     Backend,
@@ -14,10 +15,11 @@ from fexp.model import (
     FolderSnapshot,
     Snapshot,
 )
+from fexp.outputs.textfile import TextfileOutput, TextfileSettings
 from tests.snapshots import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FLOW = FlowSnapshot(5, 3, 1, 500, 300, 1.7e9, 1.7e9 + 1, DwellSnapshot((1.0, 10.0), (1, 1, 1), 42.5))
 
@@ -90,3 +92,14 @@ class TurnedClock:
         self.waits.append(seconds)
         self.now += seconds
         return False
+
+
+def command_line(options: Mapping[str, str | Sequence[str]]) -> Written:
+    """Give what the command line would, for options by name: texts as a user writes them."""
+    values = {name: (raw if isinstance(raw, str) else tuple(raw), Origin(f"--{name}")) for name, raw in options.items()}
+    return Written(values, lambda name: f"--{name}")
+
+
+def textfile_output(path: str, mode: int = 0o644) -> TextfileOutput:
+    """Give the output of one textfile."""
+    return TextfileOutput(TextfileSettings(path, mode))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push.endpoint import Endpoint, shown_url
+from fexp.outputs.push.gateway import GatewaySettings
 from fexp.outputs.push.sender import is_upgrade
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SECRET = "hunter2"
 
 def complaint(url: str = "http://127.0.0.1:9091", **settings: Any) -> str:
     with pytest.raises(SettingsError) as caught:
-        Endpoint(url, **settings)
+        GatewaySettings(url, **settings)
     text = str(caught.value)
     assert text.isprintable()
     assert SECRET not in text
@@ -55,13 +56,13 @@ def complaint(url: str = "http://127.0.0.1:9091", **settings: Any) -> str:
         ("http://host/#", "no #fragment"),
         (
             f"http://anna:{SECRET}@host",
-            "no user and password in a URL; give --gateway-user and --gateway-password-file",
+            "no user and password in a URL; give gateway-user and gateway-password-file",
         ),
         (f"http://anna:{SECRET}/@host", "no"),
         (f"http://anna:{SECRET}?@host", "no user and password in a URL"),
         (f"http://anna:{SECRET}#@host", "no user and password in a URL"),
         (f"anna:{SECRET}@host:9091", "must begin with http:// or https://"),
-        (f"https://{SECRET}@host", "FEXP_GATEWAY_PASSWORD"),
+        (f"https://{SECRET}@host", "gateway-password"),
     ],
 )
 def test_a_url_that_cannot_work_is_refused(url: str, text: str) -> None:
@@ -71,8 +72,8 @@ def test_a_url_that_cannot_work_is_refused(url: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"user": "anna"}, "--gateway-user without a password; give --gateway-password-file too"),
-        ({"password": SECRET}, "give --gateway-user too"),
+        ({"user": "anna"}, "gateway-user without a password; give gateway-password-file too"),
+        ({"password": SECRET}, "gateway-password without a user; give gateway-user too"),
         ({"user": "anna", "password": SECRET, "password_file": "x"}, "give one of them"),
         ({"token": SECRET, "token_file": "x"}, "give one of them"),
         ({"token": SECRET, "user": "anna", "password": SECRET}, "a token or a user with a password"),
@@ -93,7 +94,7 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict[str, Any
 @pytest.mark.parametrize("credentials", [{"user": "anna", "password": SECRET}, {"token": SECRET}, {"token_file": "x"}])
 @pytest.mark.parametrize("host", ["gateway.example", "10.0.0.1", "[fe80::1]", "127.0.0.1.example", "localhost.example"])
 def test_credentials_in_plain_text_to_another_machine_are_refused(host: str, credentials: dict[str, Any]) -> None:
-    assert "plain text; use https, or --insecure" in complaint(f"http://{host}:9091", **credentials)
+    assert "plain text; use https, or insecure" in complaint(f"http://{host}:9091", **credentials)
     Endpoint(f"http://{host}:9091", insecure=True, **credentials)
     Endpoint(f"https://{host}:9091", **credentials)
 
@@ -174,8 +175,8 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path, authority: Authority) -> N
         "import os, sys\n"
         "os.open(os.ttyname(0), os.O_RDWR)  # the first terminal that the leader of a session opens is the session's\n"
         "os.close(os.open('/dev/tty', os.O_RDWR))\n"
-        "from fexp.outputs.push.endpoint import Endpoint\n"
-        "Endpoint('https://host', cert_file=sys.argv[1], key_file=sys.argv[2]).check()\n"
+        "from fexp.outputs.push.gateway import GatewaySettings\n"
+        "GatewaySettings('https://host', cert_file=sys.argv[1], key_file=sys.argv[2]).check()\n"
     )
     keyboard, terminal = pty.openpty()
     try:
@@ -193,7 +194,7 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path, authority: Authority) -> N
         os.close(terminal)
         os.close(keyboard)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith("fexp.errors.SettingsError: --gateway: cannot use the TLS files: ")
+    assert ended.stderr.splitlines()[-1].startswith("fexp.errors.SettingsError: gateway: cannot use the TLS files: ")
 
 
 def test_a_password_keeps_its_spaces_and_loses_the_line_end(tmp_path: Path) -> None:
@@ -235,8 +236,8 @@ def test_a_secret_from_a_named_pipe_is_read_each_time(tmp_path: Path) -> None:
 def test_an_empty_password_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "password"
     path.write_text(content)
-    with pytest.raises(SettingsError, match="--gateway: the password is empty"):
-        Endpoint("https://host", user="anna", password_file=str(path)).check()
+    with pytest.raises(SettingsError, match="gateway-password-file: the password is empty"):
+        GatewaySettings("https://host", user="anna", password_file=str(path)).check()
 
 
 def test_an_error_while_sending_is_no_settings_error(tmp_path: Path) -> None:

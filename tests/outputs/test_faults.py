@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fexp.config.settings import DeliverySettings
 from fexp.errors import OutputError
 from fexp.metrics import FexpCollector
 from fexp.outputs.publisher import Publisher
 from fexp.outputs.push.endpoint import Endpoint
-from fexp.outputs.push.gateway import GatewayOutput, GatewaySettings
+from fexp.outputs.push.gateway import GatewayMode, GatewayOutput, GatewaySettings
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import RefusedError, Sender
-from fexp.outputs.textfile import TextfileOutput
 from tests.end_to_end.running import samples
 from tests.engine.live import watching
 from tests.outputs.conftest import Authority
-from tests.outputs.samples import Numbers, TurnedClock
+from tests.outputs.samples import Numbers, TurnedClock, textfile_output
 from tests.outputs.scripted import ScriptedServer, answer, close_at_once, deaf, drip, hang, raw
 from tests.servers import free_port, poll, running_prometheus, running_pushgateway
 
@@ -48,7 +48,7 @@ SECRET = "s3cr3t-of-the-gateway"
 
 def send(url: str, clock: TurnedClock | None = None, *, deadline_seconds: float = 20.0, **settings: Any) -> Sender:
     clock = clock or TurnedClock()
-    endpoint = Endpoint(url, deadline_seconds=deadline_seconds, **settings)
+    endpoint = GatewaySettings(url, mode=GatewayMode.IMPORT, deadline_seconds=deadline_seconds, **settings)
     return Sender(endpoint, clock=clock, wall_clock=clock, wait=clock.wait, jitter=lambda: 0.5)
 
 
@@ -102,8 +102,8 @@ def test_it_comes_back_within_the_deadline() -> None:
 def test_a_stop_ends_the_pause_and_the_group_is_still_deleted() -> None:
     """A receiver that is well again is waited for by nobody, and must not keep the numbers of a stopped fexp."""
     with ScriptedServer(answer(503, Retry_After="50"), answer(202)) as server:
-        endpoint = Endpoint(server.url, deadline_seconds=60.0)
-        publisher = Publisher(GatewayOutput(GatewaySettings.parse(endpoint, instance="h")), Numbers())
+        endpoint = GatewaySettings(server.url, instance="h", deadline_seconds=60.0)
+        publisher = Publisher(GatewayOutput(endpoint), Numbers(), DeliverySettings())
         publisher.start()
         poll(lambda: server.attempts == 1)
         assert publisher.stop(retract=True, timeout_seconds=30)
@@ -114,8 +114,8 @@ def test_a_stop_ends_the_answer_under_way_too_and_what_follows_has_its_time(monk
     """A receiver that hung once must not keep the numbers of a stopped fexp."""
     monkeypatch.setattr("fexp.outputs.push.sender._LAST_ANSWER_SECONDS", 0.1)
     with ScriptedServer(hang, answer(503), answer(202)) as server:
-        endpoint = Endpoint(server.url, deadline_seconds=60.0)
-        publisher = Publisher(GatewayOutput(GatewaySettings.parse(endpoint, instance="h")), Numbers())
+        endpoint = GatewaySettings(server.url, instance="h", deadline_seconds=60.0)
+        publisher = Publisher(GatewayOutput(endpoint), Numbers(), DeliverySettings())
         publisher.start()
         poll(lambda: server.requests)
         assert publisher.stop(retract=True, timeout_seconds=30)
@@ -545,7 +545,7 @@ def test_a_rotated_token_is_taken_up(tmp_path: Path) -> None:
         sender.send("PUT")
         assert ["Bearer old" in server.heads[0], "Bearer new" in server.heads[1]] == [True, True]
         path.unlink()
-        assert f"--gateway-token-file {path}: No such file or directory" in str(failure(sender))
+        assert f"gateway-token-file {path}: No such file or directory" in str(failure(sender))
         assert server.attempts == 2
 
 
@@ -722,20 +722,21 @@ class OtherSide(ABC):
     def told(self) -> dict[str, float]:
         """Give what it was told last."""
 
-    def endpoint(self) -> Endpoint:
-        return Endpoint(f"http://127.0.0.1:{self.port}{self.path}")
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     def sender(self) -> Sender:
         """Have the pauses between the tries of one delivery take no time."""
         clock = TurnedClock()
-        return Sender(self.endpoint(), clock=clock, wall_clock=clock, wait=clock.wait)
+        return Sender(Endpoint(self.url), clock=clock, wall_clock=clock, wait=clock.wait)
 
 
 class GatewaySide(OtherSide):
     name = "gateway"
 
     def output(self) -> Output:
-        return GatewayOutput(GatewaySettings.parse(self.endpoint(), instance="h"), sender=self.sender())
+        return GatewayOutput(GatewaySettings(self.url, instance="h"), sender=self.sender())
 
     @contextmanager
     def there(self) -> Iterator[None]:
@@ -752,7 +753,7 @@ class RemoteWriteSide(OtherSide):
 
     def output(self) -> Output:
         sender = self.sender()
-        settings = RemoteWriteSettings.parse(self.endpoint(), job="away", instance="h")
+        settings = RemoteWriteSettings(self.url, job="away", instance="h")
         return RemoteWriteOutput(settings, sender=sender, clock=sender._clock, wall_clock=self.wall_clock)
 
     @contextmanager
@@ -772,7 +773,7 @@ class TextfileSide(OtherSide):
     name = "textfile"
 
     def output(self) -> Output:
-        return TextfileOutput(str(self.directory / "x.prom"))
+        return textfile_output(str(self.directory / "x.prom"))
 
     @contextmanager
     def there(self) -> Iterator[None]:
@@ -800,13 +801,14 @@ def test_who_was_away_for_ten_minutes_slowed_nobody_and_gets_the_truth(
     (data / "0").touch()
     with watching(data) as live:
         source = FexpCollector(live.engine.snapshot)
-        publisher = Publisher(side.output(), source, clock=clock)
-        neighbour = Publisher(TextfileOutput(str(neighbours)), source, min_interval_seconds=0.0)
+        publisher = Publisher(side.output(), source, DeliverySettings(), clock=clock)
+        neighbour = Publisher(textfile_output(str(neighbours)), source, DeliverySettings(min_interval_seconds=0.0))
         with side.there():
             publisher.start()
             neighbour.start()
             poll(lambda: publisher.snapshot().deliveries == 1)
             assert side.told()["fexp_files"] == 1
+        poll(neighbours.exists)
         for minute in range(1, 12):
             (data / str(minute)).write_text("x" * minute)
             if minute % 3 == 0:

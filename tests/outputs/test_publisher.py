@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fexp.config.output import OutputSettings
+from fexp.config.settings import DeliverySettings
 from fexp.errors import OutputError
+from fexp.metrics import EVERYWHERE
 from fexp.model import DeliverySnapshot
-from fexp.outputs.publisher import Pace, Publisher, next_publish_at
+from fexp.outputs.publisher import Publisher, next_publish_at
 from tests.outputs.samples import Numbers, TurnedClock
 from tests.servers import poll
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from fexp.outputs import Collects
 
-PACE = Pace(heartbeat_seconds=60.0, min_interval_seconds=1.0)
+DELIVERY = DeliverySettings(heartbeat_seconds=60.0, min_interval_seconds=1.0)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_when_to_publish(expected: float, facts: dict[str, Any]) -> None:
         "changed": False,
         "failures_in_a_row": 0,
     }
-    assert next_publish_at(now=100.0, pace=PACE, **{**usual, **facts}) == expected
+    assert next_publish_at(now=100.0, delivery=DELIVERY, **{**usual, **facts}) == expected
 
 
 seconds = st.floats(0, 1e6)
@@ -91,13 +94,14 @@ def test_the_bounds_of_when_to_publish(
     interval: float,
     retry_after: float | None,
 ) -> None:
+    interval, heartbeat = sorted((interval, heartbeat))
     at = next_publish_at(
         now=now,
         attempted_at=attempted_at,
         succeeded_at=succeeded_at,
         changed=changed,
         failures_in_a_row=failures,
-        pace=Pace(heartbeat, interval),
+        delivery=DeliverySettings(heartbeat, interval),
         retry_after_seconds=retry_after,
     )
     assert at >= now
@@ -118,9 +122,13 @@ def test_the_bounds_of_when_to_publish(
 class Recorder:
     """An output that does what a test says, and tells."""
 
+    settings_type: ClassVar[type[OutputSettings]] = OutputSettings
     name = "gateway"
     target = "http://gateway.example"
     place = None
+    scopes = EVERYWHERE
+    files: ClassVar[dict[str, str]] = {}
+    dropped_snapshots: int | None = None
 
     def __init__(self, act: Callable[[int], None] = lambda _: None) -> None:
         self._act = act
@@ -171,7 +179,7 @@ def turn(publisher: Publisher, clock: TurnedClock, by_seconds: float) -> None:
 
 def test_publishes_at_the_start_on_change_and_at_the_end() -> None:
     clock, output, numbers = TurnedClock(), Recorder(), Numbers()
-    publisher = Publisher(output, numbers, clock=clock)
+    publisher = Publisher(output, numbers, DELIVERY, clock=clock)
     publisher.announce()
     assert output.calls == []
     publisher.start()
@@ -202,7 +210,7 @@ class ReadClock(TurnedClock):
 def test_a_change_is_delivered_once() -> None:
     """Mistake 5b."""
     clock, output = ReadClock(), Recorder()
-    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher = Publisher(output, Numbers(), DELIVERY, clock=clock)
     publisher.start()
     poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
     publisher.announce()
@@ -225,7 +233,7 @@ def test_the_heartbeat_counts_from_the_beginning_of_a_slow_delivery() -> None:
         clock.now += 10.0
 
     output = Recorder(act)
-    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher = Publisher(output, Numbers(), DELIVERY, clock=clock)
     publisher.start()
     poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
     assert publisher.snapshot().duration_seconds == 10.0
@@ -237,7 +245,7 @@ def test_the_heartbeat_counts_from_the_beginning_of_a_slow_delivery() -> None:
 def test_retracts_at_the_end() -> None:
     """Mistake 18b."""
     output = Recorder()
-    publisher = Publisher(output, Numbers())
+    publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     output.wait_for_calls(1)
     assert publisher.stop(retract=True)
@@ -248,7 +256,7 @@ def test_taking_back_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
     """What never was is taken back with success, which must not read as if the output worked."""
     caplog.set_level(logging.INFO)
     output = Recorder(fails(OutputError("its directory is not there")))
-    publisher = Publisher(output, Numbers())
+    publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
     assert publisher.stop(retract=True)
@@ -259,13 +267,13 @@ def test_taking_back_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_publisher_that_never_started_delivers_nothing() -> None:
     output = Recorder()
-    assert Publisher(output, Numbers()).stop(retract=True)
+    assert Publisher(output, Numbers(), DELIVERY).stop(retract=True)
     assert output.calls == ["close"]
 
 
 def test_a_publisher_that_was_stopped_has_not_died() -> None:
     """It would be told as a bug in the midst of every stop."""
-    publisher = Publisher(Recorder(), Numbers())
+    publisher = Publisher(Recorder(), Numbers(), DELIVERY)
     publisher.start()
     assert publisher.stop(retract=True)
     assert not publisher._thread.is_alive()
@@ -275,7 +283,7 @@ def test_a_publisher_that_was_stopped_has_not_died() -> None:
 def test_a_storm_of_changes_is_few_deliveries_and_the_last_change_is_among_them() -> None:
     """Mistake 5a."""
     output, numbers = Recorder(), Numbers()
-    publisher = Publisher(output, numbers, min_interval_seconds=0.05)
+    publisher = Publisher(output, numbers, DeliverySettings(min_interval_seconds=0.05))
     publisher.start()
     began_at = monotonic()
     for _ in range(100_000):
@@ -296,7 +304,7 @@ def test_what_changes_during_a_delivery_is_delivered_after_it() -> None:
             go_on.wait(5)
 
     output = Recorder(act)
-    publisher = Publisher(output, Numbers(), min_interval_seconds=0.0)
+    publisher = Publisher(output, Numbers(), DeliverySettings(min_interval_seconds=0.0))
     publisher.start()
     inside.wait(5)
     publisher.announce()
@@ -313,7 +321,7 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptu
             raise OutputError("http://gateway.example: Connection refused")
 
     clock, output = TurnedClock(), Recorder(act)
-    publisher = Publisher(output, Numbers(), clock=clock, wall_clock=lambda: 1.7e9)
+    publisher = Publisher(output, Numbers(), DELIVERY, clock=clock, wall_clock=lambda: 1.7e9)
     publisher.start()
     for count in range(1, 6):
         poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
@@ -349,7 +357,7 @@ def test_another_reason_is_told_too_and_so_is_what_fails_at_the_stop(caplog: pyt
         raise OutputError(REASONS[call - 1])
 
     clock = TurnedClock()
-    publisher = Publisher(Refusing(act), Numbers(), clock=clock)
+    publisher = Publisher(Refusing(act), Numbers(), DELIVERY, clock=clock)
     publisher.start()
     for count in range(1, len(REASONS) + 1):
         poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
@@ -362,7 +370,7 @@ def test_another_reason_is_told_too_and_so_is_what_fails_at_the_stop(caplog: pyt
 
 def test_the_thread_survives_what_nobody_foresaw(caplog: pytest.LogCaptureFixture) -> None:
     clock, output = TurnedClock(), Recorder(fails(ZeroDivisionError("surprise")))
-    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher = Publisher(output, Numbers(), DELIVERY, clock=clock)
     publisher.start()
     for count in range(1, 4):
         poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
@@ -376,7 +384,7 @@ def test_the_thread_survives_what_nobody_foresaw(caplog: pytest.LogCaptureFixtur
 def test_retry_after_is_handed_on() -> None:
     error = OutputError("busy", retry_after_seconds=300.0)
     clock, output = TurnedClock(), Recorder(fails(error))
-    publisher = Publisher(output, Numbers(), clock=clock)
+    publisher = Publisher(output, Numbers(), DELIVERY, clock=clock)
     publisher.start()
     poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
     turn(publisher, clock, 299.0)
@@ -404,7 +412,7 @@ def test_what_a_stop_interrupts_is_not_told_as_a_failure(caplog: pytest.LogCaptu
         raise OutputError("refused (3 tries)")
 
     output._act = act
-    publisher = Publisher(output, Numbers())
+    publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     output.wait_for_calls(1)
     assert publisher.stop(retract=True, timeout_seconds=60)
@@ -424,7 +432,7 @@ def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> No
         stuck.wait(5)
 
     output = Stuck(act)
-    publisher = Publisher(output, Numbers())
+    publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     output.wait_for_calls(1)
     began_at = monotonic()

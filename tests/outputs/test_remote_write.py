@@ -6,7 +6,6 @@ import math
 import struct
 import sys
 import tracemalloc
-from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fexp.config.labels import parse_pairs
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push import remote_write
-from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.remote_write import (
     STALE,
     RemoteWriteOutput,
@@ -43,6 +42,7 @@ texts = st.text(st.characters(codec="utf-8"))
 labels = st.lists(st.tuples(texts, texts)).map(tuple)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(labels, st.floats())), st.integers(-(2**63), 2**63 - 1))
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 19c."""
@@ -66,8 +66,9 @@ def test_labels_are_sorted_unique_and_not_empty(own: dict[str, str]) -> None:
 
 
 def settings_for(url: str, **settings: Any) -> RemoteWriteSettings:
-    endpoint = Endpoint(url, option="--remote-write", deadline_seconds=settings.pop("deadline_seconds", 5.0))
-    return RemoteWriteSettings.parse(endpoint, instance="host-1", **settings)
+    made = {"deadline_seconds": 5.0, "instance": "host-1", **settings}
+    labels = parse_pairs("--remote-write-label", made.pop("external_labels", ()))
+    return RemoteWriteSettings(url, external_labels=labels, **made)
 
 
 class Rig:
@@ -76,7 +77,7 @@ class Rig:
     def __init__(self, url: str, **settings: Any) -> None:
         self.clock = TurnedClock(1_700_000_000.5)
         made = settings_for(url, **settings)
-        sender = Sender(made.endpoint, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait)
+        sender = Sender(made, clock=self.clock, wall_clock=self.clock, wait=self.clock.wait, jitter=lambda: 0.5)
         self.output = RemoteWriteOutput(made, sender=sender, clock=self.clock, wall_clock=self.clock)
         self.common = made.common_labels
         self.numbers = Gauge("x", {})
@@ -181,8 +182,9 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
         ]
 
 
+@pytest.mark.slow
 def test_the_memory_of_the_queue_is_bounded() -> None:
-    output = RemoteWriteOutput(replace(settings_for(f"http://127.0.0.1:{free_port()}"), max_samples=5000))
+    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", max_samples=5000))
     output.close()  # nothing is sent
     folders = [f"/srv/a-name-of-usual-length/{number}" for number in range(1000)]
     numbers = Gauge("x", {(("folder", folder), ("pattern", "*")): 1.0 for folder in folders})
@@ -316,6 +318,7 @@ def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_a_large_snapshot_goes_in_parts_of_one_time_and_goes_on_where_it_was_cut() -> None:
     """A receiver bounds what it takes at once (VictoriaMetrics: 32 MiB)."""
@@ -351,16 +354,17 @@ def test_a_snapshot_that_takes_longer_than_the_deadline_arrives_all_the_same() -
     assert rig.output.dropped_snapshots == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_what_is_half_delivered_is_never_dropped() -> None:
     """The receiver would keep half of the old numbers beside half of the new ones."""
     with ScriptedServer(answer(204), *[answer(503)] * 4, answer(204)) as server:
         rig = Rig(server.url, deadline_seconds=0.1)
-        rig.output._settings = replace(rig.output._settings, max_samples=8000)
+        rig.output._settings = rig.output._settings.replace(max_samples=8000)
         for at, names in ((1.0, MANY), (2.0, MANY[:1]), (3.0, MANY[1:2])):
             with pytest.raises(OutputError, match="503"):
                 rig.publish(*names, at=at)
-        rig.output._settings = replace(rig.output._settings, max_samples=1)
+        rig.output._settings = rig.output._settings.replace(max_samples=1)
         with pytest.raises(OutputError, match="503"):
             rig.publish(*MANY[2:3], at=4.0)
         assert [(waiting.at_ms, waiting.samples_done) for waiting in rig.output._queue] == [(1000, 5000), (4000, 0)]
@@ -399,6 +403,7 @@ def test_a_stop_gives_up_what_waits_rather_than_the_end_of_the_series() -> None:
         assert rig.output.dropped_snapshots == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_stop_in_the_midst_of_a_large_snapshot_leaves_time_for_the_last_one(keep: bool) -> None:
@@ -486,14 +491,13 @@ def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"job": ""}, "needs a --job"),
+        ({"job": ""}, "needs job and instance"),
         ({"external_labels": ["x"]}, "--remote-write-label x: write NAME=VALUE"),
         ({"external_labels": ["__x=1"]}, "not a label name"),
         ({"external_labels": ["a.b=1"]}, "not a label name"),
         ({"external_labels": ["job=1"]}, "there already"),
         ({"external_labels": ["a=1", "a=2"]}, "there already"),
         ({"external_labels": ["a=\udcff"]}, "not UTF-8"),
-        ({"external_labels": ["folder=x"], "metric_labels": ["folder"]}, "label folder: on the series"),
         ({"max_snapshots": 0}, "one snapshot at least"),
     ],
 )
@@ -501,6 +505,11 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], complai
     with pytest.raises(SettingsError) as caught:
         settings_for("http://127.0.0.1:9090/api/v1/write", **settings)
     assert complaint in str(caught.value)
+
+
+def test_a_label_of_the_series_may_not_be_an_external_one() -> None:
+    with pytest.raises(SettingsError, match="label folder: on the series"):
+        settings_for("http://h", external_labels=["folder=x"]).check_labels({"folder"})
 
 
 def test_without_the_extra_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 from unittest import mock
 
 import cramjam
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError
 from fexp.outputs.push import remote_write
-from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.remote_write import STALE, RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import RefusedError
 from tests.outputs.decoding import decode
@@ -95,6 +94,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     steps=steps,
@@ -121,8 +121,9 @@ def test_in_the_end_the_receiver_holds_the_truth(
     clock = TurnedClock(1_700_000_000.0)
     receiver = Receiver(clock)
     wall = TurnedClock(1_700_000_000.0)
-    made = RemoteWriteSettings.parse(Endpoint("http://h", option="--remote-write", deadline_seconds=5.0), instance="h")
-    made = replace(made, max_snapshots=most, max_samples=most_samples)
+    made = RemoteWriteSettings(
+        "http://h", instance="h", deadline_seconds=5.0, max_snapshots=most, max_samples=most_samples
+    )
     output = RemoteWriteOutput(made, sender=receiver, clock=clock, wall_clock=lambda: wall.now + clock.now)  # type: ignore[arg-type]
     receiver.output = output
     source = Source("x", {})

@@ -22,9 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from fexp.errors import OutputError, SettingsError
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
 from fexp.outputs.text import render_text
-from fexp.outputs.textfile import TextfileOutput
 from fexp.text import one_line
-from tests.outputs.samples import Gauge, Numbers, snapshot_of
+from tests.outputs.samples import Gauge, Numbers, snapshot_of, textfile_output
 from tests.servers import NodeExporter, poll, promtool
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def test_a_target_that_cannot_work_is_refused_at_start(tmp_path: Path, name: str
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(str(tmp_path / "socket.prom"))
         with pytest.raises(SettingsError) as caught:
-            TextfileOutput(f"{tmp_path}/{name}").check()
+            textfile_output(f"{tmp_path}/{name}").check()
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_status == 2
@@ -91,18 +90,18 @@ def test_a_directory_without_write_permission_is_refused_at_start(
     """Debian's directory belongs to root."""
     monkeypatch.setattr(os, "access", lambda *_, **__: False)  # root may write everywhere
     with pytest.raises(SettingsError, match="cannot read and write"):
-        TextfileOutput(str(tmp_path / "x.prom")).check()
+        textfile_output(str(tmp_path / "x.prom")).check()
 
 
 @pytest.mark.parametrize("mode", [644, 0o755, 0o4644, 0, 0o044, -1])
 def test_a_mode_that_is_nonsense_is_refused(tmp_path: Path, mode: int) -> None:
-    with pytest.raises(SettingsError, match="--textfile-mode"):
-        TextfileOutput(str(tmp_path / "x.prom"), mode=mode).check()
+    with pytest.raises(SettingsError, match="textfile-mode"):
+        textfile_output(str(tmp_path / "x.prom"), mode=mode).check()
 
 
 @pytest.mark.parametrize("name", ["x.prom", ".hidden.prom", "ä ö.prom", "a\nb.prom", "\udcff.prom"])
 def test_a_good_target_is_accepted_and_written(tmp_path: Path, name: str) -> None:
-    output = TextfileOutput(f"{tmp_path}/{name}")
+    output = textfile_output(f"{tmp_path}/{name}")
     output.check()
     output.publish(Numbers())
     assert os.listdir(tmp_path) == [name]
@@ -120,7 +119,7 @@ def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path, mask: int, mode: 
     """Mistake 3: 0600 under cron's umask, which node_exporter cannot read."""
     path = tmp_path / "x.prom"
     with umask(mask):
-        TextfileOutput(str(path), mode=mode).publish(Numbers())
+        textfile_output(str(path), mode=mode).publish(Numbers())
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
@@ -128,7 +127,7 @@ def test_strict_text(tmp_path: Path) -> None:
     """Mistakes 8a, 9a, 10a: no timestamps, no OpenMetrics, LF and a final LF; promtool agrees."""
     path = tmp_path / "x.prom"
     numbers = Numbers(snapshot_of(a=1, b=2))
-    TextfileOutput(str(path)).publish(numbers)
+    textfile_output(str(path)).publish(numbers)
     text = path.read_bytes().decode()
     assert text.endswith("\n")
     assert "\r" not in text
@@ -145,7 +144,7 @@ def test_strict_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a\nfexp_files 7", "a\\n", "\t\x00\x1b", "🙂", "} 1\n# HELP"])
 def test_no_label_value_forges_a_line(tmp_path: Path, value: str) -> None:
     path = tmp_path / "x.prom"
-    TextfileOutput(str(path)).publish(Gauge("x", {(("folder", value),): 1.0}))
+    textfile_output(str(path)).publish(Gauge("x", {(("folder", value),): 1.0}))
     (family,) = parsed(path.read_text())
     assert [sample.labels for sample in family.samples] == [{"folder": value}]
 
@@ -153,7 +152,7 @@ def test_no_label_value_forges_a_line(tmp_path: Path, value: str) -> None:
 def test_a_surrogate_is_an_error_of_the_output_and_the_old_file_stays(tmp_path: Path) -> None:
     """Mistake 11b."""
     path = tmp_path / "x.prom"
-    output = TextfileOutput(str(path))
+    output = textfile_output(str(path))
     output.publish(Numbers())
     before = path.read_bytes()
     with pytest.raises(OutputError, match="not valid text"):
@@ -167,7 +166,7 @@ def test_planted_temporary_names_are_not_followed(tmp_path: Path, monkeypatch: p
     victim.write_text("precious")
     names = iter(["0" * 16, "1" * 16])
     monkeypatch.setattr("secrets.token_hex", lambda _: next(names))
-    output = TextfileOutput(str(tmp_path / "x.prom"))
+    output = textfile_output(str(tmp_path / "x.prom"))
     (tmp_path / f".x.prom.{'0' * 16}.tmp").symlink_to(victim)
     with pytest.raises(OutputError, match="File exists"):
         output.publish(Numbers())
@@ -179,7 +178,7 @@ def test_planted_temporary_names_are_not_followed(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("plant", ["fifo", "directory", "symlink"])
 def test_a_target_that_turned_into_something_else_is_left_alone(tmp_path: Path, plant: str) -> None:
     path = tmp_path / "x.prom"
-    output = TextfileOutput(str(path))
+    output = textfile_output(str(path))
     output.publish(Numbers())
     path.unlink()
     if plant == "fifo":
@@ -198,7 +197,7 @@ def test_a_target_that_turned_into_something_else_is_left_alone(tmp_path: Path, 
 def test_the_disk_is_full(tmp_path: Path) -> None:
     """Mistake 24f."""
     path = tmp_path / "x.prom"
-    output = TextfileOutput(str(path))
+    output = textfile_output(str(path))
     output.publish(Numbers())
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -221,7 +220,7 @@ def test_a_failure_at_any_step_keeps_the_old_file_and_leaves_no_litter(
 ) -> None:
     """Mistake 24f."""
     path = tmp_path / "x.prom"
-    output = TextfileOutput(str(path))
+    output = textfile_output(str(path))
     output.publish(Numbers())
     before = path.read_bytes()
 
@@ -239,14 +238,14 @@ def test_a_failure_at_any_step_keeps_the_old_file_and_leaves_no_litter(
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda file, data: write(file, bytes(data[:100])))
-    TextfileOutput(str(tmp_path / "x.prom")).publish(Numbers())
+    textfile_output(str(tmp_path / "x.prom")).publish(Numbers())
     assert (tmp_path / "x.prom").read_bytes() == render_text(Numbers())
 
 
 def test_the_directory_goes_away_and_comes_back(tmp_path: Path) -> None:
     directory = tmp_path / "d"
     directory.mkdir()
-    output = TextfileOutput(str(directory / "x.prom"))
+    output = textfile_output(str(directory / "x.prom"))
     output.publish(Numbers())
     directory.rename(tmp_path / "elsewhere")
     with pytest.raises(OutputError, match="its directory is not there"):
@@ -270,20 +269,20 @@ def test_the_litter_of_the_dead_is_removed_and_nothing_else(tmp_path: Path) -> N
         (tmp_path / name).touch()
     fifo = ".x.prom.00000000000000ff.tmp"
     os.mkfifo(tmp_path / fifo)
-    TextfileOutput(str(tmp_path / "x.prom")).publish(Numbers())
+    textfile_output(str(tmp_path / "x.prom")).publish(Numbers())
     assert sorted(os.listdir(tmp_path)) == sorted([*others, fifo, "x.prom"])
 
 
 def test_the_temporary_file_of_a_live_writer_is_left_alone(tmp_path: Path) -> None:
     """Two fexp on one file is a mistake, but not one that breaks a write."""
-    output = TextfileOutput(str(tmp_path / "x.prom"))
+    output = textfile_output(str(tmp_path / "x.prom"))
     directory = os.open(tmp_path, os.O_RDONLY)
     temporary, file = output._create(directory)
-    TextfileOutput(str(tmp_path / "x.prom")).publish(Numbers())
+    textfile_output(str(tmp_path / "x.prom")).publish(Numbers())
     assert litter_of(tmp_path) == [temporary]
     os.close(file)
     os.close(directory)
-    TextfileOutput(str(tmp_path / "x.prom")).publish(Numbers())
+    textfile_output(str(tmp_path / "x.prom")).publish(Numbers())
     assert litter_of(tmp_path) == []
 
 
@@ -293,7 +292,7 @@ def test_many_new_writers_never_take_each_others_file(tmp_path: Path) -> None:
     def rewrite() -> None:
         try:
             for _ in range(40):
-                TextfileOutput(str(tmp_path / "x.prom")).publish(Numbers())  # each sweeps anew
+                textfile_output(str(tmp_path / "x.prom")).publish(Numbers())  # each sweeps anew
         except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
             failures.append(error)
 
@@ -313,17 +312,17 @@ def test_a_file_system_without_locks_works_too(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("fcntl.flock", fails)
     dead = ".x.prom.0123456789abcdef.tmp"
     (tmp_path / dead).touch()
-    TextfileOutput(str(tmp_path / "x.prom")).publish(Numbers())
+    textfile_output(str(tmp_path / "x.prom")).publish(Numbers())
     assert sorted(os.listdir(tmp_path)) == [dead, "x.prom"]
 
 
 WRITER = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from fexp.outputs.textfile import TextfileOutput
+from fexp.outputs.textfile import TextfileOutput, TextfileSettings
 from tests.outputs.samples import Numbers, snapshot_of
 sources = [Numbers(snapshot_of(**{f"f{i}": n for i in range(40)})) for n in (1, 2)]
-output = TextfileOutput(sys.argv[1])
+output = TextfileOutput(TextfileSettings(sys.argv[1]))
 output.publish(sources[0])
 print("ready", flush=True)
 while True:
@@ -332,6 +331,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_file_is_whole_and_no_litter_stays(
     node_exporter: NodeExporter, pytestconfig: pytest.Config
 ) -> None:
@@ -354,7 +354,7 @@ def test_killed_at_any_moment_the_file_is_whole_and_no_litter_stays(
         assert "\nnode_textfile_scrape_error 0\n" in metrics
         assert len(litter_of(node_exporter.directory)) <= 1  # the one before was swept
 
-    TextfileOutput(str(path)).publish(Numbers())
+    textfile_output(str(path)).publish(Numbers())
     assert os.listdir(node_exporter.directory) == ["x.prom"]
 
 
@@ -363,7 +363,7 @@ def test_node_exporter_shows_two_files_side_by_side(node_exporter: NodeExporter)
     for name in ("a", "b"):
         snapshot = snapshot_of(**{name: 3})
         collector = FexpCollector(partial(copy, snapshot), TEXTFILE_SCOPES)
-        TextfileOutput(str(node_exporter.directory / f"fexp-{name}.prom")).publish(collector)
+        textfile_output(str(node_exporter.directory / f"fexp-{name}.prom")).publish(collector)
     text = poll(lambda: (text := node_exporter.metrics()).count("\nfexp_files{") == 2 and text)
     assert 'fexp_files{folder="/in/a",pattern="*"} 3' in text
     assert 'fexp_files{folder="/in/b",pattern="*"} 3' in text
@@ -377,7 +377,7 @@ def test_node_exporter_shows_two_files_side_by_side(node_exporter: NodeExporter)
 
 def test_node_exporter_forgets_what_was_retracted(node_exporter: NodeExporter) -> None:
     """A frozen file is served for ever."""
-    output = TextfileOutput(str(node_exporter.directory / "x.prom"))
+    output = textfile_output(str(node_exporter.directory / "x.prom"))
     output.publish(Numbers())
     assert "\nfexp_files{" in node_exporter.metrics()
     output.retract()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from fexp.cli.commands import build_app
+from fexp.cli.app import build_app
 
 REPOSITORY = Path(__file__).parents[2]
 

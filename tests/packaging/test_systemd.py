@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fexp.config.settings import parse_duration
+from fexp.config.values import parse_duration
 from tests.servers import program
 
 from .contract import REPOSITORY, VARIABLES, assert_valid

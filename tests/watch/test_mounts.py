@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.disk.mounts import Mounts, is_network, parse_mounts
+from fexp.disk.mounts import Mounts, is_network, parse_mounts, points_between
 from fexp.files.selection import Selection
 from fexp.model import Backend
 from tests.engine.live import watching
@@ -32,6 +32,33 @@ def test_the_table_is_read_as_the_kernel_writes_it() -> None:
     assert mounts[b"/"] == b"ext4"
     assert mounts[b"/mnt/with space\\and\nmore"] == b"nfs4"
     assert mounts[b"/mnt/share"] == b"cifs", "of two on one point the upper one counts"
+
+
+@pytest.mark.parametrize("byte", sorted(b"\r\v\f\x1c\x85\xff"))
+def test_only_a_newline_ends_a_line_of_the_table(byte: int) -> None:
+    name = b"/mnt/a%cb" % byte
+    table = TABLE + b"29 22 0:45 / %b rw - nfs4 host:/export rw\n" % name
+    assert dict(parse_mounts(table).values())[name] == b"nfs4"
+    assert points_between(parse_mounts(TABLE), parse_mounts(table)) == {name}
+
+
+@pytest.mark.parametrize(
+    ("line", "point"),
+    [
+        (b"30 26 0:46 / /mnt/share rw - cifs //other/share rw\n", b"/mnt/share"),
+        (b"30 22 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n", b"/"),
+        (b"30 22 0:46 / /new rw - tmpfs none rw\n", b"/new"),
+    ],
+)
+def test_a_mount_on_top_of_one_of_the_same_type_is_a_change(line: bytes, point: bytes) -> None:
+    before, after = parse_mounts(TABLE), parse_mounts(TABLE + line)
+    assert points_between(before, after) == points_between(after, before) == {point}
+    assert points_between(after, parse_mounts(TABLE + line)) == set()
+
+
+def test_a_mount_in_the_place_of_one_of_the_same_type_is_a_change() -> None:
+    other = TABLE.replace(b"27 22 0:43 / /mnt/ssh", b"31 22 0:47 / /mnt/ssh")
+    assert points_between(parse_mounts(TABLE), parse_mounts(other)) == {b"/mnt/ssh"}
 
 
 @pytest.mark.parametrize(

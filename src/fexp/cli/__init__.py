@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fexp.cli.messages import print_error
 from fexp.errors import FexpError
@@ -34,16 +34,19 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run ``fexp`` and give its exit status."""
+    """Run ``fexp`` and return its exit status."""
     try:
         import typer
         from typer.main import get_command
 
-        from fexp.cli.commands import COMMANDS, build_app
+        from fexp.cli.app import build_app
+        from fexp.cli.commands import COMMANDS
 
+        only = arguments[0] if arguments and arguments[0] in COMMANDS else None
+        is_list = arguments in ([], ["-h"], ["--help"]) and "_FEXP_COMPLETE" not in os.environ
         try:
-            app = build_app(arguments[0] if arguments and arguments[0] in COMMANDS else None)
-            result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False)
+            app = build_app(only, with_options=not is_list)
+            result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False, obj=tuple(arguments))
         except typer.TyperException as error:
             return _mistake(error)
         except typer.Abort:
@@ -59,14 +62,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Give what was started with a closed stream (``>&-``) one to nowhere: a file opened later would take its place."""
+    """Open closed streams (``>&-``) to nowhere: a file opened later would take their place."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for the process's life
 
 
 def _stop_cleanly_on_signals() -> None:
-    """Until the daemon obeys signals itself, one that says stop ends it as it would then.
+    """Exit cleanly on a signal that says stop, until the daemon obeys signals itself.
 
     At once, as nothing is delivered yet: an exception is lost where it happens to be raised in a destructor or in C.
     """
@@ -80,16 +83,17 @@ def _stop_cleanly_on_signals() -> None:
 
 
 def _unwritable(error: OSError) -> int:
-    """End what cannot print: files and sockets have their errors where they are touched, standard output only here."""
-    if not isinstance(error, BrokenPipeError):  # nobody reads on: nothing to tell
+    """Return the exit status after an error of standard output. All other files are caught where they are touched."""
+    if not isinstance(error, BrokenPipeError):  # nobody reads on
         print_error(f"{error.filename or 'standard output'}: {error.strerror or error}")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered is lost without a word
     return 1
 
 
 def _mistake(error: Exception) -> int:
-    """Tell a mistake of the command line in one line; typer's own box needs ten."""
+    """Print a mistake of the command line in one line; typer's own box needs ten. Return the exit status."""
     context = getattr(error, "ctx", None)
+    _name_the_variable(error, context, getattr(error, "param", None))
     if type(error).__name__ == "NoArgsIsHelpError":
         print(context.get_help() if context else error)
         return 2
@@ -98,3 +102,12 @@ def _mistake(error: Exception) -> int:
     command = context.command_path if context else "fexp"
     print_error(f"{message[:1].lower()}{message[1:]}; see {command} --help")
     return int(getattr(error, "exit_code", 2))
+
+
+def _name_the_variable(error: Any, context: Any, parameter: Any) -> None:  # click's types are typer's private matter
+    """Have the error of a value from the environment name the variable, not the option."""
+    from fexp.cli.options import variable_set
+
+    source = context.get_parameter_source(parameter.name) if context and parameter else None
+    if source is not None and source.name == "ENVIRONMENT":
+        error.param_hint = variable_set(parameter.envvar)

@@ -7,10 +7,11 @@ import logging
 import os
 import re
 import time
+from typing import TYPE_CHECKING
 
-from fexp.errors import SettingsError
+if TYPE_CHECKING:
+    from fexp.config.settings import LoggingSettings
 
-_LEVELS = ("debug", "info", "warning", "error")
 _PLAIN = re.compile(r"[^\s\"=\\]+")
 
 
@@ -35,13 +36,11 @@ class _Logfmt(logging.Formatter):
         return line
 
 
-def set_up_logging(level: str) -> None:
+def set_up_logging(settings: LoggingSettings) -> None:
     """Log to standard error; the journal has times of its own."""
-    if level not in _LEVELS:
-        raise SettingsError(f"--log-level {level!r} is not known: {', '.join(_LEVELS)}")
     handler = logging.StreamHandler()
     handler.setFormatter(_Logfmt(with_time="JOURNAL_STREAM" not in os.environ))
     logger = logging.getLogger("fexp")
     logger.handlers = [handler]
     logger.propagate = False
-    logger.setLevel(level.upper())
+    logger.setLevel(settings.log_level.upper())

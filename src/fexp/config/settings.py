@@ -1,103 +1,222 @@
-"""What the user asked for, made whole and valid, or refused with one line. Untyped text ends here."""
+"""The one tree of settings: what the user asked for, whole and valid. Untyped text ends here."""
 
 from __future__ import annotations
 
-import os
-import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
-from fexp.config.labels import check_pairs, split_pairs
+from fexp.config.labels import own_labels
+from fexp.config.options import Group, flag, option, repeatable
+from fexp.config.selection import SelectionSettings, build_folders
+from fexp.config.values import one_of, parse_buckets, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
-from fexp.files.selection import Folder, Selection, pattern_of_extension, pattern_of_name
-from fexp.metrics import CATALOGUE
-from fexp.text import unique_labels
+from fexp.model import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_LONGEST_SECONDS = 100 * 365 * 86400.0
-"""A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+|\d+(?:\.\d+)?")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])?")
+    from fexp.config.origin import Origin, Written
+    from fexp.config.output import OutputSettings
+    from fexp.files.selection import Folder
 
-OWN_LABELS = frozenset(label for row in CATALOGUE for label in row.labels) | {"le", "file", "job_name"}
-"""Label names that fexp gives a meaning."""
-
-
-def parse_duration(option: str, text: str, *, zero: bool = False) -> float:
-    """Read ``90``, ``1s``, ``5m`` or ``1h30m`` as seconds. Raises SettingsError, also for 0 unless ``zero``."""
-    if not _DURATION.fullmatch(text):
-        raise SettingsError(f"{option} {text!r} is no duration: write 30s, 5m, 1h30m, 7d, or a number of seconds")
-    seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
-    if seconds > _LONGEST_SECONDS:
-        raise SettingsError(f"{option} {text!r} is more than 100 years: write a shorter time")
-    if seconds == 0 and not zero:
-        raise SettingsError(f"{option} {text!r} must be longer than 0")
-    return seconds
+DEFAULT_LISTEN = "127.0.0.1:9877"
+"""Where ``watch`` serves when no output is asked for."""
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-def parse_buckets(option: str, text: str) -> tuple[float, ...]:
-    """Read ``1s,1m,1h`` as ascending bounds in seconds."""
-    bounds = [parse_duration(option, part.strip()) for part in text.split(",")]
-    if sorted(set(bounds)) != bounds:
-        raise SettingsError(f"{option} {text!r} must ascend: each bound larger than the one before")
-    return tuple(bounds)
+def _parse_backend(origin: Origin, text: str) -> Backend | None:
+    chosen = one_of(("auto", *Backend))(origin, text)
+    return None if chosen == "auto" else Backend(chosen)
 
 
-def parse_labels(texts: Iterable[str]) -> dict[str, str]:
-    """Read ``NAME=VALUE`` labels for the folder series."""
-    pairs = split_pairs("--label", texts)
-    check_pairs("--label", pairs)
-    for name, _ in pairs:
-        if name in OWN_LABELS:
-            raise SettingsError(f"--label {name}: fexp uses this label itself; choose another name")
-    return dict(pairs)
+class EngineSettings(Group):
+    """How to watch."""
+
+    panel: ClassVar = "How it watches"
+
+    backend: Backend | None = option(
+        "backend", _parse_backend, "auto", "auto, inotify, observer or polling.", metavar="NAME"
+    )
+    """None: inotify where it works, else the next best."""
+    rescan_seconds: float = option(
+        "rescan",
+        parse_duration,
+        "5m",
+        "Look at everything this often, for at most a twentieth of the time.",
+        metavar="DURATION",
+    )
+    poll_interval_seconds: float = option(
+        "poll-interval",
+        parse_duration,
+        "5s",
+        "Look this often at folders that give no events, within the same bound.",
+        metavar="DURATION",
+    )
+    dwell_bounds_seconds: tuple[float, ...] = option(
+        "dwell-buckets",
+        parse_buckets,
+        "1s,5s,15s,1m,5m,15m,1h,4h,1d,7d",
+        "Upper bounds of the buckets of fexp_dwell_seconds.",
+        metavar="LIST",
+    )
 
 
-def _folder_and_patterns(path: str, patterns: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    if not path:
-        raise SettingsError("FOLDER is empty: name a folder to look at")
-    absolute = os.path.abspath(path)
-    if os.path.isfile(absolute):
-        return os.path.dirname(absolute), (pattern_of_name(os.path.basename(absolute)),)
-    return absolute, patterns
+class LoggingSettings(Group):
+    """What is logged."""
+
+    panel: ClassVar = "How it watches"
+
+    log_level: str = option("log-level", one_of(LOG_LEVELS), "info", "debug, info, warning or error.", metavar="LEVEL")
 
 
-def build_folders(
-    paths: Sequence[str],
-    *,
-    extensions: Sequence[str] = (),
-    matches: Sequence[str] = (),
-    excludes: Sequence[str] = (),
-    recursive: bool = False,
-    max_depth: int | None = None,
-    hidden: bool = False,
-    follow_symlinks: bool = False,
-    ignore_case: bool = False,
-    labels: Mapping[str, str] | None = None,
-) -> tuple[Folder, ...]:
-    """Make folders of what the command line names; the same folder named twice is one with the patterns of both."""
-    given = tuple(dict.fromkeys([*map(pattern_of_extension, extensions), *matches])) or ("*",)
-    patterns_of: dict[str, tuple[str, ...]] = {}
-    for path in paths:
-        absolute, patterns = _folder_and_patterns(path, given)
-        patterns_of[absolute] = tuple(dict.fromkeys((*patterns_of.get(absolute, ()), *patterns)))
-    label_of = unique_labels(map(os.fsencode, patterns_of))
-    return tuple(
-        Folder(
-            path=os.fsencode(path),
-            label=label_of[os.fsencode(path)],
-            selection=Selection(
-                patterns=patterns,
-                excludes=tuple(excludes),
-                recursive=recursive,
-                max_depth=max_depth,
-                hidden=hidden,
-                follow_symlinks=follow_symlinks,
-                ignore_case=ignore_case,
-            ),
-            labels=dict(labels or {}),
-        )
-        for path, patterns in patterns_of.items()
+class DeliverySettings(Group):
+    """How often outputs deliver, and what a stop leaves behind."""
+
+    panel: ClassVar = "Where the numbers go"
+
+    heartbeat_seconds: float = option(
+        "heartbeat", parse_duration, "60s", "Deliver this often even when nothing changed.", metavar="DURATION"
+    )
+    """Counted from the latest success."""
+    min_interval_seconds: float = option(
+        "min-interval", parse_duration_or_zero, "1s", "Deliver no more often than this.", metavar="DURATION"
+    )
+    """Counted from the latest attempt."""
+    keep_on_exit: bool = flag("keep-on-exit", "On a clean stop leave the file and the group behind, and end no series.")
+
+    def validate(self) -> None:
+        if self.min_interval_seconds > self.heartbeat_seconds:
+            heartbeat = self.origin("heartbeat_seconds")
+            raise SettingsError(
+                f"{self.origin('min_interval_seconds')} {self.min_interval_seconds:g}s is longer than"
+                f" {heartbeat} {self.heartbeat_seconds:g}s: a delivery cannot be both due and forbidden;"
+                f" give a longer {heartbeat} too"
+            )
+
+
+class HttpSettings(Group):
+    """Where to serve, and to whom."""
+
+    panel: ClassVar = "Where the numbers go"
+
+    listen: tuple[str, ...] = repeatable(
+        "listen",
+        lambda _, texts: texts,
+        "Serve /metrics on :9877, 127.0.0.1:9877, [::1]:9877, unix:PATH or systemd.",
+        metavar="ADDR",
+        aliases=("--web.listen-address",),
+    )
+    web_config: str | None = option(
+        "web-config",
+        parse_text,
+        None,
+        "TLS and users of the server, in the format of exporter-toolkit.",
+        metavar="FILE",
+        aliases=("--web.config.file",),
+    )
+
+
+class OneShotSettings(Group):
+    """When a one-shot begins, and when it ends at the latest."""
+
+    panel: ClassVar = "When and how long"
+
+    splay_seconds: float = option(
+        "splay",
+        parse_duration_or_zero,
+        "0",
+        "First wait a random time up to this long, so that a fleet does not push at once.",
+        metavar="DURATION",
+    )
+    deadline_seconds: float = option(
+        "deadline", parse_duration, "5m", "Give up after this long, all in all.", metavar="DURATION"
+    )
+
+    def validate(self) -> None:
+        if self.splay_seconds >= self.deadline_seconds:
+            raise SettingsError(
+                f"{self.origin('splay_seconds')} {self.splay_seconds:g}s leaves no time before"
+                f" {self.origin('deadline_seconds')} {self.deadline_seconds:g}s: give more"
+            )
+
+
+class RemovalSettings(Group):
+    """What ``push`` removes from a Pushgateway instead of pushing."""
+
+    panel: ClassVar = "Pushgateway"
+
+    delete: bool = flag("delete", "Delete the group instead; FOLDER is not needed.")
+    expire_seconds: float | None = option(
+        "expire",
+        parse_duration,
+        None,
+        "Delete the groups of this job that nobody has pushed for this long; FOLDER is not needed.",
+        metavar="DURATION",
+    )
+
+    def __bool__(self) -> bool:
+        """Return whether there is something to remove."""
+        return self.delete or self.expire_seconds is not None
+
+    @property
+    def asked_by(self) -> Origin:
+        """What asked for the removal."""
+        return self.origin("delete" if self.delete else "expire_seconds")
+
+
+class PrintingSettings(Group):
+    """What ``scan`` prints."""
+
+    panel: ClassVar = "Where the numbers go"
+
+    format: str | None = option(
+        "format",
+        one_of(("table", "prom", "openmetrics", "json")),
+        None,
+        "table, prom, openmetrics or json; table on a terminal, else prom.",
+        metavar="FORMAT",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """Everything that one run of fexp was asked for."""
+
+    folders: tuple[Folder, ...] = ()
+    outputs: tuple[OutputSettings, ...] = ()
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
+    """What the folders have in common."""
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    one_shot: OneShotSettings = field(default_factory=OneShotSettings)
+
+    def __post_init__(self) -> None:
+        if self.outputs:
+            names = own_labels().union(*(folder.labels for folder in self.folders))
+            for output in self.outputs:
+                output.check_labels(names)
+        if self.http.web_config is not None and not self.http.listen:
+            raise SettingsError(
+                f"{self.http.origin('web_config')} says how to serve, but nothing is served:"
+                f" add {self.http.origin('listen')}"
+            )
+
+
+def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputSettings, ...] = ()) -> Settings:
+    """Return the settings of one run. Raises SettingsError."""
+    if not paths:
+        raise SettingsError("FOLDER is missing: name at least one folder to look at")
+    selection = SelectionSettings.read(written)
+    http = HttpSettings.read(written)
+    if not outputs and not http.listen:
+        http = http.replace(listen=(DEFAULT_LISTEN,))
+    return Settings(
+        folders=build_folders(paths, selection),
+        outputs=outputs,
+        selection=selection,
+        engine=EngineSettings.read(written),
+        delivery=DeliverySettings.read(written),
+        http=http,
+        one_shot=OneShotSettings.read(written),
     )

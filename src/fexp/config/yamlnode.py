@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NULL = "tag:yaml.org,2002:null"
-_BOOL = "tag:yaml.org,2002:bool"
 _SHOWN_CHARS = 48
 
 
@@ -24,26 +24,29 @@ class Entry:
     """One value of the file."""
 
     node: yaml.Node | None
-    """None when the file is empty."""
+    """None when there is nothing."""
     source: str
     """What to call the file in an error."""
 
     @property
-    def line(self) -> int:
-        """Give its line, from 1."""
-        return int(self.node.start_mark.line) + 1 if self.node else 1
+    def place(self) -> str:
+        """The file and the line, for an error."""
+        return f"{self.source}:{self.node.start_mark.line + 1 if self.node else 1}"
 
     def mistake(self, problem: str) -> SettingsError:
-        """Make the error for a mistake here."""
-        return SettingsError(f"{self.source}:{self.line}: {problem}")
+        """Return the error for a mistake here."""
+        return SettingsError(f"{self.place}: {problem}")
 
-    def entries(self, *names: str) -> dict[str, Entry]:
-        """Read it as a mapping with some of the names as keys; without names, any keys. Nothing is empty."""
+    def entries(self, *names: str) -> defaultdict[str, Entry]:
+        """Return the entries of a mapping with some of the names as keys; without names, any keys.
+
+        What is not there is null, and null has no entries.
+        """
+        found: defaultdict[str, Entry] = defaultdict(lambda: Entry(None, self.source))
         if self._is_null:
-            return {}
+            return found
         if not isinstance(self.node, yaml.MappingNode):
             raise self.mistake("a mapping (NAME: VALUE) is needed here")
-        found: dict[str, Entry] = {}
         for key, value in self.node.value:
             name = Entry(key, self.source).text()
             if names and name not in names:
@@ -54,7 +57,7 @@ class Entry:
         return found
 
     def items(self) -> list[Entry]:
-        """Read it as a list. Nothing counts as empty."""
+        """Return the entries of a list. Null has none."""
         if self._is_null:
             return []
         if not isinstance(self.node, yaml.SequenceNode):
@@ -62,29 +65,23 @@ class Entry:
         return [Entry(node, self.source) for node in self.node.value]
 
     def text(self) -> str:
-        """Read it as text. Nothing counts as empty."""
+        """Return it as text. Null is empty."""
         if self._is_null:
             return ""
         if not isinstance(self.node, yaml.ScalarNode):
             raise self.mistake("a single value is needed here")
         return str(self.node.value)
 
-    def choice(self, choices: Sequence[str]) -> str:
-        """Read it as one of the choices."""
-        text = self.text()
+    def choice(self, choices: Sequence[str], default: str = "") -> str:
+        """Return it as one of the choices."""
+        text = self.text() or default
         if text not in choices:
             raise self.mistake(f"{shown(text)} is not one of {', '.join(choices)}{_nearest(text, choices)}")
         return text
 
-    def flag(self) -> bool:
-        """Read it as true or false."""
-        if not isinstance(self.node, yaml.ScalarNode) or self.node.tag != _BOOL:
-            raise self.mistake("true or false is needed here")
-        return str(self.node.value).lower() in {"true", "yes", "on"}
-
-    def whole_number(self) -> int:
-        """Read it as a whole number that is not negative."""
-        text = self.text()
+    def whole_number(self, default: int) -> int:
+        """Return it as a whole number that is not negative."""
+        text = self.text() or str(default)
         if not re.fullmatch(r"[0-9]{1,9}", text):
             raise self.mistake(f"{shown(text)} is not a whole number below a thousand million")
         return int(text)
@@ -95,7 +92,7 @@ class Entry:
 
 
 def shown(text: str) -> str:
-    """Give a wrong value as an error may show it. What is longer than any right one may be a secret gone astray."""
+    """Return a wrong value as an error may show it. What is longer than any right one may be a secret gone astray."""
     return repr(text) if len(text) <= _SHOWN_CHARS else "(not shown)"
 
 
@@ -105,10 +102,12 @@ def _nearest(name: str, names: Sequence[str]) -> str:
 
 
 def read_yaml(text: str, source: str) -> Entry:
-    """Read the text into its topmost entry. Raises ``yaml.YAMLError``. Nothing is constructed."""
+    """Return the topmost entry of the text. Raise SettingsError if it is no YAML. Nothing is constructed."""
     try:
         return Entry(yaml.compose(text, Loader=yaml.SafeLoader), source)
-    except RecursionError:
-        raise SettingsError(f"{source}: nested too deeply") from None
-    except (ValueError, OverflowError):  # a \\U escape beyond Unicode
-        raise SettingsError(f"{source}: has an escape that is no character") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        # What is wrong is not shown: it may quote a password that begins with & or *.
+        raise SettingsError(f"{source}:{mark.line + 1 if mark else 1}: not YAML") from None
+    except (RecursionError, ValueError, OverflowError):  # the latter two: an escape beyond Unicode
+        raise SettingsError(f"{source}: nested too deeply, or with an escape that is no character") from None

@@ -7,6 +7,8 @@ import re
 import select
 
 _MOUNT_TABLE = "/proc/self/mountinfo"
+MountTable = dict[bytes, tuple[bytes, bytes]]
+"""Mount point and type of file system, by line."""
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 NETWORK_TYPES = frozenset(
@@ -33,10 +35,10 @@ def is_silent(kind: bytes) -> bool:
     return kind in KERNEL_TYPES or is_network(kind)
 
 
-def parse_mounts(table: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+def parse_mounts(table: bytes) -> MountTable:
     """Read the kernel's mount table, see proc(5): each line's mount point and type of file system, in order."""
     mounts = {}
-    for line in table.splitlines():
+    for line in table.split(b"\n"):  # a carriage return in a name is written as it is
         fields = line.split(b" ")
         if b"-" in fields[6:-1]:
             point = _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
@@ -44,11 +46,17 @@ def parse_mounts(table: bytes) -> dict[bytes, tuple[bytes, bytes]]:
     return mounts
 
 
+def points_between(before: MountTable, after: MountTable) -> set[bytes]:
+    """Return the mount points at which two tables differ."""
+    # By whole lines: what is mounted on top of another, or in its place, may well be of the same type.
+    return {point for _, (point, _) in before.items() ^ after.items()}
+
+
 class Mounts:
     """The mount table, read again when the kernel says that it changed. Empty where there is none to read."""
 
     def __init__(self) -> None:
-        self._mounts: dict[bytes, tuple[bytes, bytes]] = {}
+        self._mounts: MountTable = {}
         self._kinds: dict[bytes, bytes] = {}
         """Types by mount point; of several mounts at one the top one's."""
         self._has_silent = False
@@ -71,8 +79,7 @@ class Mounts:
             return None
         before = self._mounts
         self._read()
-        # By whole lines: what is mounted on top of another, or in its place, may well be of the same type.
-        return {point for _, (point, _) in before.items() ^ self._mounts.items()}
+        return points_between(before, self._mounts)
 
     def silent_kind(self, path: bytes) -> bytes | None:
         """Return the type of the file system that a resolved path lies in if it may change without an event."""

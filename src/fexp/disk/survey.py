@@ -30,6 +30,24 @@ _SHARE_FROM = 64
 _TASK = struct.Struct("I")
 _TASKS_MAX = 1024
 """Task numbers must fit into a pipe without anybody reading. A user with many pipes gets one page each, see pipe(7)."""
+_LOOK_DESCRIPTORS = 2
+"""So many are open at once while a directory deep down is opened."""
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe. Raise OSError when it would leave too few descriptors to look with."""
+    pipe = os.pipe()
+    spare: list[int] = []
+    try:
+        while len(spare) < _LOOK_DESCRIPTORS:
+            spare.append(os.dup(pipe[0]))
+    except OSError:
+        spare.extend(pipe)
+        raise
+    finally:
+        for descriptor in spare:
+            os.close(descriptor)
+    return pipe
 
 
 class Survey:
@@ -62,11 +80,12 @@ class Survey:
     def run(self) -> None:
         """Look at everything. Raise OSError when the folder itself cannot be read."""
         waiting = self._measure(self._path, b"")
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        helpers = len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 0
         while waiting:
-            if len(waiting) >= _SHARE_FROM and cores > 1:
-                self._share(waiting, cores)
-                return
+            if len(waiting) >= _SHARE_FROM and helpers:
+                if self._share(waiting, helpers):
+                    return
+                helpers = 0
             waiting.extend(self._enter(waiting.pop()))
 
     def _measure(self, path: bytes, below: bytes) -> list[bytes]:
@@ -94,15 +113,23 @@ class Survey:
 
     # Sharing -------------------------------------------------------------------------------------------------------
 
-    def _share(self, waiting: list[bytes], cores: int) -> None:
+    def _share(self, waiting: list[bytes], helpers: int) -> bool:
+        """Look at everything that waits, with as many helpers as can be had. Return whether it was shared."""
+        try:
+            next_task, add_task = _pipe()
+        except OSError:
+            return False
         size = -(-len(waiting) // _TASKS_MAX)
         tasks = [waiting[first : first + size] for first in range(0, len(waiting), size)]
-        next_task, add_task = os.pipe()
         os.write(add_task, b"".join(map(_TASK.pack, range(len(tasks)))))
         os.close(add_task)
         workers: list[tuple[int, int]] = []
         try:
-            workers.extend(self._start_worker(next_task, tasks) for _ in range(cores - 1))
+            try:
+                while len(workers) < helpers:
+                    workers.append(self._start_worker(next_task, tasks))
+            except OSError:  # no descriptor, no process or no memory for one more
+                pass
             self._work(next_task, tasks)
             while workers:
                 with os.fdopen(workers[-1][1], "rb", closefd=False) as stream:
@@ -118,16 +145,22 @@ class Survey:
             for process, result in workers:  # a deadline or Ctrl-C ended the look
                 os.kill(process, signal.SIGKILL)
                 os.close(result)
+        return True
 
     def _start_worker(self, next_task: int, tasks: list[list[bytes]]) -> tuple[int, int]:
-        """Fork a process that works along; give its id and where its sums come from."""
-        result, write_result = os.pipe()
+        """Fork a process that works along; give its id and where its sums come from. Raise OSError."""
+        result, write_result = _pipe()
         parent = os.getpid()
         with catch_warnings():
             simplefilter(
                 "ignore", DeprecationWarning
             )  # of other threads: the deadline's holds nothing that a child needs
-            process = os.fork()
+            try:
+                process = os.fork()
+            except OSError:
+                os.close(result)
+                os.close(write_result)
+                raise
         if process:
             os.close(write_result)
             return process, result

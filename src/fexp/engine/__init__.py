@@ -7,7 +7,7 @@ Events only say where to look; a look says what is true. So a lost, late, double
 truth. Order at the start: arm the watch of a directory, then list it; events that come meanwhile are folded afterwards.
 """
 
-from fexp.engine.context import EngineSettings
+from fexp.config.settings import EngineSettings
 from fexp.engine.loop import Engine
 
 __all__ = ["Engine", "EngineSettings"]

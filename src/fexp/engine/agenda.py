@@ -1,4 +1,4 @@
-"""When folders have something to do without a hint. Whoever waits for nothing costs nothing."""
+"""Which folders have something to do: a turn of the engine costs those that it touches, however many there are."""
 
 from __future__ import annotations
 
@@ -7,40 +7,91 @@ from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from fexp.engine.folder import FolderWatch
 
 
 class Agenda:
-    """Due times of folders, on the steady clock, the earliest first."""
+    """Sorts folders by what they have to do. Only the engine's thread calls it."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, FolderWatch]] = []
-        """Entries may be out of date: a folder that is called too early has nothing to do."""
-        self._latest: dict[FolderWatch, float] = {}
+        self.unsettled: set[FolderWatch] = set()
+        """Folders with looks under way or due, or with dwell times to be observed."""
+        self.owing: set[FolderWatch] = set()
+        """Those with dwell times to be observed."""
+        self.suspicious: set[FolderWatch] = set()
+        """Folders in which a look found what no event has reported yet."""
+        self._busy: dict[FolderWatch, None] = {}
+        """Folders with directories to be listed, in the order of their turns."""
+        self._touched: dict[FolderWatch, None] = {}
+        self._due: list[tuple[float, int, FolderWatch]] = []
+        """A heap: when folders have something to do without a hint. Entries may be out of date."""
+        self._due_at: dict[FolderWatch, float] = {}
+        """The latest entry of each."""
 
     @property
-    def due_at(self) -> float:
-        """Return when the first folder is due; infinity when none is."""
-        return self._heap[0][0] if self._heap else inf
+    def is_busy(self) -> bool:
+        """Return whether directories wait to be listed."""
+        return bool(self._busy)
 
-    def note(self, folder: FolderWatch) -> None:
-        """Take note of when a folder is due now."""
-        due_at = folder.due_at
-        if due_at < inf and due_at != self._latest.get(folder):
-            self._latest[folder] = due_at
-            heappush(self._heap, (due_at, id(folder), folder))
+    @property
+    def next_due_at(self) -> float:
+        """Return when something is to be done without a hint, on the steady clock; infinity for never."""
+        return self._due[0][0] if self._due else inf
 
-    def take_due(self, now: float) -> Iterator[FolderWatch]:
-        """Take the folders that are due."""
-        while self._heap and self._heap[0][0] <= now:
-            _, _, folder = heappop(self._heap)
-            self._latest.pop(folder, None)
-            yield folder
+    def touch(self, folders: Iterable[FolderWatch]) -> None:
+        """Take note that folders may have something else to do now."""
+        self._touched.update(dict.fromkeys(folders))
+
+    def busy(self) -> Iterator[FolderWatch]:
+        """Yield folders with directories to be listed, each in its turn, as long as there are any."""
+        while self._busy:
+            folder = next(iter(self._busy))
+            del self._busy[folder]
+            self._touched[folder] = None
+            if folder.tree.is_busy:
+                yield folder
+                if folder.tree.is_busy:
+                    self._busy[folder] = None
+
+    def due(self, now: float) -> Iterator[FolderWatch]:
+        """Yield the folders that have something to do now."""
+        while self._due and self._due[0][0] <= now:
+            at, _, folder = heappop(self._due)
+            if self._due_at.get(folder) == at:
+                del self._due_at[folder]
+                self._touched[folder] = None
+                yield folder
+
+    def settle(self) -> Iterable[FolderWatch]:
+        """Sort the folders that were touched. Return them."""
+        touched, self._touched = self._touched, {}
+        for folder in touched:
+            _put(self.unsettled, folder, wanted=folder.is_unsettled)
+            _put(self.owing, folder, wanted=folder.tree.state.owes_dwells)
+            _put(self.suspicious, folder, wanted=bool(folder.tree.suspects))
+            if folder.tree.is_busy:
+                self._busy.setdefault(folder)
+            due_at = folder.due_at
+            if due_at < inf and due_at != self._due_at.get(folder):
+                self._due_at[folder] = due_at
+                heappush(self._due, (due_at, id(folder), folder))
+        return touched
 
     def keep(self, folders: Collection[FolderWatch]) -> None:
         """Forget all other folders."""
-        self._latest = {folder: self._latest[folder] for folder in folders if folder in self._latest}
-        self._heap = [(due_at, id(folder), folder) for folder, due_at in self._latest.items()]
-        heapify(self._heap)
+        for some in (self.unsettled, self.owing, self.suspicious):
+            some.intersection_update(folders)
+        self._busy = {folder: None for folder in self._busy if folder in folders}
+        self._touched = {folder: None for folder in self._touched if folder in folders}
+        self._due_at = {folder: at for folder, at in self._due_at.items() if folder in folders}
+        self._due = [(at, id(folder), folder) for folder, at in self._due_at.items()]
+        heapify(self._due)
+
+
+def _put(some: set[FolderWatch], folder: FolderWatch, *, wanted: bool) -> None:
+    if wanted:
+        some.add(folder)
+    else:
+        some.discard(folder)

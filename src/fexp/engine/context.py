@@ -6,29 +6,18 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fexp.files.state import DEFAULT_DWELL_BOUNDS_SECONDS
-
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
     from fexp.clock import Clock, WallTime
+    from fexp.config.settings import EngineSettings
     from fexp.disk.mounts import Mounts
     from fexp.engine.feed import Feed
     from fexp.engine.seen_elsewhere import HardLinks
-    from fexp.model import Backend, Instant
+    from fexp.model import Instant
 
 log = logging.getLogger("fexp")
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How to watch. ``backend`` None: inotify where it works, else the next best."""
-
-    backend: Backend | None = None
-    rescan_seconds: float = 300.0
-    poll_interval_seconds: float = 5.0
-    dwell_bounds_seconds: tuple[float, ...] = DEFAULT_DWELL_BOUNDS_SECONDS
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.model import Change, Happening
+from fexp.model import Change, Happening, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -62,18 +62,12 @@ class ChangeBatch(NamedTuple):
         )
 
 
-class Taken(NamedTuple):
-    """What a subscriber takes: changes in order, and how many it lost before them because it was too slow."""
-
-    changes: list[Change]
-    lost: int
-
-
 class Subscription:
     """One subscriber's place in the feed. ``offer`` belongs to the engine's thread, the rest to the subscriber.
 
     ``notify`` is called in the engine's thread when something is there to be taken: it must be cheap and not raise.
-    ``present``: the subscriber wants to know of files that were there before, too.
+    ``present``: the subscriber wants to know of files that were there before, too. So many changes may wait as
+    ``capacity`` says, and one burst more.
     """
 
     def __init__(
@@ -90,18 +84,16 @@ class Subscription:
         self._there = threading.Event()
 
     def offer(self, batches: Sequence[ChangeBatch]) -> None:
-        """Queue batches. When more waits than the subscriber has room for, all that waits is lost."""
+        """Queue batches. When too much waits already, all of it is lost, and these: after a gap they would mislead."""
+        size = sum(batch.size(present=self._present) for batch in batches)
         with self._lock:
-            for batch in batches:
-                size = batch.size(present=self._present)
-                if not size:
-                    continue
-                self._batches.append(batch)
-                self._waiting += size
-            if self._waiting > self._capacity:
-                self._lost += self._waiting
+            if self._lost or self._waiting >= self._capacity:
+                self._lost += self._waiting + size
                 self._waiting = 0
                 self._batches.clear()
+            elif size:
+                self._waiting += size
+                self._batches.extend(batches)
             news = bool(self._batches or self._lost) and not self._there.is_set()
             if news:
                 self._there.set()
@@ -115,7 +107,7 @@ class Subscription:
             batches, self._batches = self._batches, deque()
             lost, self._lost, self._waiting = self._lost, 0, 0
             self._there.clear()
-        return Taken([change for batch in batches for change in batch.changes(present=self._present)], lost)
+        return Taken((change for batch in batches for change in batch.changes(present=self._present)), lost)
 
     def close(self) -> None:
         """Take nothing any more. Whoever waits is woken."""

@@ -212,8 +212,11 @@ class FolderWatch:
             seen_at = self.tree.root.seen_at
             self._begin(self._schedule.wanted, now if seen_at is None else seen_at)
 
-    def obey_mounts(self, points: set[bytes] | None, now: float) -> None:
-        """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own."""
+    def obey_mounts(self, points: set[bytes] | None, now: float) -> bool:
+        """Look again when something was mounted on or unmounted from a place in the folder, or the folder's own.
+
+        Return whether there is something to do, now or at the next check of the mounts.
+        """
         own = self.tree.arming.real_path.rstrip(b"/") + b"/"
         inside = any((point.rstrip(b"/") + b"/").startswith(own) for point in points or ())
         if inside:
@@ -221,6 +224,7 @@ class FolderWatch:
         self.tree.doubts.check(mounts_changed=points is not None and not inside)
         for directory in self.tree.doubts.settle(now) if self._identity is not None else ():
             self.tree.want_listing(directory, deep=self.tree.arm(directory), absent_since=directory.seen_at)
+        return inside or self.tree.is_busy or self.tree.doubts.are_left
 
     def count_drift(self) -> None:
         """Count as drift what a look found different and no event reported. All events are folded."""

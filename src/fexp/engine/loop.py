@@ -9,10 +9,11 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.config.settings import EngineSettings
 from fexp.disk.mounts import Mounts
 from fexp.engine.agenda import Agenda
 from fexp.engine.batch import Batch
-from fexp.engine.context import Context, EngineSettings, log
+from fexp.engine.context import Context, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks
@@ -72,9 +73,7 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._sources = Sources(
-            self._settings.backend, self._deliver, lambda events: self._ask(partial(self._paths_changed, events))
-        )
+        self._sources = Sources(self._settings.backend, self._deliver, self._deliver_path)
         self._paths = PathChecks(self._sources.ways, self._mounts)
         self._hard_links = HardLinks()
         self._context = Context(
@@ -83,11 +82,9 @@ class Engine:
         )  # fmt: skip
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
-        self._active: set[FolderWatch] = set()
-        """Folders that may have something to do in this turn."""
+        self._agenda = Agenda()
         self._seen: set[FolderWatch] = set()
         """Folders that had something to do since the mounts were last checked."""
-        self._agenda = Agenda()
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
 
     @property
@@ -190,107 +187,99 @@ class Engine:
         self._check_paths()
         while not self._stopping:
             self._progress()
-            owing = [folder for folder in self._active if folder.tree.state.owes_dwells]
+            owing = tuple(self._agenda.owing)
             self._take(self._patience_seconds())
             for folder in owing:  # what departs in this turn is shown before more is made of it
                 folder.observe_some_dwells()
+            self._agenda.touch(owing)
             self._work()
             self._look_at_other_names()
             self._keep_time()
+            self._seen.update(self._agenda.settle())
+            self._settle_doubts()
             self._announce()
-            self._end_turn()
 
     def _progress(self) -> None:
         self._steps += 1
 
     def _patience_seconds(self) -> float:
-        if self._dirty or any(folder.tree.is_busy for folder in self._active):
+        agenda = self._agenda
+        if self._dirty or agenda.is_busy:
             return 0.0
-        if any(folder.tree.state.owes_dwells for folder in self._active):
+        if agenda.owing:
             return 0.0 if self._flushes else _BREATH_SECONDS
-        if self._flushes or any(folder.tree.suspects for folder in self._active):
+        if self._flushes or agenda.suspicious:
             return _DOUBT_SECONDS
-        return max(0.0, min(self._agenda.due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
+        return max(0.0, min(agenda.next_due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
         batch = Batch(self._folder_of, self._lost_events)
         batch.take(self._queue, patience_seconds)
-        self._active |= batch.look()
+        self._agenda.touch(batch.look())
 
     def _work(self) -> None:
         """List directories for a while, each folder in its turn."""
         until = self._clock().steady + _WORK_SECONDS
-        busy = [folder for folder in self._active if folder.tree.is_busy]
-        while busy:
-            for folder in busy:
-                folder.work()
-                if self._clock().steady >= until:
-                    return
-            busy = [folder for folder in busy if folder.tree.is_busy]
+        for folder in self._agenda.busy():
+            folder.work()
+            if self._clock().steady >= until:
+                return
 
     def _look_at_other_names(self) -> None:
         """Look at the other names of files that changed. Those that are not known are searched for after listings."""
         links = self._hard_links
-        if links.needs_search and not any(folder.tree.is_busy for folder in self._active):
+        if links.needs_search and not any(folder.tree.is_busy for folder in self._folders):
             there = [folder.tree.root for folder in self._folders if folder.is_there]
             links.search(directory for root in there for directory in root.subtree())
         for directory, names in links.take().items():
             folder = self._folder_of[directory.root]
             if folder.is_there:
                 folder.tree.look_again(directory, names)
-                self._active.add(folder)
+                self._agenda.touch([folder])
 
     def _keep_time(self) -> None:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
             self._pulse_at = now
             self._pulse(now)
-        self._active.update(self._agenda.take_due(now))
-        for folder in self._active:
+        for folder in self._agenda.due(now):
             folder.keep_time(now)
-        self._settle_doubts()
-
-    def _end_turn(self) -> None:
-        """Note when the folders of this turn have something to do again; those that wait for nothing rest."""
-        for folder in self._active:
-            self._agenda.note(folder)
-        self._seen |= self._active
-        self._active = {folder for folder in self._active if folder.is_unsettled or folder.tree.suspects}
 
     def _pulse(self, now: float) -> None:
         """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
         self._open_sources_again()
         points = self._mounts.changed_points()
         if points is None:
-            self._active |= self._paths.check_unreported(self._folders)
+            self._agenda.touch(self._paths.check_unreported(self._folders))
         else:
             self._check_paths()
-        for folder in self._seen if points is None else self._folders:
-            folder.obey_mounts(points, now)
-        self._active |= self._seen
-        self._seen = set()
+        seen, self._seen = self._seen, set()
+        mounted = seen if points is None else self._folders
+        self._agenda.touch([folder for folder in mounted if folder.obey_mounts(points, now)])
         if self._wall.was_set(self._clock()):
             for folder in self._folders:
                 folder.touch()
 
     def _check_paths(self) -> None:
         self._paths.check(self._folders)
-        self._active.update(self._folders)
+        self._agenda.touch(self._folders)
 
     def _paths_changed(self, events: bytes) -> None:
-        self._active |= self._paths.read(events, self._folders)
+        self._agenda.touch(self._paths.read(events, self._folders))
 
     def _settle_doubts(self) -> None:
         """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
-        if not self._flushes and not any(folder.tree.suspects for folder in self._active):
+        agenda = self._agenda
+        if not self._flushes and not agenda.suspicious:
             return
         if not self._paths.drained() or not self._sources.drained():
             return
-        if not self._queue.empty() or any(folder.is_unsettled for folder in self._active):
+        if not self._queue.empty() or agenda.unsettled or agenda.is_busy:
             return
-        for folder in self._active:
+        for folder in agenda.suspicious:
             folder.count_drift()
+        agenda.suspicious.clear()
         for done in self._flushes:
             done.set()
         self._flushes.clear()
@@ -306,12 +295,12 @@ class Engine:
     def _lost_events(self) -> None:
         for folder in self._folders:
             folder.lost_events()
-        self._active.update(self._folders)
+        self._agenda.touch(self._folders)
 
     def _want_looks(self, reason: Reason) -> None:
         for folder in self._folders:
             folder.want_look(reason)
-        self._active.update(self._folders)
+        self._agenda.touch(self._folders)
 
     def _set_folders(self, folders: tuple[Folder, ...]) -> None:
         known = {watch.folder.key: watch for watch in self._folders}
@@ -324,19 +313,18 @@ class Engine:
             watches.append(watch)
         for ended in known.values():
             ended.end()
-            self._active.discard(ended)
         with self._lock:
             self._folders = tuple(watches)
         self._folder_of.clear()
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
         self._paths.keep(watches)
-        self._seen.intersection_update(watches)
-        self._agenda.keep(watches)
+        self._agenda.keep(set(watches))
         self._hard_links.sweep()
+        self._seen.intersection_update(watches)
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
         self._paths.check(added)
-        self._active.update(added)
+        self._agenda.touch(added)
         self._touch()
 
     def _subscribe(self, subscription: Subscription) -> None:
@@ -365,3 +353,6 @@ class Engine:
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
+
+    def _deliver_path(self, events: bytes) -> None:
+        self._ask(partial(self._paths_changed, events))

@@ -22,6 +22,11 @@ class MountDoubts:
         self._doubtful: set[WatchedDirectory] = set()
         self._may_settle_at = -inf
 
+    @property
+    def are_left(self) -> bool:
+        """Return whether directories are still to be looked at again."""
+        return bool(self._doubtful)
+
     def saw(self, directory: WatchedDirectory) -> None:
         """Take note that a directory was armed, listed or had files looked at."""
         self._recent.add(directory)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fexp.engine.folder import FolderWatch
     from fexp.watch.paths import PathWatch
 
-_ROUND_PULSES = 10
+_ROUND_PULSES = 30
 """Where events report the change, the path is still checked once in so many pulses: a failing disk gives none."""
 
 

@@ -1,91 +1,41 @@
 """Which files count: the rules of the contract's "What counts", as pure functions on names.
 
-Names are bytes, as the kernel gives them. Globs are matched on text, so that ``?`` is one character of UTF-8; the usual
-globs (``*``, ``*.txt``, a plain name) never leave bytes.
+Names are bytes, as the kernel gives them.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fexp.errors import SettingsError
+from fexp.files.globs import SPECIAL, name_matcher, path_matcher
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    Matches = Callable[[bytes], bool]
+    from fexp.files.globs import Matches
+
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
 
-_SPECIAL = re.compile(r"[*?\[]")
 _DOT = ord(".")
-
-
-def pattern_of_extension(extension: str) -> str:
-    """Return the glob for ``txt``, ``.txt`` or ``tar.gz``. Raise SettingsError for what is no extension."""
-    bare = extension.removeprefix(".")
-    if not bare or _SPECIAL.search(bare) or "/" in bare:
-        raise SettingsError(
-            f"--ext {extension!r} is no extension: write it as txt or .txt; for a glob there is --match"
-        )
-    return f"*.{bare}"
 
 
 def pattern_of_name(name: str) -> str:
     """Return the glob that matches exactly this name."""
-    return re.sub(r"([*?\[])", r"[\1]", name)
-
-
-def _matches_name(glob: str, *, ignore_case: bool) -> Matches:
-    """Compile a glob on a name."""
-    if glob == "*":
-        return lambda _: True
-    if not ignore_case and glob.startswith("*") and not _SPECIAL.search(glob[1:]):
-        suffix = os.fsencode(glob[1:])
-        return lambda name: name.endswith(suffix)
-    if not ignore_case and not _SPECIAL.search(glob):
-        literal = os.fsencode(glob)
-        return lambda name: name == literal
-    matches = re.compile(fnmatch.translate(glob), re.IGNORECASE if ignore_case else 0).match
-    return lambda name: matches(os.fsdecode(name)) is not None
-
-
-_PATH_PIECE = r"""(?xs) (?P<deep>(?<![^/])\*\*/) | (?P<rest>(?<![^/])\*\*\Z) | (?P<many>\*+) | (?P<one>\?)
-      | (?P<set>\[!?+.[^\]]*+\]) | (?P<plain>.)"""
-
-
-def _path_piece(token: re.Match[str]) -> str:
-    if token["deep"]:
-        return "(?:[^/]+/)*"
-    if token["rest"]:
-        return ".+"
-    if token["many"]:
-        return "[^/]*"
-    if token["one"]:
-        return "[^/]"
-    if token["plain"]:
-        return re.escape(token["plain"])
-    return "(?!/)" + fnmatch.translate(token["set"])[4:-3]  # what stands between (?s: and )\Z
-
-
-def _matches_path(glob: str, *, ignore_case: bool) -> Matches:
-    """Compile a glob on a path: ``*``, ``?``, ``[]`` stay within a component, ``**`` spans any number of them."""
-    body = re.sub(_PATH_PIECE, _path_piece, glob.strip("/"))  # compiled only when such a glob is given
-    matches = re.compile(f"(?s:{body})", re.IGNORECASE if ignore_case else 0).fullmatch
-    return lambda path: matches(os.fsdecode(path)) is not None
+    return re.sub(r"([*?\[])", r"[\1]", name.replace("\\", "\\\\"))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What counts in a folder. Built once. Raise SettingsError when it cannot match anything or contradicts itself.
+    """What counts in a folder. Whoever makes it has checked what the user wrote.
 
     ``patterns`` are globs on names; ``excludes`` are globs on names, or with a ``/`` on paths below the folder.
-    ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
+    ``own_patterns`` are those of ``patterns`` that count in the folder itself only, however deep the others go: such is
+    the name of a FOLDER that is a file. ``max_depth`` counts as ``find -maxdepth`` does: 1 is the folder's own files.
     """
 
     patterns: tuple[str, ...] = ("*",)
@@ -95,32 +45,7 @@ class Selection:
     hidden: bool = False
     follow_symlinks: bool = False
     ignore_case: bool = False
-
-    def __post_init__(self) -> None:
-        for glob in self.patterns + self.excludes:
-            try:
-                os.fsencode(glob)
-            except UnicodeEncodeError:
-                raise SettingsError(
-                    f"the glob {glob!r} is no text that a file name can hold: write it in UTF-8"
-                ) from None
-        for pattern in self.patterns:
-            if not pattern or "/" in pattern or "\0" in pattern:
-                raise SettingsError(
-                    f"--match {pattern!r} can match no file name: a pattern is a glob on the name, without '/'"
-                )
-            if pattern.startswith(".") and not self.hidden:
-                raise SettingsError(f"--match {pattern!r} matches only hidden names, which do not count: add --hidden")
-        for exclude in self.excludes:
-            if not exclude.strip("/"):
-                raise SettingsError(f"--exclude {exclude!r} is empty: give a name or a path below the folder, as globs")
-        if self.max_depth is not None:
-            if self.max_depth < 1:
-                raise SettingsError(
-                    f"--max-depth {self.max_depth} is too small: 1 means the folder itself, 2 its subfolders too"
-                )
-            if not self.recursive:
-                raise SettingsError("--max-depth says how far --recursive goes: add -r, or leave --max-depth out")
+    own_patterns: frozenset[str] = frozenset()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -130,15 +55,19 @@ class Selection:
 
     @cached_property
     def _name_globs(self) -> tuple[Matches, ...]:
-        return tuple(_matches_name(glob, ignore_case=self.ignore_case) for glob in self.patterns)
+        return tuple(name_matcher(glob, ignore_case=self.ignore_case) for glob in self.patterns)
 
     @cached_property
     def _excluded_names(self) -> tuple[Matches, ...]:
-        return tuple(_matches_name(g, ignore_case=self.ignore_case) for g in self.excludes if "/" not in g)
+        return tuple(name_matcher(g, ignore_case=self.ignore_case) for g in self.excludes if "/" not in g)
 
     @cached_property
     def _excluded_paths(self) -> tuple[Matches, ...]:
-        return tuple(_matches_path(g, ignore_case=self.ignore_case) for g in self.excludes if "/" in g)
+        return tuple(path_matcher(g, ignore_case=self.ignore_case) for g in self.excludes if "/" in g)
+
+    @cached_property
+    def _goes_deep(self) -> bool:
+        return self.recursive and not self.own_patterns.issuperset(self.patterns)
 
     def _admits(self, name: bytes, below: bytes) -> bool:
         if name[0] == _DOT and not self.hidden:
@@ -155,15 +84,16 @@ class Selection:
         """
         nothing: tuple[int, ...] = ()
         globs = tuple(enumerate(self._name_globs))
+        deep_globs = tuple([glob for glob in globs if self.patterns[glob[0]] not in self.own_patterns])
 
         def any_patterns(name: bytes, below: bytes) -> tuple[int, ...]:
             if not self._admits(name, below):
                 return nothing
-            return tuple([index for index, matches in globs if matches(name)])
+            return tuple([index for index, matches in (deep_globs if below else globs) if matches(name)])
 
         pattern = self.patterns[0]
-        is_suffix = pattern.startswith("*") and not _SPECIAL.search(pattern[1:])
-        if len(globs) > 1 or self.excludes or self.ignore_case or self.hidden or not is_suffix:
+        is_suffix = pattern.startswith("*") and not SPECIAL.search(pattern[1:])
+        if len(globs) > 1 or self.own_patterns or self.excludes or self.ignore_case or self.hidden or not is_suffix:
             return any_patterns
         first, suffix = (0,), os.fsencode(pattern[1:])
 
@@ -187,7 +117,7 @@ class Selection:
 
     def enters(self, name: bytes, below: bytes) -> bool:
         """Return whether a subdirectory of this name is looked into."""
-        if not self.recursive:
+        if not self._goes_deep:
             return False
         if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:
             return False

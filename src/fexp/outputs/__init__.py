@@ -1,24 +1,27 @@
 """Where the numbers go. One module an output; none knows another.
 
-An output that delivers by itself implements ``Output`` and is driven by a ``Publisher`` thread of its own
-(``fexp.outputs.publisher``). ``http`` serves when asked and is not driven.
+An output that delivers by itself implements ``Output``, is named in ``fexp.outputs.kinds`` and is driven by a
+``Publisher`` thread of its own (``fexp.outputs.publisher``). ``http`` serves when asked and is not driven.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from prometheus_client.metrics_core import Metric
 
+    from fexp.config.output import OutputSettings
+    from fexp.metrics import Scope
+
 
 class Collects(Protocol):
-    """Anything that gives families: a ``FexpCollector``, a registry."""
+    """A source of families: a ``FexpCollector``, a registry."""
 
     def collect(self) -> Iterable[Metric]:
-        """Give the families as they are now."""
+        """Return the families as they are now."""
         ...
 
 
@@ -28,18 +31,40 @@ class Output(Protocol):
     One thread calls ``publish`` and ``retract``, which may block for long and raise ``OutputError`` and nothing else.
     """
 
+    settings_type: ClassVar[type[OutputSettings]]
+    """Declares the options of the output."""
+
     name: str
-    """The value of the label ``output``: textfile, gateway or remote_write."""
+    """The value of the label ``output``: the kind of its settings."""
+
     target: str
     """What a person calls the other side: a path, or a URL without credentials."""
+
+    def __init__(self, settings: Any, /) -> None:
+        """Take settings of ``settings_type``. Touches nothing. Raises SettingsError."""
+
+    @property
+    def scopes(self) -> Collection[Scope]:
+        """The families that it delivers."""
+        ...
+
+    @property
+    def dropped_snapshots(self) -> int | None:
+        """How many snapshots it has given up. None for an output that keeps none."""
+        ...
 
     @property
     def place(self) -> str | None:
         """What only one may keep: a file's real path, a group's URL. None where any number may deliver."""
         ...
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The paths of the files that it writes on this machine, each with the glob that matches all such names."""
+        ...
+
     def check(self) -> None:
-        """Say with a SettingsError what would keep it from delivering now, as far as this machine can tell."""
+        """Raise a SettingsError if something on this machine keeps it from delivering now."""
         ...
 
     def publish(self, source: Collects) -> None:

@@ -6,7 +6,6 @@ import logging
 import re
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError
@@ -15,6 +14,7 @@ from fexp.model import DeliverySnapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fexp.config.settings import DeliverySettings
     from fexp.outputs import Collects, Output
 
 logger = logging.getLogger(__name__)
@@ -25,17 +25,7 @@ _MAX_PATIENCE_SECONDS = 600.0
 """An absurd Retry-After must not silence fexp for good."""
 _CUT_OFF_SECONDS = 1.0
 _MAX_REASONS = 20
-"""So many reasons of one streak of failures are told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often an output is fed."""
-
-    heartbeat_seconds: float = 60.0
-    """Deliver this long after the latest success, also when nothing changed."""
-    min_interval_seconds: float = 1.0
-    """Never start sooner than this after the latest attempt."""
+"""How many reasons of one streak of failures are logged."""
 
 
 def next_publish_at(
@@ -45,16 +35,16 @@ def next_publish_at(
     succeeded_at: float | None,
     changed: bool,
     failures_in_a_row: int,
-    pace: Pace,
+    delivery: DeliverySettings,
     retry_after_seconds: float | None = None,
 ) -> float:
-    """Say when to publish next, on the clock of ``now``; never before it.
+    """Return when to publish next, on the clock of ``now``; never before it.
 
     ``attempted_at``: when the latest attempt ended. ``succeeded_at``: when the latest successful one began.
     """
     if attempted_at is None:
         return now
-    earliest_at = attempted_at + pace.min_interval_seconds
+    earliest_at = attempted_at + delivery.min_interval_seconds
     if failures_in_a_row:
         doublings = min(failures_in_a_row - 1, 16)
         backoff_seconds = min(_FIRST_BACKOFF_SECONDS * 2.0**doublings, _MAX_BACKOFF_SECONDS)
@@ -62,7 +52,7 @@ def next_publish_at(
         return max(now, earliest_at, attempted_at + max(backoff_seconds, patience_seconds))
     if changed or succeeded_at is None:
         return max(now, earliest_at)
-    return max(now, earliest_at, succeeded_at + pace.heartbeat_seconds)
+    return max(now, earliest_at, succeeded_at + delivery.heartbeat_seconds)
 
 
 class Publisher:
@@ -72,16 +62,15 @@ class Publisher:
         self,
         output: Output,
         source: Collects,
+        delivery: DeliverySettings,
         *,
-        heartbeat_seconds: float = 60.0,
-        min_interval_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = output.name
         self._output = output
         self._source = source
-        self._pace = Pace(heartbeat_seconds, min_interval_seconds)
+        self._delivery = delivery
         self._clock = clock
         self._wall_clock = wall_clock
         self._thread = threading.Thread(target=self._run, name=f"fexp-{output.name}", daemon=True)
@@ -94,7 +83,7 @@ class Publisher:
         self._succeeded_at: float | None = None
         self._retry_after_seconds: float | None = None
         self._failures_in_a_row = 0
-        self._told: set[str] = set()
+        self._logged_reasons: set[str] = set()
         self._state = DeliverySnapshot(output.name, 0, 0, None, None)
 
     def start(self) -> None:
@@ -102,7 +91,7 @@ class Publisher:
         self._thread.start()
 
     def announce(self) -> None:
-        """Say that the numbers changed. Cheap, from any thread, never waits for the output."""
+        """Note that the numbers changed. Cheap, from any thread, never waits for the output."""
         if self._changed:
             return  # whoever clears it reads the numbers afterwards
         with self._wake:
@@ -130,18 +119,18 @@ class Publisher:
         return not self._thread.is_alive()
 
     def has_died(self) -> bool:
-        """Say whether the thread has ended without being told to: a bug."""
+        """Return whether the thread has ended though nobody stopped it: a bug."""
         return self._thread.ident is not None and not self._thread.is_alive() and not self._stopping
 
     def snapshot(self) -> DeliverySnapshot:
-        """Tell how the output fares."""
-        return self._state._replace(dropped=getattr(self._output, "dropped_snapshots", None))
+        """Return how the deliveries go."""
+        return self._state._replace(dropped=self._output.dropped_snapshots)
 
     def _run(self) -> None:
         while self._wait_until_due():
             self._attempt(self._publish)
         self._ending = True
-        self._told.clear()  # nobody tries again: whatever fails now is to be known
+        self._logged_reasons.clear()  # nobody tries again: whatever fails now is logged
         self._attempt(self._output.retract if self._retracting else self._publish)
         self._output.close()
 
@@ -151,7 +140,7 @@ class Publisher:
         self._delivered(began_at)
 
     def _wait_until_due(self) -> bool:
-        """Wait until it is time to publish; False when it is time to stop."""
+        """Wait until it is time to publish. Return False when it is time to stop."""
         with self._wake:
             while not self._stopping:
                 now = self._clock()
@@ -161,7 +150,7 @@ class Publisher:
                     succeeded_at=self._succeeded_at,
                     changed=self._changed,
                     failures_in_a_row=self._failures_in_a_row,
-                    pace=self._pace,
+                    delivery=self._delivery,
                     retry_after_seconds=self._retry_after_seconds,
                 )
                 if due_at <= now:
@@ -183,13 +172,13 @@ class Publisher:
                 logger.exception("%s: unexpected error with %s", self._output.name, self._output.target)
 
     def _is_news(self, reason: str) -> bool:
-        """Whether this is another reason than those told since the latest success. Of numbers, only a status counts."""
+        """Return whether this reason was not logged since the latest success. Of numbers, only a status counts."""
         if self._stopping and not self._ending:
-            return False  # the last attempt will tell
+            return False  # the last attempt logs it
         kind = re.sub(r" \(\d+ tries\)|(?<!answered )\b\d+", "", reason)
-        if kind in self._told or len(self._told) >= _MAX_REASONS:
+        if kind in self._logged_reasons or len(self._logged_reasons) >= _MAX_REASONS:
             return False
-        self._told.add(kind)
+        self._logged_reasons.add(kind)
         return True
 
     def _failed(self, retry_after_seconds: float | None) -> None:
@@ -208,7 +197,7 @@ class Publisher:
             self._succeeded_at = began_at
             self._retry_after_seconds = None
             self._failures_in_a_row = 0
-            self._told.clear()
+            self._logged_reasons.clear()
             self._state = before._replace(
                 deliveries=before.deliveries + 1,
                 last_delivery_at=self._wall_clock(),

@@ -1,4 +1,4 @@
-"""The text that other sides read."""
+"""The text format that receivers read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def render_text(source: Collects) -> bytes:
-    """Render strict Prometheus text 0.0.4: every textfile collector and every Pushgateway reads it."""
+    """Return strict Prometheus text 0.0.4: every textfile collector and every Pushgateway reads it."""
     from prometheus_client import generate_latest
 
     try:
@@ -28,14 +28,14 @@ def render_text(source: Collects) -> bytes:
 
 
 class Labelled:
-    """Families whose samples all carry some labels more."""
+    """Families whose samples all carry some more labels."""
 
     def __init__(self, source: Collects, labels: Mapping[str, str]) -> None:
         self._source = source
         self._labels = labels
 
     def collect(self) -> Iterator[Metric]:
-        """Give the families as they are now."""
+        """Yield the families as they are now."""
         for family in self._source.collect():
             labelled = copy(family)
             labelled.samples = [sample._replace(labels={**sample.labels, **self._labels}) for sample in family.samples]

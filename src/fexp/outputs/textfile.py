@@ -13,15 +13,19 @@ import re
 import secrets
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from fexp.config.options import option
+from fexp.config.output import OutputSettings
+from fexp.config.values import parse_file_mode, parse_text
 from fexp.errors import MissingError, OutputError, SettingsError
 from fexp.outputs.text import render_text
 from fexp.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
+    from fexp.metrics import Scope
     from fexp.outputs import Collects
 
 _NAME_MAX_BYTES = 255
@@ -37,30 +41,66 @@ _KINDS = {
 }
 
 
+class TextfileSettings(OutputSettings):
+    """The file. Raises a SettingsError if nobody would read it."""
+
+    kind: ClassVar = "textfile"
+    prefix: ClassVar = "textfile"
+    panel: ClassVar = "Where the numbers go"
+
+    file: str = option(
+        "textfile", parse_text, "", "The file for node_exporter's textfile collector.", metavar="FILE.prom"
+    )
+    mode: int = option("-mode", parse_file_mode, "0644", "The mode of the file.", metavar="MODE")
+
+    def validate(self) -> None:
+        if not self.file:
+            raise SettingsError(
+                f"{self.origin('file')} is missing: name a .prom file in node_exporter's textfile directory"
+            )
+        name = os.path.basename(self.file)
+        if not name.endswith(".prom"):
+            raise SettingsError(f"{self.shown}: node_exporter reads only names that end in .prom; add the ending")
+        if len(os.fsencode(name)) + _TEMPORARY_EXTRA_BYTES > _NAME_MAX_BYTES:
+            raise SettingsError(f"{self.shown}: the name is too long; shorten it")
+        if self.mode & ~0o666 or not self.mode & 0o400:
+            raise SettingsError(
+                f"{self.origin('mode')} {self.mode:04o}: not the mode of a file that its owner can read;"
+                " 0644 lets node_exporter read it"
+            )
+
+    @property
+    def target(self) -> str:
+        """The path as it may be shown."""
+        return one_line(self.file, _NAME_MAX_BYTES * 16)
+
+    @property
+    def shown(self) -> str:
+        """The path and where it was given."""
+        return f"{self.origin('file')} {self.target}"
+
+
 class TextfileOutput:
     """Keeps one ``.prom`` file. Nothing is touched before ``publish``."""
 
-    name = "textfile"
+    settings_type: ClassVar[type[OutputSettings]] = TextfileSettings
+    name = TextfileSettings.kind
+    dropped_snapshots: None = None
 
-    def __init__(self, path: str, *, mode: int = 0o644) -> None:
-        """Raise a SettingsError when nobody would read such a file."""
-        self.target = one_line(path, _NAME_MAX_BYTES * 16)
-        self._directory, self._file = os.path.split(path)
+    def __init__(self, settings: TextfileSettings) -> None:
+        self.target = settings.target
+        self._settings = settings
+        self._directory, self._file = os.path.split(settings.file)
         self._directory = self._directory or "."
-        self._mode = mode
         self._litter = re.compile(rf"\.{re.escape(self._file)}\.[0-9a-f]{{{2 * _RANDOM_BYTES}}}\.tmp")
         self._swept = False
-        if not self._file.endswith(".prom"):
-            raise SettingsError(
-                f"--textfile {self.target}: node_exporter reads only names that end in .prom; add the ending"
-            )
-        if len(os.fsencode(self._file)) + _TEMPORARY_EXTRA_BYTES > _NAME_MAX_BYTES:
-            raise SettingsError(f"--textfile {self.target}: the name is too long; shorten it")
-        if self._mode & ~0o666 or not self._mode & 0o400:
-            raise SettingsError(
-                f"--textfile-mode {self._mode:04o}: not the mode of a file that its owner can read;"
-                " 0644 lets node_exporter read it"
-            )
+
+    @property
+    def scopes(self) -> Collection[Scope]:
+        """Only families with a folder, so that the files of several runs on one host never collide."""
+        from fexp.metrics import TEXTFILE_SCOPES
+
+        return TEXTFILE_SCOPES
 
     @property
     def place(self) -> str:
@@ -68,29 +108,29 @@ class TextfileOutput:
         return os.path.realpath(os.path.join(self._directory, self._file))
 
     @property
-    def paths(self) -> dict[str, str]:
-        """The paths that are written, a temporary one for all of them, each with the glob of its name."""
+    def files(self) -> dict[str, str]:
+        """The file and an example of its temporary files."""
         glob = re.sub(r"([*?[])", r"[\1]", self._file)
         names = {self._file: glob, self._temporary(): f".{glob}.*.tmp"}
         return {os.path.join(self._directory, name): glob for name, glob in names.items()}
 
     def check(self) -> None:
-        """Say with a SettingsError what would keep this file from being written now."""
+        """Raise a SettingsError if this file cannot be written now."""
         directory = one_line(self._directory, _NAME_MAX_BYTES * 16)
         if not os.path.isdir(self._directory):
             is_there = os.path.lexists(self._directory)
             kind, what = (SettingsError, "is not a directory") if is_there else (MissingError, "does not exist")
             raise kind(
-                f"--textfile {self.target}: {directory} {what}; create it, or name node_exporter's textfile directory"
+                f"{self._settings.shown}: {directory} {what}; create it, or name node_exporter's textfile directory"
             )
         if not os.access(self._directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
             raise SettingsError(
-                f"--textfile {self.target}: cannot read and write {directory}; let this user's group do so"
+                f"{self._settings.shown}: cannot read and write {directory}; let this user's group do so"
             )
         try:
             self._refuse_other_kinds(None)
         except OutputError as error:
-            raise SettingsError(f"--textfile {error}") from None
+            raise SettingsError(f"{self._settings.origin('file')} {error}") from None
 
     def publish(self, source: Collects) -> None:
         """Replace the file by one with the numbers as they are now."""
@@ -113,10 +153,10 @@ class TextfileOutput:
                 raise
 
     def hurry(self) -> None:
-        """Be as quick as always."""
+        """Do nothing: a write is always quick."""
 
     def close(self) -> None:
-        """Hold nothing, so free nothing."""
+        """Do nothing: it holds nothing between two writes."""
 
     @contextmanager
     def _in_directory(self, verb: str) -> Iterator[int]:
@@ -154,7 +194,7 @@ class TextfileOutput:
                 rest = memoryview(text)
                 while rest:
                     rest = rest[os.write(file, rest) :]
-                os.fchmod(file, self._mode)
+                os.fchmod(file, self._settings.mode)
                 # Without it some file systems keep the rename but not the text when the power fails. The
                 # directory needs none: the old file is as whole as the new one.
                 os.fsync(file)
@@ -169,7 +209,7 @@ class TextfileOutput:
             raise
 
     def _temporary(self) -> str:
-        """Give a name that nobody can foresee and node_exporter does not read."""
+        """Return a name that nobody can foresee and node_exporter does not read."""
         return f".{self._file}.{secrets.token_hex(_RANDOM_BYTES)}.tmp"
 
     def _create(self, directory: int) -> tuple[str, int]:
@@ -206,7 +246,7 @@ class TextfileOutput:
 
 
 def _lock(file: int) -> bool | None:
-    """Lock a file: True when it worked, False when another holds it, None where there are no locks."""
+    """Lock a file. Return True when it worked, False when another holds it, None where there are no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

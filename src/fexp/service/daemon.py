@@ -1,44 +1,38 @@
-"""``fexp watch``: joins the engine with the outputs and runs until it is told to stop."""
+"""``fexp watch``: joins the engine with the outputs and runs until a signal stops it."""
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
-import signal
 import sys
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
-from fexp.engine import Engine, EngineSettings
+from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
-from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
-from fexp.model import FileEvent, Reason, ReloadSnapshot
-from fexp.outputs.http import HttpServer
+from fexp.metrics import FexpCollector
+from fexp.model import Reason, ReloadSnapshot
+from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
+from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress
+from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
-from fexp.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
+    from collections.abc import Callable, Mapping, Sequence
 
     from fexp.clock import Clock
+    from fexp.config.settings import HttpSettings, Settings
     from fexp.engine.feed import Subscription
-    from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
-    from fexp.outputs.http import Listen
 
 _log = logging.getLogger("fexp")
 
 _TICK_SECONDS = 1.0
-"""How often systemd is told how it goes, once ready."""
+"""How often systemd is notified, once fexp is ready."""
 _START_TICK_SECONDS = 0.05
 _FLUSH_SECONDS = 1.0
 """How long a stop waits for what happened just before it."""
@@ -48,57 +42,39 @@ _EXTENSION_SECONDS = 30.0
 """What systemd is asked for while the first look goes on, from one directory to the next."""
 
 
-class _Command(Enum):
-    """What a signal asks for."""
-
-    STOP = auto()
-    RELOAD = auto()
-
-
-@dataclass(frozen=True)
-class WatchSettings:
-    """Everything ``fexp watch`` was asked for."""
-
-    folders: tuple[Folder, ...]
-    engine: EngineSettings
-    outputs: tuple[Output, ...] = ()
-    listens: tuple[Listen, ...] = ()
-    web_config: str | None = None
-    heartbeat_seconds: float = 60.0
-    min_interval_seconds: float = 1.0
-    keep_on_exit: bool = False
-
-    def __post_init__(self) -> None:
-        if self.min_interval_seconds > self.heartbeat_seconds:
-            raise SettingsError(
-                f"--min-interval {self.min_interval_seconds:g}s is longer than --heartbeat {self.heartbeat_seconds:g}s:"
-                " a delivery cannot be both due and forbidden; give a longer --heartbeat too"
-            )
+def watch(settings: Settings) -> None:
+    """Watch until a signal says stop. Raises SettingsError for what cannot begin, FexpError when parts die."""
+    outputs = build_outputs(settings)
+    refuse_counting_itself(outputs, settings)
+    daemon = Daemon(settings, outputs)
+    check_outputs(outputs, settings)
+    with locked(outputs):
+        daemon.run()
 
 
 class Daemon:
     """A watching fexp. It is what the HTTP server serves."""
 
-    def __init__(self, settings: WatchSettings, *, clock: Clock = clocks.now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        outputs: Sequence[Output],
+        *,
+        clock: Clock = clocks.now,
+        signals: Signals | None = None,
+    ) -> None:
+        """``outputs`` are those of the settings."""
         self._settings = settings
+        self._outputs = outputs
         self._clock = clock
         self._started_at = self._reloaded_at = clock().wall
-        self._commands: queue.SimpleQueue[_Command] = queue.SimpleQueue()
+        self._signals = signals or Signals()
         self._notifier = Notifier.from_environment(os.environ)
         self._publishers = [
-            Publisher(
-                output,
-                FexpCollector(self.snapshot, TEXTFILE_SCOPES)
-                if output.name == "textfile"
-                else FexpCollector(self.snapshot),
-                heartbeat_seconds=settings.heartbeat_seconds,
-                min_interval_seconds=settings.min_interval_seconds,
-            )
-            for output in settings.outputs
+            Publisher(output, FexpCollector(self.snapshot, output.scopes), settings.delivery) for output in outputs
         ]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
-        self._http = HttpServer(settings.listens, self, web_config=settings.web_config) if settings.listens else None
-        self._subscription: Subscription | None = None
+        self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
         self._reload_asked = False
@@ -108,33 +84,39 @@ class Daemon:
         """Watch until a signal says stop. Raises SettingsError for a bad address, FexpError when parts die."""
         if self._http is not None:
             self._http.open()  # a stop ends the process at once meanwhile: names and files may be slow to answer
-        with self._signals():
+        with self._signals:
             self._start()
             try:
                 self._watch_over()
             finally:
                 self._end()
 
+    def _server(self, settings: HttpSettings) -> HttpServer:
+        try:
+            listens = [parse_listen(text) for text in settings.listen]
+        except SettingsError as error:
+            raise SettingsError(f"{settings.origin('listen')} {error}") from None
+        return HttpServer(listens, self, web_config=settings.web_config)
+
     def _start(self) -> None:
         if self._http is not None:
-            self._http.events.changed = self._follow
             self._http.start()
             for address in self._http.addresses:
                 _log.info("listening on %s", address)
         self._engine.start()
 
     def _watch_over(self) -> None:
-        """Obey signals, start the deliveries when all is known, and keep systemd and the terminal told."""
-        publishing = False  # what is not known yet is not delivered: a healthy folder is not told to be down
+        """Obey signals, start the deliveries when all is known, and report to systemd and the terminal."""
+        publishing = False  # no delivery may call a healthy folder down that was not looked at yet
         progress = Progress(sys.stderr, self._clock().steady)
         tick_seconds = min(_TICK_SECONDS, self._notifier.watchdog_interval_seconds or _TICK_SECONDS)
         while True:
-            commands = self._commands_within(tick_seconds if self._ready else _START_TICK_SECONDS)
-            if _Command.STOP in commands:
+            commands = self._signals.within(tick_seconds if self._ready else _START_TICK_SECONDS)
+            if Command.STOP in commands:
                 break
             if not self._engine.is_alive():
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
-            self._reload_asked |= _Command.RELOAD in commands
+            self._reload_asked |= Command.RELOAD in commands
             self._reload_if_asked()
             if not publishing and all(status.looked for status in self._engine.statuses()):
                 publishing = True
@@ -148,7 +130,7 @@ class Daemon:
                 self._notifier.ready(self._status())
                 _log.info("ready: %s", self._status())
             if self._notifier.address is not None:
-                self._tell_systemd()
+                self._notify_systemd()
         progress.end()
 
     def _reload_if_asked(self) -> None:
@@ -164,17 +146,7 @@ class Daemon:
         except FexpError as error:
             _log.error("not reloaded, the old config stays in force: %s", error)
 
-    def _commands_within(self, patience_seconds: float) -> set[_Command]:
-        """Wait for the next command, and take all that are there: of two reloads one will do."""
-        commands = set()
-        try:
-            commands.add(self._commands.get(timeout=patience_seconds))
-            while True:
-                commands.add(self._commands.get_nowait())
-        except queue.Empty:
-            return commands
-
-    def _tell_systemd(self) -> None:
+    def _notify_systemd(self) -> None:
         unready = self.unready()
         self._notifier.status(unready[0] if unready else self._status())
         if not self._engine.has_progressed():
@@ -187,7 +159,7 @@ class Daemon:
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
     def _end(self) -> None:
-        self._ready = False  # a reload under way tells systemd nothing more
+        self._ready = False  # a reload under way notifies systemd no more
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
         self._stop_publishers()
@@ -197,7 +169,7 @@ class Daemon:
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""
-        stop = {"retract": not self._settings.keep_on_exit, "timeout_seconds": _LAST_DELIVERY_SECONDS}
+        stop = {"retract": not self._settings.delivery.keep_on_exit, "timeout_seconds": _LAST_DELIVERY_SECONDS}
         stoppers = [threading.Thread(target=publisher.stop, kwargs=stop) for publisher in self._publishers]
         for stopper in stoppers:
             stopper.start()
@@ -208,64 +180,27 @@ class Daemon:
         for publisher in self._publishers:
             publisher.announce()
 
-    def _follow(self) -> None:
-        """Follow the change feed only while somebody listens. Called in the thread of the HTTP server."""
-        wanted = self._http is not None and self._http.events.wanted
-        if wanted and self._subscription is None:
-            self._subscription = self._engine.subscribe(notify=self._publish_changes)
-        elif not wanted and self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
-
-    def _publish_changes(self) -> None:
-        subscription, http = self._subscription, self._http
-        if subscription is not None and http is not None:
-            http.events.publish(
-                [
-                    FileEvent(one.happening, one.folder, pattern, printable(one.path), one.size_bytes, one.at)
-                    for one in subscription.take().changes
-                    for pattern in one.patterns
-                ]
-            )
-
     def _status(self) -> str:
         snapshot = self.snapshot()
         files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
         up = sum(folder.up for folder in snapshot.folders)
         return f"{files} files in {up} of {len(snapshot.folders)} folders"
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def obey(command: _Command) -> Callable[[int, FrameType | None], None]:
-            return lambda _number, _frame: self._commands.put(command)  # a SimpleQueue may be put to at any moment
-
-        handlers = {
-            signal.SIGTERM: obey(_Command.STOP),
-            signal.SIGINT: obey(_Command.STOP),
-            signal.SIGHUP: obey(_Command.RELOAD),
-        }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     # What the HTTP server serves -----------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Give the numbers of the folders and of the outputs as they are now."""
+        """Return the numbers of the folders and of the outputs as they are now."""
         deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
         reload = self._http.latest_reload() if self._http is not None else None
         reload = reload or ReloadSnapshot(successful=True, succeeded_at=self._reloaded_at)  # there is no file
         return self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
 
     def statuses(self) -> Sequence[FolderStatus]:
-        """Give how far the watching of each folder is."""
+        """Return how far the watching of each folder is."""
         return self._engine.statuses()
 
     def unready(self) -> Sequence[str]:
-        """Give the reasons why the numbers cannot be relied on."""
+        """Return the reasons why the numbers cannot be relied on."""
         dead = [f"the {publisher.name} publisher is dead" for publisher in self._publishers if publisher.has_died()]
         return self._engine.unready() + dead
 
@@ -285,15 +220,19 @@ class Daemon:
             if self._ready:
                 self._notifier.ready(self._status())
 
+    def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
+        """Follow what happens to files."""
+        return self._engine.subscribe(capacity=capacity, notify=notify)
+
     def metadata(self) -> Mapping[str, object]:
-        """Tell tools when this fexp started and what it was told to do. Holds no secret."""
+        """Return when this fexp started and its settings, for tools. Holds no secret."""
         return {
             "started_at": self._started_at,
-            "outputs": [{"output": output.name, "target": output.target} for output in self._settings.outputs],
+            "outputs": [{"output": output.name, "target": output.target} for output in self._outputs],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,
-                "heartbeat_seconds": self._settings.heartbeat_seconds,
-                "min_interval_seconds": self._settings.min_interval_seconds,
+                "heartbeat_seconds": self._settings.delivery.heartbeat_seconds,
+                "min_interval_seconds": self._settings.delivery.min_interval_seconds,
             },
         }

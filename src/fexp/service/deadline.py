@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from fexp.config.origin import Origin
+
 _GRACE_SECONDS = 2.0
-"""How long what was told to end may take to do so."""
+"""How long the block may take to end once it was interrupted."""
 
 
 def splay(longest_seconds: float) -> None:
@@ -26,18 +28,19 @@ def splay(longest_seconds: float) -> None:
 
 
 @contextmanager
-def deadline(seconds: float, say: Callable[[str], None]) -> Iterator[None]:
+def deadline(seconds: float, origin: Origin, print_error: Callable[[str], None]) -> Iterator[None]:
     """End the block with a FexpError when it takes longer.
 
-    If no signal gets through, ``say`` the reason and end the process. Only for the main thread.
+    If no signal gets through, print the reason and end the process. Only for the main thread.
+    ``origin`` is of the deadline.
     """
-    reason = f"not done after {seconds:g} s: the folder or the other side hangs; --deadline allows more"
+    reason = f"not done after {seconds:g} s: the folder or the other side hangs; {origin} allows more"
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise FexpError(reason)
 
     def end() -> None:
-        say(reason)
+        print_error(reason)
         os._exit(1)
 
     # On a dead network mount the main thread waits in the kernel, which lets it obey only what ends the process.

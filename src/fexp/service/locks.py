@@ -1,4 +1,4 @@
-"""What keeps two runs of fexp from delivering to the same place."""
+"""Locks, so that two fexp processes of the same user do not deliver to the same place."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def alone(place: str | None, *, shown: str) -> Iterator[None]:
-    """Run the block unless another run of this user's delivers to the same place, if any. Raises FexpError then.
+    """Run the block. Raises FexpError if another fexp process of the same user delivers to this place.
 
-    It knows of the other run only where both have the same directory for locks. The lock is the kernel's: it goes with
-    its process, however that ends. The empty file stays.
+    Both processes must have the same directory for locks. The kernel holds the lock, so it ends with its process,
+    however that ends. The empty file stays.
     """
     if place is None:
         yield
@@ -46,7 +46,7 @@ def alone(place: str | None, *, shown: str) -> Iterator[None]:
 
 
 def _lock_directory() -> str:
-    """Where this user's locks lie: in a place of its own if there is one, as in /tmp others could take the names."""
+    """Return the directory of this user's locks: a private one if there is one, as others may take names in /tmp."""
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or os.environ.get("XDG_RUNTIME_DIR")
     if given:
         return given

@@ -1,4 +1,4 @@
-"""Says how a long first look goes on: a line that moves on a terminal, a log line every few seconds elsewhere."""
+"""The progress of a long first look: a line that moves on a terminal, a log line every few seconds elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fexp tells systemd: sd_notify(3)."""
+"""Notifications to systemd: sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ class Notifier:
         return cls(_notify_address(environ), _watchdog_interval_seconds(environ))
 
     def ready(self, status: str = "") -> None:
-        """Say that start-up, or the reload, is over."""
+        """Report that start-up, or the reload, is over."""
         self._send("READY=1", *([_status(status)] if status else []))
 
     def status(self, text: str) -> None:
-        """Say in one line how the service is; what cannot be printed is left out."""
+        """Report in one line how the service is. What cannot be printed is left out."""
         self._send(_status(text))
 
     def reloading(self) -> None:
-        """Say that a reload begins; ``ready`` ends it."""
+        """Report that a reload begins; ``ready`` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the shutdown begins."""
+        """Report that the shutdown begins."""
         self._send("STOPPING=1")
 
     def watchdog(self) -> None:
-        """Prove that the caller is alive; to be called by the thread whose hanging matters."""
+        """Prove that the caller is alive. To be called by the thread whose hanging matters."""
         self._send("WATCHDOG=1")
 
     def extend_timeout(self, seconds: float) -> None:
-        """Ask for at least that much time from now on to start, reload or stop."""
+        """Ask for at least this much time from now on to start, reload or stop."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def _send(self, *assignments: str) -> None:

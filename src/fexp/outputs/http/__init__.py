@@ -3,9 +3,9 @@
 Importing this package is cheap; the server library is imported when a server is opened.
 """
 
-from fexp.outputs.http.events import EventStream
 from fexp.outputs.http.limits import Limits
 from fexp.outputs.http.listen import Listen, parse_listen
-from fexp.outputs.http.server import HttpServer, Served
+from fexp.outputs.http.served import Served, Subscription
+from fexp.outputs.http.server import HttpServer
 
-__all__ = ["EventStream", "HttpServer", "Limits", "Listen", "Served", "parse_listen"]
+__all__ = ["HttpServer", "Limits", "Listen", "Served", "Subscription", "parse_listen"]

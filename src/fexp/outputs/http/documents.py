@@ -3,51 +3,39 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
-from enum import Enum
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fexp import __version__
 from fexp.metrics import CATALOGUE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fexp.model import FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
-def to_json(value: object) -> bytes:
-    """Write it as JSON in ASCII. What JSON cannot say (infinity, an odd object) becomes null or text."""
-    return json.dumps(_plain(value), allow_nan=False).encode("ascii") + b"\n"
+def to_json(document: object) -> bytes:
+    """Return it as JSON in ASCII. An object that JSON does not know becomes text."""
+    return json.dumps(document, default=_plain).encode("ascii") + b"\n"
 
 
 def _plain(value: object) -> object:
-    match value:
-        case Enum():
-            return _plain(value.value)
-        case float() if not math.isfinite(value):
-            return None
-        case None | bool() | int() | float() | str():
-            return value
-        case Mapping():
-            return {str(_plain(key)): _plain(item) for key, item in value.items()}
-        case Sequence() | set() | frozenset():
-            return [_plain(item) for item in value]
-        case _:
-            return str(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def readiness(reasons: Sequence[str], statuses: Sequence[FolderStatus]) -> tuple[bool, dict[str, object]]:
-    """Tell whether fexp is ready, and the document that says why not."""
+    """Return whether fexp is ready, and the document that says why not."""
     looking = [{"folder": status.folder, "files_seen": status.files_seen} for status in statuses if not status.looked]
     ready = not reasons and not looking
     return ready, {"ready": ready, "reasons": list(reasons), "first_look_under_way": looking}
 
 
 def folders(snapshot: Snapshot, statuses: Sequence[FolderStatus]) -> dict[str, object]:
-    """Give the current numbers of all folders."""
+    """Return the current numbers of all folders."""
     by_folder = {status.folder: status for status in statuses}
     return {"folders": [_folder(folder, by_folder.get(folder.folder)) for folder in snapshot.folders]}
 
@@ -88,18 +76,18 @@ def _group(group: GroupSnapshot, *, up: bool) -> dict[str, object]:
 
 
 def metadata(
-    told: Mapping[str, object],
+    own: Mapping[str, object],
     snapshot: Snapshot,
     statuses: Sequence[FolderStatus],
     addresses: Sequence[str],
 ) -> dict[str, object]:
-    """Describe this fexp: what the daemon tells of itself (when it started, its settings), and what anybody can see."""
+    """Return what the daemon says of itself (when it started, its settings), and what anybody can see."""
     by_folder = {status.folder: status for status in statuses}
     return {
         "name": "fexp",
         "version": __version__,
         "listen": addresses,
-        **told,
+        **own,
         "folders": [
             {
                 "folder": folder.folder,
@@ -117,7 +105,7 @@ def metadata(
 
 
 def service_discovery(host: str, server: tuple[str, int | None] | None, scheme: str) -> list[dict[str, object]]:
-    """Name this exporter as a target: by the name it was asked under, else by the address it was asked at.
+    """Return this exporter as a target: by the name it was asked under, else by the address it was asked at.
 
     https://prometheus.io/docs/prometheus/latest/http_sd/
     """

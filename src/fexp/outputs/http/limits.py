@@ -9,15 +9,10 @@ class Limits(NamedTuple):
     """Bounds of one server. The defaults suit a handful of Prometheus servers."""
 
     connections: int = 256
-    """When all are taken, the network that holds most makes room: by one that was refused, waits without a request or
-    leaves its answer unread; for a network that holds less, by any."""
     event_clients: int = 32
     events_per_client: int = 1 << 16
-    """Events that may wait for one client, some 16 MiB. Who is so far behind when the next come is dropped; one burst,
-    however large, is no reason."""
+    """Events that may wait for one client, some 16 MiB. One that is so far behind when the next come is dropped."""
     header_bytes: int = 16 * 1024
-    handshake_seconds: float = 10.0
-    """From the connection to the end of the TLS handshake."""
     request_seconds: float = 10.0
     """From the connection, or the first byte after an answer, to the end of the request's header."""
     idle_seconds: int = 75
@@ -32,5 +27,3 @@ class Limits(NamedTuple):
     """The longest silence on an event stream."""
     stop_seconds: float = 3.0
     """How long a stop waits for answers under way."""
-    newcomer_seconds: float = 0.5
-    """How long of it a stop waits for the request of a client that has just connected."""

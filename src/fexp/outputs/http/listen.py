@@ -23,6 +23,7 @@ class Transport(StrEnum):
 class Listen(NamedTuple):
     """One address to listen on."""
 
+    text: str
     transport: Transport
     host: str = ""
     """Empty for all interfaces, IPv4 and IPv6."""
@@ -32,22 +33,16 @@ class Listen(NamedTuple):
     """Of a unix socket."""
 
     def __str__(self) -> str:
-        """Spell it as ``parse_listen`` reads it."""
-        match self.transport:
-            case Transport.UNIX:
-                return f"unix:{self.path}"
-            case Transport.SYSTEMD:
-                return "systemd"
-            case Transport.TCP:
-                return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        """Return it as it was written."""
+        return self.text
 
 
 def parse_listen(text: str) -> Listen:
-    """Read ``:9877``, ``127.0.0.1:9877``, ``[::1]:9877``, ``host:9877``, ``unix:PATH`` or ``systemd``."""
+    """Return what ``:9877``, ``127.0.0.1:9877``, ``[::1]:9877``, ``host:9877``, ``unix:PATH`` or ``systemd`` means."""
     if text == "systemd":
-        return Listen(Transport.SYSTEMD)
+        return Listen(text, Transport.SYSTEMD)
     if text.startswith("unix:"):
-        return Listen(Transport.UNIX, path=_unix_path(text))
+        return Listen(text, Transport.UNIX, path=_unix_path(text))
     if "://" in text:
         raise _mistake(text, "is a URL", "write HOST:PORT without the scheme, such as :9877")
     if text.isascii() and text.isdigit():
@@ -57,11 +52,11 @@ def parse_listen(text: str) -> Listen:
         raise _mistake(text, "has no port", "write HOST:PORT, such as 127.0.0.1:9877 or :9877")
     if host.count(":") and not host.startswith("["):
         raise _mistake(text, "has an IPv6 address without brackets", "write [ADDRESS]:PORT, such as [::1]:9877")
-    return Listen(Transport.TCP, host=_host(text, host), port=_port(text, port))
+    return Listen(text, Transport.TCP, host=_host(text, host), port=_port(text, port))
 
 
 def _mistake(text: str, what: str, way_out: str) -> SettingsError:
-    return SettingsError(f"--listen {text!r} {what}; {way_out}")
+    return SettingsError(f"{text!r} {what}; {way_out}")
 
 
 def _unix_path(text: str) -> str:
@@ -69,11 +64,7 @@ def _unix_path(text: str) -> str:
     if not path or "\0" in path:
         raise _mistake(text, "names no path", "write unix:PATH, such as unix:/run/fexp/fexp.sock")
     if len(path.encode(errors="surrogateescape")) > _UNIX_PATH_BYTES:
-        raise _mistake(
-            text,
-            f"is longer than the {_UNIX_PATH_BYTES} bytes a unix socket may have",
-            "choose a shorter path",
-        )
+        raise _mistake(text, f"is longer than {_UNIX_PATH_BYTES} bytes, which sockets allow", "choose a shorter path")
     return path
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qs
 
-# Strangers send what these read: no character is looked at more than a few times (possessive quantifiers, and a
-# quoted string that nobody closes goes to the end).
-_QUOTED = r'"(?:\\.?|[^"\\])*+(?:"|\Z)'
-_ITEM = re.compile(rf'(?:[^,"]|{_QUOTED})++', re.DOTALL)
-_PARAMETER = re.compile(rf';\s*+([^\s;=,"]++)\s*+(?:=\s*+({_QUOTED}|[^\s;,"]*+))?', re.DOTALL)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fexp.outputs.http.messages import Request
+
 _QUALITY = re.compile(r"(?:0(?:\.\d*)?|1(?:\.0*)?)", re.ASCII)
 
 
@@ -22,13 +23,30 @@ class Format(Enum):
 
     @property
     def content_type(self) -> str:
-        """Give the value of Content-Type."""
+        """Return the value of Content-Type."""
         media_type, version = self.value
         return f"{media_type}; version={version}; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class Negotiated(NamedTuple):
+    """How a client wants the metrics."""
+
+    form: Format
+    names: frozenset[str]
+    """Of families or samples; all when there are none."""
+    gzip: bool
+
+
+def negotiate(request: Request) -> Negotiated:
+    """Return what a request for metrics wants."""
+    return Negotiated(
+        choose_format(request.headers.get("accept", "")),
+        frozenset(parse_qs(request.query, errors="replace").get("name[]", ())),
+        accepts_gzip(request.headers.get("accept-encoding", "")),
+    )
+
+
+class _Preference(NamedTuple):
     """One element of an Accept or Accept-Encoding header."""
 
     name: str
@@ -36,7 +54,7 @@ class _Wish:
     quality: float
 
     def precision(self, offer: Format) -> int | None:
-        """Tell how closely it names the offer; None when it does not."""
+        """Return how closely it names the offer; None when it does not."""
         media_type, version = offer.value
         if self.name == media_type and self.version in {None, version}:
             return 2 if self.version is None else 3
@@ -45,43 +63,40 @@ class _Wish:
         return 0 if self.name == "*/*" else None
 
 
-def _wishes(header: str) -> list[_Wish]:
-    wishes = []
-    for item in _ITEM.findall(header):
-        name, _, _ = item.partition(";")
-        parameters = {key.lower(): value.strip('"') for key, value in _PARAMETER.findall(item[len(name) :])}
-        quality = parameters.get("q", "1")
-        if name.strip() and _QUALITY.fullmatch(quality):
-            wishes.append(_Wish(name.strip().lower(), parameters.get("version"), float(quality)))
-    return wishes
+def _preferences(header: str) -> Iterator[_Preference]:
+    for element in header.lower().split(","):
+        name, *parameters = (part.strip() for part in element.split(";"))
+        values = {key: value.strip('"') for key, _, value in (one.partition("=") for one in parameters)}
+        quality = values.get("q", "1")
+        if name and _QUALITY.fullmatch(quality):
+            yield _Preference(name, values.get("version"), float(quality))
 
 
 def choose_format(accept: str) -> Format:
-    """Pick the format that the client likes best; the plain text one when it has no say or likes neither.
+    """Return the format that the client likes best; the plain text one when it has no say or likes neither.
 
     The most precise element decides about a format. Among equally liked formats the more precisely named one
     wins, then the one named first.
     """
-    wishes = _wishes(accept)
-    best, best_rank = Format.TEXT, (0.0, -1, 0)
-    for offer in Format:
+    preferences = list(_preferences(accept))
+
+    def rank(offer: Format) -> tuple[float, int, int]:
         matches = [
-            (precision, -place, wish.quality)
-            for place, wish in enumerate(wishes)
-            if (precision := wish.precision(offer)) is not None
+            (precision, -place, preference.quality)
+            for place, preference in enumerate(preferences)
+            if (precision := preference.precision(offer)) is not None
         ]
-        if matches:
-            precision, place, quality = max(matches)
-            rank = (quality, precision, place)
-            if quality > 0 and rank > best_rank:
-                best, best_rank = offer, rank
-    return best
+        precision, place, quality = max(matches, default=(0, 0, 0.0))
+        return quality, precision, place
+
+    best = max(Format, key=rank)
+    return best if rank(best)[0] > 0 else Format.TEXT
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether the client takes gzip, and likes it no less than the body as it is."""
+    """Return whether the client takes gzip, and likes it no less than the body as it is."""
     qualities: dict[str, float] = {}
-    for wish in _wishes(accept_encoding):
-        qualities.setdefault(wish.name, wish.quality)
+    for preference in _preferences(accept_encoding):
+        qualities.setdefault(preference.name, preference.quality)
     gzip = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0)))
     return gzip > 0 and gzip >= qualities.get("identity", 0.0)

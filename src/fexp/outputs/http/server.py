@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from fexp import __version__
-from fexp.outputs.http.events import EventStream
 from fexp.outputs.http.limits import Limits
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from concurrent.futures import ThreadPoolExecutor
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
 
-    from fexp.model import FolderStatus, ReloadSnapshot, Snapshot
-    from fexp.outputs.http.guard import Guard, Rules
+    from fexp.model import ReloadSnapshot
+    from fexp.outputs.http.acceptor import Acceptor
+    from fexp.outputs.http.guard import Guard
     from fexp.outputs.http.listen import Listen
-    from fexp.outputs.http.loop import Server
+    from fexp.outputs.http.served import Served
     from fexp.outputs.http.sockets import Bound
 
 _WORKERS = 8
-
-
-class Served(Protocol):
-    """What the server asks the daemon. Called from several threads."""
-
-    def snapshot(self) -> Snapshot:
-        """Give the numbers as they are now."""
-        ...
-
-    def statuses(self) -> Sequence[FolderStatus]:
-        """Tell how far the watching of each folder is."""
-        ...
-
-    def unready(self) -> Sequence[str]:
-        """Give the reasons why fexp is not ready, one line each; none when it is."""
-        ...
-
-    def reload(self) -> None:
-        """Read the config again. Raises ``SettingsError`` and keeps the old one when it is wrong."""
-        ...
-
-    def metadata(self) -> Mapping[str, object]:
-        """Describe config and outputs, without secrets, in what JSON can say."""
-        ...
+_LOOK_EVERY_SECONDS = 1.0
 
 
 class HttpServer:
@@ -60,8 +36,6 @@ class HttpServer:
         log: logging.Logger | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.events = EventStream()
-        """Takes what happens to files, for the clients that follow along."""
         self.addresses: list[str] = []
         """Where it listens, as URLs; known once it is open."""
         self._listens = listens
@@ -74,11 +48,12 @@ class HttpServer:
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: Server | None = None
+        self._leaving: asyncio.Event | None = None
+        self._acceptor: Acceptor | None = None
         self._failure: BaseException | None = None
 
     def open(self) -> None:
-        """Read the web config and bind all addresses. Raises ``SettingsError``; then nothing is bound."""
+        """Read the web config and bind all addresses. Raise SettingsError if one cannot be; then nothing is bound."""
         from fexp.outputs.http.guard import Guard
         from fexp.outputs.http.sockets import open_all
 
@@ -87,13 +62,18 @@ class HttpServer:
         scheme = "https" if self._guard.rules.context else "http"
         self.addresses = [bound.url(scheme) for bound in self._bound]
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return self._acceptor.connections if self._acceptor is not None else 0
+
     def reload(self) -> None:
-        """Read the web config again. Raises SettingsError; the old one then stays in force."""
+        """Read the web config again. Raise SettingsError if it is bad; the old one then stays in force."""
         if self._guard is not None:
             self._guard.reload()
 
     def latest_reload(self) -> ReloadSnapshot | None:
-        """Tell how the latest reading of the web config went; None without one."""
+        """Return how the latest reading of the web config went; None without one."""
         return self._guard.latest if self._guard is not None else None
 
     def start(self) -> None:
@@ -106,9 +86,9 @@ class HttpServer:
 
     def stop(self) -> None:
         """Let answers under way end, for a bounded time, then close everything."""
-        if self._thread is not None and self._loop is not None and self._server is not None:
+        if self._thread is not None and self._loop is not None and self._leaving is not None:
             try:
-                self._loop.call_soon_threadsafe(self._server.leave)
+                self._loop.call_soon_threadsafe(self._leaving.set)
             except RuntimeError:
                 pass  # the loop has ended by itself
             self._thread.join(self._limits.stop_seconds + 2)
@@ -122,57 +102,54 @@ class HttpServer:
         from concurrent.futures import ThreadPoolExecutor
 
         workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fexp-http-work")
-        checker = ThreadPoolExecutor(1, thread_name_prefix="fexp-http-check")
-        looker = ThreadPoolExecutor(1, thread_name_prefix="fexp-http-look")
         try:
-            asyncio.run(self._serve(workers, checker, looker))
+            asyncio.run(self._serve(workers))
         except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise to: start() does, or the log
             self._failure = error
             if self._started.is_set():
                 self._log.critical("the HTTP server has ended", exc_info=error)
         finally:
             self._started.set()
-            for executor in (workers, checker, looker):
-                executor.shutdown(wait=False, cancel_futures=True)
+            workers.shutdown(wait=False, cancel_futures=True)
 
-    async def _serve(
-        self, workers: ThreadPoolExecutor, checker: ThreadPoolExecutor, looker: ThreadPoolExecutor
-    ) -> None:
+    async def _serve(self, workers: Executor) -> None:
         import asyncio
 
+        from fexp.outputs.http.acceptor import Acceptor
         from fexp.outputs.http.app import App
         from fexp.outputs.http.exposition import Exposition
-        from fexp.outputs.http.loop import Server as LoopServer
+        from fexp.outputs.http.follow import Following
 
-        loop = asyncio.get_running_loop()
         guard = self._guard
         assert guard is not None, "open() comes before start()"
+        self._loop, self._leaving = asyncio.get_running_loop(), asyncio.Event()
 
-        def on(executor: ThreadPoolExecutor) -> Callable[[Callable[[], Any]], Awaitable[Any]]:
-            return lambda work: loop.run_in_executor(executor, work)
-
-        async def rules() -> Rules:
-            return await guard.refresh(on(looker))
-
+        following = Following(self._served, self._limits)
         app = App(
             self._served,
             Exposition(self._served.snapshot, self._log),
-            self.events,
-            rules=rules,
-            work_off_loop=on(workers),
-            check_off_loop=on(checker),
+            following,
+            rules=lambda: guard.rules,
+            workers=workers,
             addresses=self.addresses,
             limits=self._limits,
             log=self._log,
         )
-        self._loop = loop
-        self._server = LoopServer(
-            app,
-            rules,
-            limits=self._limits,
-            name=f"fexp/{__version__}",
-            log=self._log,
-            on_started=self._started.set,
-            on_leaving=app.leave,
-        )
-        await self._server.serve([bound.socket for bound in self._bound])
+        self._acceptor = Acceptor(app, lambda: guard.rules.context, self._limits, self._log)
+        self._acceptor.start(bound.socket for bound in self._bound)
+        looking = asyncio.create_task(_follow_files(guard, workers)) if self._web_config else None
+        self._started.set()
+        await self._leaving.wait()
+        if looking is not None:
+            looking.cancel()
+        following.leave()
+        await self._acceptor.stop()
+
+
+async def _follow_files(guard: Guard, workers: Executor) -> None:
+    """Have the guard follow its files. Off the loop: on a dead network file system they never answer."""
+    import asyncio
+
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        await asyncio.get_running_loop().run_in_executor(workers, guard.look)

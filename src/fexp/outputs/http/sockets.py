@@ -13,11 +13,19 @@ from fexp.errors import SettingsError
 from fexp.outputs.http.listen import Listen, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Iterable, Iterator, MutableMapping
 
 _BACKLOG = 1024
 _UNIX_MODE = 0o660
 _SYSTEMD_FIRST_FD = 3
+_NOT_PERMITTED = "not permitted; choose a port above 1023, or a directory that fexp may write to"
+_REASONS = {
+    errno.EADDRINUSE: "somebody else listens there; stop it or choose another address",
+    errno.EACCES: _NOT_PERMITTED,
+    errno.EPERM: _NOT_PERMITTED,
+    errno.EADDRNOTAVAIL: "this host does not have that address; see `ip address`",
+    errno.ENOENT: "the directory does not exist; make it first",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Bound:
     unix_inode: tuple[int, int] | None = None
 
     def url(self, scheme: str) -> str:
-        """Say where it listens, for people."""
+        """Return where it listens, for people."""
         name = self.socket.getsockname()
         if not isinstance(name, tuple):
             return f"unix:{name}" if isinstance(name, str) else f"unix:@{name[1:].decode(errors='replace')}"
@@ -66,52 +74,33 @@ def open_all(listens: Iterable[Listen]) -> list[Bound]:
     return opened
 
 
-def _open(listen: Listen, *, dualstack: bool) -> list[Bound]:
+def _open(listen: Listen, *, dualstack: bool) -> Iterator[Bound]:
     try:
         match listen.transport:
             case Transport.SYSTEMD:
-                return _from_systemd(os.environ)
+                yield from _from_systemd(os.environ)
             case Transport.UNIX:
-                return [_open_unix(listen.path)]
+                yield _open_unix(listen.path)
             case Transport.TCP:
-                return _open_tcp(listen.host, listen.port, dualstack=dualstack)
+                yield from map(Bound, _open_tcp(listen.host, listen.port, dualstack=dualstack))
     except socket.gaierror as error:
         raise SettingsError(
             f"cannot listen on {listen}: no address of {listen.host} found: {error.strerror}"
         ) from error
     except OSError as error:
-        raise SettingsError(f"cannot listen on {listen}: {_reason(error)}") from error
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise SettingsError(f"cannot listen on {listen}: {reason}") from error
 
 
-def _reason(error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "somebody else listens there; stop it or choose another --listen"
-        case errno.EACCES | errno.EPERM:
-            return "not permitted; choose a port above 1023, or a directory that fexp may write to"
-        case errno.EADDRNOTAVAIL:
-            return "this host does not have that address; see `ip address`"
-        case errno.ENOENT:
-            return "the directory does not exist; make it first"
-        case _:
-            return error.strerror or str(error)
-
-
-def _open_tcp(host: str, port: int, *, dualstack: bool) -> list[Bound]:
+def _open_tcp(host: str, port: int, *, dualstack: bool) -> Iterator[socket.socket]:
     if (not host or (host == "::" and dualstack)) and socket.has_dualstack_ipv6():
-        return [Bound(socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True))]
-    if not host:
-        return [Bound(socket.create_server(("", port), backlog=_BACKLOG))]
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    bound: list[Bound] = []
-    try:
+        yield socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+    elif not host:
+        yield socket.create_server(("", port), backlog=_BACKLOG)
+    else:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
-            bound.append(Bound(socket.create_server(address, family=family, backlog=_BACKLOG)))
-    except BaseException:
-        for one in bound:
-            one.close()
-        raise
-    return bound
+            yield socket.create_server(address, family=family, backlog=_BACKLOG)
 
 
 def _open_unix(path: str) -> Bound:
@@ -147,30 +136,24 @@ def _clear_the_way(path: str) -> None:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _from_systemd(environ: MutableMapping[str, str]) -> list[Bound]:
-    """Take over the sockets that systemd opened, see sd_listen_fds(3)."""
-    way_out = "start fexp through its .socket unit, or name an address with --listen"
-    if environ.get("LISTEN_PID") != str(os.getpid()):
-        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
-    try:
-        count = int(environ.get("LISTEN_FDS", "0"))
-    except ValueError:
-        count = 0
+def _from_systemd(environ: MutableMapping[str, str]) -> Iterator[Bound]:
+    """Yield the sockets that systemd opened, see sd_listen_fds(3)."""
+    way_out = "start fexp through its .socket unit, or name an address to listen on"
+    count = environ.get("LISTEN_FDS", "0")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal() or not int(count):
+        raise SettingsError(f"cannot listen on systemd: systemd passed no socket; {way_out}")
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(name, None)
-    if count < 1:
-        raise SettingsError(f"--listen systemd: systemd passed no socket; {way_out}")
-    bound = []
-    for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + count):
+    for number in range(_SYSTEMD_FIRST_FD, _SYSTEMD_FIRST_FD + int(count)):
         try:
             os.set_inheritable(number, False)
             listener = socket.socket(fileno=number)
-            listens = listener.type == socket.SOCK_STREAM and listener.getsockopt(
-                socket.SOL_SOCKET, socket.SO_ACCEPTCONN
-            )
         except OSError as error:
-            raise SettingsError(f"--listen systemd: file descriptor {number}: {error.strerror}; {way_out}") from None
-        if not listens:
-            raise SettingsError("--listen systemd: a passed socket does not listen; use ListenStream=, Accept=no")
-        bound.append(Bound(listener))
-    return bound
+            raise SettingsError(
+                f"cannot listen on systemd: file descriptor {number}: {error.strerror}; {way_out}"
+            ) from None
+        yield Bound(listener)
+        if listener.type != socket.SOCK_STREAM or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise SettingsError(
+                "cannot listen on systemd: a passed socket does not listen; use ListenStream=, Accept=no"
+            )

@@ -11,16 +11,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import yaml
-
-from fexp.config.yamlnode import Entry, read_yaml, shown
+from fexp.config.values import parse_duration
+from fexp.config.yamlnode import Entry, read_yaml
 from fexp.errors import SettingsError
-from fexp.outputs.http.regular import open_regular
+from fexp.outputs.http.regular_file import open_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSIONS = ("TLS10", "TLS11", "TLS12", "TLS13")
+VERSIONS = ("TLS12", "TLS13")
 CLIENT_AUTH_TYPES = (
     "NoClientCert",
     "RequestClientCert",
@@ -28,45 +27,16 @@ CLIENT_AUTH_TYPES = (
     "VerifyClientCertIfGiven",
     "RequireAndVerifyClientCert",
 )
-CURVES: Mapping[str, str] = {
-    "CurveP256": "prime256v1",
-    "CurveP384": "secp384r1",
-    "CurveP521": "secp521r1",
-    "X25519": "X25519",
-}
-CIPHER_SUITES: Mapping[str, str] = {
-    "TLS_RSA_WITH_AES_128_CBC_SHA": "AES128-SHA",
-    "TLS_RSA_WITH_AES_256_CBC_SHA": "AES256-SHA",
-    "TLS_RSA_WITH_AES_128_GCM_SHA256": "AES128-GCM-SHA256",
-    "TLS_RSA_WITH_AES_256_GCM_SHA384": "AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
-}
-"""Go's names of the suites up to TLS 1.2, and OpenSSL's."""
-TLS13_SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
-"""Not a matter of choice, in Go as here: all three are always on with TLS 1.3."""
-HEADERS: Mapping[str, tuple[str, ...]] = {
-    "Content-Security-Policy": (),
-    "Strict-Transport-Security": (),
-    "X-Content-Type-Options": ("nosniff",),
-    "X-Frame-Options": ("deny", "sameorigin"),
-    "X-XSS-Protection": (),
-}
-"""The headers that may be set, and their values where not any will do."""
+HEADERS = (
+    "Content-Security-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-XSS-Protection",
+)
+"""Those that may be set."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
-_PEM = re.compile(r"-----|\AM[A-Za-z0-9+/]{40,}=*\Z|\A[A-Za-z0-9+_=-]{40,}\Z")
-"""A piece of it: a line of dashes, base64 of an ASN.1 sequence, which begins with an M, or base64 without a slash."""
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +54,16 @@ class TlsSettings:
     min_version: str = "TLS12"
     max_version: str = "TLS13"
     cipher_suites: tuple[str, ...] = ()
-    prefer_server_cipher_suites: bool = True
     curve_preferences: tuple[str, ...] = ()
 
     @property
     def demands_certificate(self) -> bool:
-        """Tell whether a client has to show a certificate."""
+        """Whether a client has to show a certificate."""
         return self.client_auth_type in {"RequireAnyClientCert", "RequireAndVerifyClientCert"}
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Name the files that it stands on."""
+        """The files that it stands on."""
         return tuple(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
 
 
@@ -118,9 +87,9 @@ class WebConfig:
 
 
 def read_web_config(path: str) -> WebConfig:
-    """Read the file; relative paths in it start at its directory."""
+    """Return what the file says; relative paths in it start at its directory."""
     try:
-        with open_regular(path) as file:
+        with open_regular_file(path) as file:
             text = file.read().decode()
     except UnicodeDecodeError:
         raise SettingsError(f"web config {path}: not UTF-8 text") from None
@@ -130,75 +99,51 @@ def read_web_config(path: str) -> WebConfig:
 
 
 def parse_web_config(text: str, path: str) -> WebConfig:
-    """Read the text of a web config file that lies at ``path``."""
-    try:
-        root = read_yaml(text, f"web config {path}")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        # The names that YAML's own mistakes quote may be a password that begins with & or *.
-        problem = re.sub(r"(alias|anchor|handle|directive) .*", r"\1", getattr(error, "problem", None) or "not YAML")
-        raise SettingsError(f"web config {where}: {problem}; see promtool check web-config") from None
+    """Return what the text of a web config file says that lies at ``path``."""
+    root = read_yaml(text, f"web config {path}")
     sections = root.entries("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
     return WebConfig(
-        tls=_tls(sections["tls_server_config"], os.path.dirname(path)) if "tls_server_config" in sections else None,
-        headers=_headers(sections["http_server_config"]) if "http_server_config" in sections else {},
-        users=_users(sections["basic_auth_users"]) if "basic_auth_users" in sections else {},
-        rate_limit=_rate_limit(sections["rate_limit"]) if "rate_limit" in sections else None,
+        tls=_tls(sections["tls_server_config"], os.path.dirname(path)),
+        headers=_headers(sections["http_server_config"]),
+        users=_users(sections["basic_auth_users"]),
+        rate_limit=_rate_limit(sections["rate_limit"]),
     )
 
 
 def _tls(section: Entry, directory: str) -> TlsSettings | None:
-    known = section.entries(*(name for name in TlsSettings.__dataclass_fields__))
+    known = section.entries(*TlsSettings.__dataclass_fields__, "prefer_server_cipher_suites")  # no effect in Go either
     if not known:
         return None
 
-    def text(name: str) -> str | None:
-        return (known[name].text() or None) if name in known else None
-
     def file(name: str) -> str | None:
-        found = text(name)
-        if found and ("\n" in found or _PEM.search("".join(found.split()))):
-            # Not shown: it may be the key itself.
+        found = known[name].text()
+        if "\n" in found or "-----" in found:  # not shown: it may be the key itself
             raise known[name].mistake(f"{name} is no path; a PEM belongs into {name.removesuffix('_file')}")
         return os.path.join(directory, found) if found else None
 
-    def choice(name: str, choices: tuple[str, ...], default: str) -> str:
-        return known[name].choice(choices) if name in known and known[name].text() else default
-
-    def several(name: str, choices: tuple[str, ...] | None) -> tuple[str, ...]:
-        items = known[name].items() if name in known else ()
-        return tuple(item.choice(choices) if choices else item.text() for item in items)
+    def texts(name: str) -> tuple[str, ...]:
+        return tuple(item.text() for item in known[name].items())
 
     tls = TlsSettings(
         cert_file=file("cert_file"),
         key_file=file("key_file"),
         client_ca_file=file("client_ca_file"),
-        cert=text("cert"),
-        key=text("key"),
-        client_ca=text("client_ca"),
-        # exporter-toolkit takes this older spelling as well.
-        client_auth_type=choice("client_auth_type", (*CLIENT_AUTH_TYPES, "RequireClientCert"), "NoClientCert").replace(
-            "RequireClientCert", "RequireAnyClientCert"
-        ),
-        client_allowed_sans=several("client_allowed_sans", None),
-        min_version=choice("min_version", VERSIONS, "TLS12"),
-        max_version=choice("max_version", VERSIONS, "TLS13"),
-        cipher_suites=several("cipher_suites", (*CIPHER_SUITES, *TLS13_SUITES)),
-        prefer_server_cipher_suites=known["prefer_server_cipher_suites"].flag()
-        if "prefer_server_cipher_suites" in known
-        else True,
-        curve_preferences=several("curve_preferences", tuple(CURVES)),
+        cert=known["cert"].text() or None,
+        key=known["key"].text() or None,
+        client_ca=known["client_ca"].text() or None,
+        client_auth_type=known["client_auth_type"].choice(CLIENT_AUTH_TYPES, "NoClientCert"),
+        client_allowed_sans=texts("client_allowed_sans"),
+        min_version=known["min_version"].choice(VERSIONS, "TLS12"),
+        max_version=known["max_version"].choice(VERSIONS, "TLS13"),
+        cipher_suites=texts("cipher_suites"),
+        curve_preferences=texts("curve_preferences"),
     )
     _check_tls(section, tls)
     return tls
 
 
 def _check_tls(section: Entry, tls: TlsSettings) -> None:
-    for what, in_file, inline in (
-        ("cert", tls.cert_file, tls.cert),
-        ("key", tls.key_file, tls.key),
-    ):
+    for what, in_file, inline in (("cert", tls.cert_file, tls.cert), ("key", tls.key_file, tls.key)):
         if bool(in_file) == bool(inline):
             other = "key" if what == "cert" else "cert"
             problem = "both given" if in_file else f"missing beside the {other}"
@@ -220,14 +165,10 @@ def _check_tls(section: Entry, tls: TlsSettings) -> None:
 
 
 def _headers(section: Entry) -> dict[str, str]:
-    known = section.entries("http2", "headers")
-    if "http2" in known:
-        known["http2"].flag()  # HTTP/1.1 is spoken either way
-    if "headers" not in known:
-        return {}
+    known = section.entries("http2", "headers")  # HTTP/1.1 is spoken, whatever the first says
     headers = {}
     for name, entry in known["headers"].entries(*HEADERS).items():
-        value = entry.choice(HEADERS[name]) if HEADERS[name] else entry.text().strip()
+        value = entry.text().strip()
         if not re.fullmatch(r"[\x20-\x7e]*", value):
             raise entry.mistake(f"the value of {name} has characters that a header cannot hold")
         if value:
@@ -240,33 +181,21 @@ def _users(section: Entry) -> dict[str, bytes]:
     for name, entry in section.entries().items():
         if ":" in name:
             raise entry.mistake("a user name cannot hold a colon")
-        if _BCRYPT.fullmatch(name):
-            raise entry.mistake("a hash stands where the user's name belongs; write NAME: HASH")
         if not _BCRYPT.fullmatch(entry.text()):
             # Nothing is shown: the password may stand on either side of the colon.
-            raise entry.mistake("the user's value is no bcrypt hash; make one with htpasswd -nBC 10 NAME")
+            raise entry.mistake(
+                "the user's value is no bcrypt hash; write NAME: HASH as htpasswd -nBC 10 NAME prints it"
+            )
         users[name] = entry.text().encode("ascii")
     return users
 
 
 def _rate_limit(section: Entry) -> RateLimit | None:
     known = section.entries("interval", "burst")
-    if not known:
-        return None
-    interval_seconds = _duration_seconds(known["interval"]) if "interval" in known else 0.0
-    burst = known["burst"].whole_number() if "burst" in known else 0
-    if interval_seconds <= 0:
+    interval, burst = known["interval"], known["burst"].whole_number(0)
+    interval_seconds = parse_duration(f"{interval.place}: interval", interval.text() or "0", zero=True)
+    if interval_seconds == 0:
         return None  # no limit, as in exporter-toolkit
     if burst < 1:
         raise section.mistake("rate_limit with a burst below 1 answers nobody; give burst: 1 or more")
     return RateLimit(interval_seconds, burst)
-
-
-def _duration_seconds(entry: Entry) -> float:
-    text = entry.text()
-    if text == "0":
-        return 0.0
-    parts = _DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise entry.mistake(f"{shown(text)} is not a duration; write 1s, 250ms or 1m30s")
-    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)

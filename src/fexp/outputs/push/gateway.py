@@ -5,23 +5,24 @@ from __future__ import annotations
 import base64
 import json
 import re
-import socket
 import time
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from fexp.config.labels import check_pairs, split_pairs
+from fexp.config.labels import check_pairs, parse_pairs
+from fexp.config.options import flag, option, repeatable
+from fexp.config.values import one_of, parse_text
 from fexp.errors import OutputError, SettingsError
+from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.sender import Sender, parse_date
 from fexp.outputs.text import CONTENT_TYPE, Labelled, render_text
-from fexp.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from fexp.config.output import OutputSettings
+    from fexp.metrics import Scope
     from fexp.outputs import Collects
-    from fexp.outputs.push.endpoint import Endpoint
 
 _GROUPS_LIMIT_BYTES = 64 * 1024 * 1024
 """The list of groups holds all metrics of the gateway, not only ours."""
@@ -36,60 +37,52 @@ class GatewayMode(StrEnum):
     series, as it has no groups, and nothing is ever deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class GatewaySettings:
+class GatewaySettings(Endpoint):
     """Where to push and under which key. Made only when it makes sense, or a SettingsError says why."""
 
-    endpoint: Endpoint
-    job: str
-    instance: str
-    grouping: tuple[tuple[str, str], ...] = ()
-    mode: GatewayMode = GatewayMode.PUSHGATEWAY
+    kind: ClassVar = "gateway"
+    prefix: ClassVar = "gateway"
+    panel: ClassVar = "Pushgateway"
 
-    @classmethod
-    def parse(
-        cls,
-        endpoint: Endpoint,
-        *,
-        job: str = "fexp",
-        instance: str | None = None,
-        grouping: Sequence[str] = (),
-        mode: str = "pushgateway",
-        metric_labels: Iterable[str] = (),
-    ) -> GatewaySettings:
-        """Read what a person writes: grouping as NAME=VALUE, no instance for the host's name.
+    url: str = option("gateway", parse_text, "http://127.0.0.1:9091", "The URL of the Pushgateway.", metavar="URL")
+    grouping: tuple[tuple[str, str], ...] = repeatable(
+        "grouping", parse_pairs, "Add a label to the group's key.", metavar="NAME=VALUE"
+    )
+    mode: GatewayMode = option(
+        "-mode",
+        one_of(GatewayMode),
+        "pushgateway",
+        "pushgateway, or import to POST to exactly the URL given.",
+        metavar="MODE",
+    )
+    gzip: bool = flag("-gzip", "Compress what is pushed.")
 
-        ``metric_labels``: the label names of the series. A grouping label of that name would replace it.
-        """
-        pairs = split_pairs("--grouping", grouping)
-        if mode not in set(GatewayMode):
-            raise SettingsError(f"--gateway-mode {one_line(mode)}: pushgateway or import")
-        instance = socket.gethostname() if instance is None else instance
-        settings = cls(endpoint, job, instance, pairs, GatewayMode(mode))
-        for name in metric_labels:
-            if name in dict(settings.key):
-                raise SettingsError(f"label {name}: on the series and in the gateway's key; rename one of them")
-        return settings
-
-    def __post_init__(self) -> None:
-        is_gateway = self.mode is GatewayMode.PUSHGATEWAY
-        if is_gateway and (self.endpoint.parts.query or "?" in self.endpoint.url):
+    def validate(self) -> None:
+        super().validate()
+        if self.mode is GatewayMode.PUSHGATEWAY and (self.parts.query or "?" in self.url):
             raise SettingsError(
-                f"{self.endpoint.option} {self.endpoint.target}: a Pushgateway's URL has no query;"
-                " leave it out, or say --gateway-mode import"
+                f"{self.shown}: a Pushgateway's URL has no query;"
+                f" leave it out, or say {self.origin('mode')} {GatewayMode.IMPORT}"
             )
         if not self.job:
-            raise SettingsError("--job is empty; the gateway files every group under a job")
-        check_pairs("--grouping", self.key, own=("job", "instance"))
+            raise SettingsError(f"{self.origin('job')} is empty; the gateway files every group under a job")
+        settable = {name: self.origin(name) for name in ("job", "instance")}
+        check_pairs(self.origin("grouping"), self.key, settable)
+
+    def check_labels(self, names: Collection[str]) -> None:
+        """Raise a SettingsError for a label of the key that would replace one of these."""
+        for name, _ in self.key:
+            if name in names:
+                raise SettingsError(f"label {name}: on the series and in the gateway's key; rename one of them")
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:
-        """What names the group, job first."""
+        """The labels that name the group, job first."""
         return (("job", self.job), ("instance", self.instance), *self.grouping)
 
 
 def grouping_path(key: Iterable[tuple[str, str]]) -> str:
-    """Write a grouping key as a URL's path; what a URL might bend (``.``, ``/``, nothing) goes as base64."""
+    """Return a grouping key as a URL's path; what a URL might bend (``.``, ``/``, nothing) goes as base64."""
     path = "/metrics"
     for name, value in key:
         if re.fullmatch(r"[A-Za-z0-9_-]+", value):
@@ -103,7 +96,10 @@ def grouping_path(key: Iterable[tuple[str, str]]) -> str:
 class GatewayOutput:
     """Keeps one group of a Pushgateway equal to the numbers."""
 
-    name = "gateway"
+    settings_type: ClassVar[type[OutputSettings]] = GatewaySettings
+    name = GatewaySettings.kind
+    files: ClassVar[Mapping[str, str]] = {}
+    dropped_snapshots: None = None
 
     def __init__(
         self,
@@ -113,10 +109,17 @@ class GatewayOutput:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._sender = sender or Sender(settings.endpoint)
+        self._sender = sender or Sender(settings)
         self._wall_clock = wall_clock
-        self.target = settings.endpoint.target
+        self.target = settings.target
         self._group_url = self._url(grouping_path(settings.key))
+
+    @property
+    def scopes(self) -> Collection[Scope]:
+        """All families."""
+        from fexp.metrics import EVERYWHERE
+
+        return EVERYWHERE
 
     @property
     def place(self) -> str | None:
@@ -124,8 +127,8 @@ class GatewayOutput:
         return self._group_url if self._settings.mode is GatewayMode.PUSHGATEWAY else None
 
     def check(self) -> None:
-        """Say with a SettingsError which of the named files cannot be used."""
-        self._settings.endpoint.check()
+        """Raise a SettingsError for a named file that cannot be used."""
+        self._settings.check()
 
     def publish(self, source: Collects) -> None:
         """Replace the whole group, so that what ended here ends there."""
@@ -134,7 +137,7 @@ class GatewayOutput:
             labelled = Labelled(source, dict(self._settings.key))
             self._sender.send("POST", body=render_text(labelled), headers=headers)
         else:
-            self._sender.send("PUT", self._group_url, body=render_text(source), headers=headers)
+            self._put(render_text(source), headers)
 
     def retract(self) -> None:
         """Delete the group. An import URL can only wait until its series are stale."""
@@ -142,7 +145,7 @@ class GatewayOutput:
             self._sender.send("DELETE", self._group_url)
 
     def expire(self, older_than_seconds: float) -> tuple[Mapping[str, str], ...]:
-        """Delete this job's groups that nobody pushed for so long, by the gateway's clock; returns their labels."""
+        """Delete this job's groups that nobody pushed for so long, by the gateway's clock. Return their labels."""
         job = self._settings.job
         groups, now = self._groups()
         limit_at = now - older_than_seconds
@@ -160,6 +163,22 @@ class GatewayOutput:
         """End whatever is under way."""
         self._sender.close()
 
+    def _put(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Replace the group. Pushgateway 1.11 falls over its own log line about a push that it refuses."""
+        from fexp.outputs.push.wire import CLOSED
+
+        try:
+            self._sender.send("PUT", self._group_url, body=body, headers=headers)
+        except OutputError as error:
+            if CLOSED not in str(error):
+                raise
+            raise OutputError(
+                f"{error}; Pushgateway 1.11 does that where others answer 400: see its log, and whether another group"
+                " has the same metric with another type",
+                retry_after_seconds=error.retry_after_seconds,
+                final=error.final,
+            ) from error
+
     def _groups(self) -> tuple[list[tuple[dict[str, str], float]], float]:
         """Ask the gateway for the labels of its groups and when each was last pushed; and for its time."""
         url = self._url("/api/v1/metrics")
@@ -174,10 +193,10 @@ class GatewayOutput:
             raise OutputError(f"{self.target}: gives no list of groups; is it a Pushgateway?", final=True) from error
 
     def _url(self, path: str) -> str:
-        return self._settings.endpoint.url.rstrip("/") + path
+        return self._settings.url.rstrip("/") + path
 
 
 def _pushed_at(group: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]) -> float:
-    """When the group was last pushed, also if the gateway refused what came."""
+    """Return when the group was last pushed, also if the gateway refused what came."""
     families = ("push_time_seconds", "push_failure_time_seconds")
     return max(float(group[family]["metrics"][0]["value"]) for family in families if family in group)

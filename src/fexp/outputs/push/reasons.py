@@ -18,7 +18,7 @@ _KEPT_IN_URLS = ("", "/", "$&+=:@", "!*'()", "!*'();,/?:@&=+$#")
 
 
 def reason_in(body: bytes, secrets: Iterable[str]) -> str:
-    """Give what an error's body says, without the secrets; of a page in HTML its title. Empty when it says nothing."""
+    """Return what an error's body says, without the secrets; of a page in HTML its title; or an empty text."""
     text = masked(body.decode("utf-8", "replace"), secrets)
     if text.lstrip().startswith("<"):
         from html import unescape
@@ -32,7 +32,7 @@ def reason_in(body: bytes, secrets: Iterable[str]) -> str:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Hide secrets that the other side echoes, also as JSON, HTML or a URL would write them."""
+    """Return the text without secrets that the other side echoes, also as JSON, HTML or a URL would write them."""
     forms = {form for secret in secrets if secret for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
@@ -40,7 +40,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Give a secret as it is, and as Python, Go and JavaScript write it into JSON, HTML and URLs."""
+    """Yield a secret as it is, and as Python, Go and JavaScript write it into JSON, HTML and URLs."""
     import json
     from html import escape
     from urllib.parse import quote, quote_plus

@@ -5,23 +5,27 @@ Specification: https://prometheus.io/docs/specs/prw/remote_write_spec/
 
 from __future__ import annotations
 
-import socket
 import struct
 import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from fexp.config.labels import check_pairs, split_pairs
+from fexp.config.labels import check_pairs, parse_pairs
+from fexp.config.options import constant, option, repeatable
+from fexp.config.values import parse_text
 from fexp.errors import OutputError, SettingsError
+from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from fexp.config.origin import Origin
+    from fexp.config.output import OutputSettings
+    from fexp.metrics import Scope
     from fexp.outputs import Collects
-    from fexp.outputs.push.endpoint import Endpoint
 
     Labels = tuple[tuple[str, str], ...]
 
@@ -36,60 +40,48 @@ _BARELY_MS = 60_000
 _REQUEST_BYTES = 4 * 1024 * 1024
 """Receivers bound a request (VictoriaMetrics to 32 MiB unpacked), and each has the deadline to itself."""
 _LAST_VALUES_SECONDS = 4.0
-"""How long a stop goes on with what waits; then the end of the series is told without it."""
+"""How long a stop goes on with what waits; then the end of the series is sent without it."""
 _OF_THE_CONTENT = frozenset({400, 409, 413, 422})
 """What a receiver answers to samples that it will not have; the others it may well take."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteWriteSettings:
+class RemoteWriteSettings(Endpoint):
     """Where to write, what all series carry. Made only when it makes sense, or a SettingsError says why."""
 
-    endpoint: Endpoint
-    job: str
-    instance: str
-    external_labels: tuple[tuple[str, str], ...] = ()
-    max_snapshots: int = 100
+    kind: ClassVar = "remote_write"
+    prefix: ClassVar = "remote-write"
+    panel: ClassVar = "Remote write"
+
+    url: str = option(
+        "remote-write", parse_text, "", "Write to Prometheus, VictoriaMetrics, Mimir, Thanos.", metavar="URL"
+    )
+    external_labels: tuple[tuple[str, str], ...] = repeatable(
+        "-label", parse_pairs, "Add a label to all that is written.", metavar="NAME=VALUE"
+    )
+    max_snapshots: int = constant(100)
     """So many snapshots wait for a receiver that is away; then the oldest is dropped."""
-    max_samples: int = 200_000
+    max_samples: int = constant(200_000)
     """So many samples wait, in all snapshots together; some 25 MiB."""
 
-    @classmethod
-    def parse(
-        cls,
-        endpoint: Endpoint,
-        *,
-        job: str = "fexp",
-        instance: str | None = None,
-        external_labels: Sequence[str] = (),
-        max_snapshots: int = 100,
-        metric_labels: Iterable[str] = (),
-    ) -> RemoteWriteSettings:
-        """Read what a person writes: external labels as NAME=VALUE, no instance for the host's name.
-
-        ``metric_labels``: the label names of the series, which no label of ours may repeat.
-        """
-        pairs = split_pairs(f"{endpoint.option}-label", external_labels)
-        instance = socket.gethostname() if instance is None else instance
-        settings = cls(endpoint, job, instance, pairs, max_snapshots)
-        for name in metric_labels:
-            if name in dict(settings.common_labels):
-                raise SettingsError(f"label {name}: on the series and on all of remote write; rename one of them")
-        return settings
-
-    def __post_init__(self) -> None:
-        option = self.endpoint.option
-        if self.endpoint.gzip:
-            raise SettingsError(f"{option}: remote write is compressed with snappy always; leave gzip out")
+    def validate(self) -> None:
+        super().validate()
+        settable = {name: self.origin(name) for name in ("job", "instance")}
         if not self.job or not self.instance:
-            raise SettingsError(f"{option}: needs a --job and an --instance, or hosts overwrite each other")
+            needed = " and ".join(map(str, settable.values()))
+            raise SettingsError(f"{self.origin('url')} needs {needed}, or hosts overwrite each other")
         if self.max_snapshots < 1:
-            raise SettingsError(f"{option}: the queue must hold one snapshot at least")
-        check_pairs(f"{option}-label", self.common_labels, own=("job", "instance"))
+            raise SettingsError(f"{self.origin('url')}: the queue must hold one snapshot at least")
+        check_pairs(self.origin("external_labels"), self.common_labels, settable)
+
+    def check_labels(self, names: Collection[str]) -> None:
+        """Raise a SettingsError for a common label that would replace one of these."""
+        for name, _ in self.common_labels:
+            if name in names:
+                raise SettingsError(f"label {name}: on the series and on all of remote write; rename one of them")
 
     @property
     def common_labels(self) -> tuple[tuple[str, str], ...]:
-        """What every series carries."""
+        """The labels that every series carries."""
         return (("job", self.job), ("instance", self.instance), *self.external_labels)
 
 
@@ -110,11 +102,11 @@ class _Waiting:
 
     @property
     def samples_left(self) -> int:
-        """So many are still to be sent."""
+        """How many are still to be sent."""
         return len(self.values) + len(self.ended) - self.samples_done
 
     def next_request(self) -> tuple[bytes, int]:
-        """Give the next WriteRequest of what is still to be sent, and the number of its samples."""
+        """Return the next WriteRequest of what is still to be sent, and the number of its samples."""
         alive = ((labels, struct.pack("<d", value)) for labels, value in self.values.items())
         ended = ((labels, STALE) for labels in self.ended)
         timestamp = encode_timestamp(self.at_ms)
@@ -130,8 +122,10 @@ class _Waiting:
 class RemoteWriteOutput:
     """Sends every snapshot in order, and a stale marker for each series that ended."""
 
-    name = "remote_write"
-    place = None
+    settings_type: ClassVar[type[OutputSettings]] = RemoteWriteSettings
+    name = RemoteWriteSettings.kind
+    files: ClassVar[Mapping[str, str]] = {}
+    place: None = None
 
     def __init__(
         self,
@@ -142,7 +136,7 @@ class RemoteWriteOutput:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._sender = sender or Sender(settings.endpoint)
+        self._sender = sender or Sender(settings)
         self._wall_clock = wall_clock
         self._clock = clock
         self._common = dict(settings.common_labels)
@@ -153,12 +147,19 @@ class RemoteWriteOutput:
         self._values_until: float | None = None
         self.dropped_snapshots = 0
         """Snapshots that were never delivered as a whole: too old, or refused for good."""
-        self.target = settings.endpoint.target
-        self._compress = _snappy(settings.endpoint.option)
+        self.target = settings.target
+        self._compress = _snappy(settings.origin("url"))
+
+    @property
+    def scopes(self) -> Collection[Scope]:
+        """All families."""
+        from fexp.metrics import EVERYWHERE
+
+        return EVERYWHERE
 
     def check(self) -> None:
-        """Say with a SettingsError which of the named files cannot be used."""
-        self._settings.endpoint.check()
+        """Raise a SettingsError for a named file that cannot be used."""
+        self._settings.check()
 
     def publish(self, source: Collects) -> None:
         """Send the numbers as they are now, after those that still wait."""
@@ -220,7 +221,7 @@ class RemoteWriteOutput:
 
     def _flush(self) -> None:
         """Send what waits, the oldest first. When it takes too long, the rest waits for the next time."""
-        give_up_at = self._clock() + self._settings.endpoint.deadline_seconds
+        give_up_at = self._clock() + self._settings.deadline_seconds
         refused: RefusedError | None = None
         while self._queue:
             waiting = self._queue[0]
@@ -249,7 +250,7 @@ class RemoteWriteOutput:
         return self._values_until is not None and not waiting.is_last and self._clock() >= self._values_until
 
     def _send_next(self, waiting: _Waiting) -> RefusedError | None:
-        """Send the next part of the oldest snapshot, and after its last part forget it. Give why it was refused."""
+        """Send the next part of the oldest snapshot, and after its last part forget it. Return why it was refused."""
         request, samples = waiting.next_request()
         if samples:
             try:
@@ -272,7 +273,7 @@ class RemoteWriteOutput:
 
 
 def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:
-    """Give each sample with all its labels: sorted, unique, none empty."""
+    """Yield each sample with all its labels: sorted, unique, none empty."""
     for family in source.collect():
         for sample in family.samples:
             labels = {**sample.labels, **common, "__name__": sample.name}
@@ -285,7 +286,7 @@ def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Lab
 
 
 def encode_labels(labels: Labels) -> bytes:
-    """Write the part of a ``prometheus.TimeSeries`` that is its labels."""
+    """Return the part of a ``prometheus.TimeSeries`` that is its labels."""
     encoded = bytearray()
     for name, text in labels:
         encoded += _bytes_field(1, _bytes_field(1, name.encode()) + _bytes_field(2, text.encode()))
@@ -293,12 +294,12 @@ def encode_labels(labels: Labels) -> bytes:
 
 
 def encode_timestamp(at_ms: int) -> bytes:
-    """Write the part of a ``prometheus.Sample`` that is its time."""
+    """Return the part of a ``prometheus.Sample`` that is its time."""
     return b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)
 
 
 def encode_series(labels: bytes, value: bytes, timestamp: bytes) -> bytes:
-    """Write the part of a ``prometheus.WriteRequest`` that is one time series with one sample.
+    """Return the part of a ``prometheus.WriteRequest`` that is one time series with one sample.
 
     A request is nothing but such parts. The value comes as the eight bytes of a little-endian double.
     """
@@ -318,10 +319,10 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def _snappy(option: str) -> Callable[[bytes], bytes]:
+def _snappy(origin: Origin) -> Callable[[bytes], bytes]:
     try:
         from cramjam import snappy
     except ImportError:
-        raise SettingsError(f"{option} needs one more package: pip install cramjam") from None
+        raise SettingsError(f"{origin} needs one more package: pip install cramjam") from None
     # The block format: receivers refuse the framed one.
     return lambda content: bytes(snappy.compress_raw(content))

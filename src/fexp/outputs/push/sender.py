@@ -81,7 +81,7 @@ class Sender:
         headers: Mapping[str, str] | None = None,
         answer_limit_bytes: int = 64 * 1024,
     ) -> Answer:
-        """Send, again while that can help and there is time. Returns a success's answer, else OutputError."""
+        """Send, again while that can help and there is time. Return the answer of a success. Raises OutputError."""
         from fexp.outputs.push.wire import Request, proxy_secrets
 
         deadline_at = self._clock() + self._endpoint.deadline_seconds
@@ -157,10 +157,10 @@ class Sender:
                 final=True,
             )
         reason = reason_in(answer.body, self._secrets)
-        told = [part for part in (reason, _WAYS_OUT.get(answer.status)) if part]
+        reasons = [part for part in (reason, _WAYS_OUT.get(answer.status)) if part]
         return RefusedError(
             answer.status,
-            f"answered {answer.status}: {'; '.join(told) or 'no reason given'}",
+            f"answered {answer.status}: {'; '.join(reasons) or 'no reason given'}",
             retry_after_seconds=self._retry_after_seconds(answer.headers.get("Retry-After")),
             final=not (answer.status >= 500 or answer.status == 429),
         )
@@ -174,7 +174,7 @@ class Sender:
         return None if date_at is None else max(0.0, date_at - self._wall_clock())
 
     def _named(self, error: OutputError, failures: int) -> OutputError:
-        """Say who failed, and make sure that an echo of what was sent gives nothing away."""
+        """Return the error with the name of the receiver, and without what an echo of the request would give away."""
         tries = f" ({failures} tries)" if failures > 1 else ""
         message = f"{self._endpoint.target}: {masked(str(error), self._secrets)}{tries}"
         patience_seconds = error.retry_after_seconds
@@ -184,7 +184,7 @@ class Sender:
 
 
 def is_upgrade(url: str, location: str) -> bool:
-    """Whether a redirect only moves the same request to the same host's https."""
+    """Return whether a redirect only moves the same request to the same host's https."""
     try:
         here, there = urlsplit(url), urlsplit(location)
         there_port = there.port
@@ -200,7 +200,7 @@ def is_upgrade(url: str, location: str) -> bool:
 
 
 def parse_date(value: str) -> float | None:
-    """Read the date of an HTTP header as seconds since the epoch; None when it is none."""
+    """Return the date of an HTTP header in seconds since the epoch, None for anything else."""
     from email.utils import parsedate_to_datetime
 
     try:

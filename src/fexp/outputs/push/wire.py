@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 64 * 1024
 _TLS_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """The other side went away; the rest of TLS's errors are somebody's mistake."""
-_CLOSED = "the connection was closed before the whole answer was there"
+_MISSING_EXTENSIONS = {
+    85: ("the receiver's certificate", "authorityKeyIdentifier=keyid"),
+    86: ("the CA's certificate", "subjectKeyIdentifier=hash"),
+    89: ("the CA's certificate", "basicConstraints=critical,CA:TRUE"),
+    92: ("the CA's certificate", "keyUsage=critical,keyCertSign,cRLSign"),
+}
+"""By OpenSSL's code of the error: the certificate to reissue, and what it needs as openssl.cnf writes it."""
+CLOSED = "the connection was closed before the whole answer was there"
 
 
 class Request(NamedTuple):
@@ -113,7 +120,7 @@ class Wire:
 
 
 def proxy_for(url: str, loopback: bool) -> str | None:
-    """Find the proxy that the environment asks for. As in Go's programs, none for this machine itself."""
+    """Return the proxy that the environment asks for. As in Go's programs, none for this machine itself."""
     parts = urlsplit(url)
     proxies = getproxies_environment()
     proxy_url = proxies.get(parts.scheme) or proxies.get("all")
@@ -123,7 +130,7 @@ def proxy_for(url: str, loopback: bool) -> str | None:
 
 
 def _is_exempt(host: str | None, no_proxy: str) -> bool:
-    """Whether no_proxy names the address or a network that it is in, which the standard library does not know."""
+    """Return whether no_proxy names the address or its network, which the standard library does not know."""
     try:
         address = ipaddress.ip_address(host or "")
     except ValueError:
@@ -138,7 +145,7 @@ def _is_exempt(host: str | None, no_proxy: str) -> bool:
 
 
 def proxy_secrets() -> tuple[str, ...]:
-    """Give what no message may hold of the proxies in the environment."""
+    """Return what no message may hold of the proxies in the environment."""
     secrets: list[str] = []
     for proxy_url in getproxies_environment().values():
         user_info, at, _ = proxy_url.rpartition("@")
@@ -282,14 +289,14 @@ class _PlainConnection(HTTPConnection):
     response_class = _WholeHeader
 
     def _new_conn(self) -> socket.socket:
-        return _told(super()._new_conn())
+        return _announced(super()._new_conn())
 
 
 class _SecureConnection(HTTPSConnection):
     response_class = _WholeHeader
 
     def _new_conn(self) -> socket.socket:
-        return _told(super()._new_conn())
+        return _announced(super()._new_conn())
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -300,8 +307,8 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-def _told(connected_socket: socket.socket) -> socket.socket:
-    """Tell the exchange of its socket, before a proxy's tunnel or TLS can take their time."""
+def _announced(connected_socket: socket.socket) -> socket.socket:
+    """Hand the socket to its exchange before a proxy's tunnel or TLS can take their time. Return the socket."""
     exchange = threading.current_thread()
     assert isinstance(exchange, _Exchange)
     exchange.connected(connected_socket)
@@ -309,7 +316,7 @@ def _told(connected_socket: socket.socket) -> socket.socket:
 
 
 def _explained(error: Exception) -> OutputError:
-    """Name the reason beneath the library's layers. A bad certificate is not made better by trying again."""
+    """Return the reason beneath the library's layers. A bad certificate is not made better by trying again."""
     causes: list[BaseException] = [error]
     for cause in causes:
         inner = (cause.__cause__, *cause.args, getattr(cause, "original_error", None))
@@ -319,17 +326,28 @@ def _explained(error: Exception) -> OutputError:
         if explained is not None:
             return explained
     if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
-        return OutputError(_CLOSED)
+        return OutputError(CLOSED)
     return OutputError(f"{type(causes[-1]).__name__}: {causes[-1]}")
 
 
 def _tls_reason(cause: ssl.SSLError) -> OutputError:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return OutputError(f"the certificate is not valid: {cause.verify_message}", final=True)
+        return OutputError(f"the certificate is not valid: {_certificate_reason(cause)}", final=True)
     if isinstance(cause, _TLS_ENDED):
-        return OutputError(_CLOSED)
+        return OutputError(CLOSED)
     reason = (cause.reason or "handshake failed").replace("_", " ").lower()
     return OutputError(f"TLS: {reason}", final=True)
+
+
+def _certificate_reason(cause: ssl.SSLCertVerificationError) -> str:
+    """Return the reason, with the way out where only a newer Python is as strict as RFC 5280."""
+    if cause.verify_code not in _MISSING_EXTENSIONS:
+        return cause.verify_message
+    certificate, extension = _MISSING_EXTENSIONS[cause.verify_code]
+    return (
+        f"{cause.verify_message}, which Python asks for since 3.13; reissue {certificate} with {extension},"
+        " or give the receiver's own certificate as the CA file"
+    )
 
 
 def _reason(cause: BaseException) -> OutputError | None:

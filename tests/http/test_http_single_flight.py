@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fexp.outputs.http.sharing import Shared
+from fexp.outputs.http.single_flight import SingleFlight
 
 
 class Kitchen:
@@ -34,10 +34,10 @@ async def settle() -> None:
 
 def test_those_who_wait_share_and_those_who_come_later_get_a_later_one() -> None:
     async def scenario() -> None:
-        kitchen, shared = Kitchen(), Shared[str]()
+        kitchen, flight = Kitchen(), SingleFlight[str]()
 
         def order(dish: str) -> asyncio.Task[str]:
-            return asyncio.create_task(shared.get(dish, lambda: kitchen.cook(dish)))
+            return asyncio.create_task(flight.get(dish, lambda: kitchen.cook(dish)))
 
         first = order("text")
         await settle()
@@ -56,8 +56,8 @@ def test_those_who_wait_share_and_those_who_come_later_get_a_later_one() -> None
 
 def test_one_who_gives_up_takes_nothing_from_the_others() -> None:
     async def scenario() -> None:
-        kitchen, shared = Kitchen(), Shared[str]()
-        impatient, patient = (asyncio.create_task(shared.get("text", lambda: kitchen.cook("text"))) for _ in range(2))
+        kitchen, flight = Kitchen(), SingleFlight[str]()
+        impatient, patient = (asyncio.create_task(flight.get("text", lambda: kitchen.cook("text"))) for _ in range(2))
         await settle()
         impatient.cancel()
         kitchen.may_end.set()

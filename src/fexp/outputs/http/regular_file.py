@@ -1,4 +1,4 @@
-"""Opening files that are read again when they change: without waiting for a writer that never comes."""
+"""Opening files that are read again when they change, without waiting for a writer that never comes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import stat
 from typing import BinaryIO
 
 
-def open_regular(path: str) -> BinaryIO:
-    """Open a file to read it. Anything but a regular file is an OSError; opening a FIFO would wait for its writer."""
+def open_regular_file(path: str) -> BinaryIO:
+    """Return the file, open for reading. Raise OSError for anything else: opening a FIFO would wait for its writer."""
 
     def opener(path: str, flags: int) -> int:
         number = os.open(path, flags | os.O_NONBLOCK)

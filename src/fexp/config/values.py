@@ -1,0 +1,97 @@
+"""Parsers of single values. Each raises a SettingsError that begins with the origin of the value."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from fexp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fexp.config.origin import Origin
+
+T = TypeVar("T", bound=str)
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LONGEST_SECONDS = 100 * 365 * 86400.0
+"""A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
+_DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")
+
+_UNIT_BYTES = {
+    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+}  # fmt: skip
+_LARGEST_BYTES = 2**63 - 1
+
+
+def parse_text(_origin: Origin | str, text: str) -> str:
+    """Return the text."""
+    return text
+
+
+def parse_duration(origin: Origin | str, text: str, *, zero: bool = False) -> float:
+    """Return the seconds of ``90``, ``1s``, ``5m`` or ``1h30m``. 0 is refused unless ``zero``."""
+    if not _DURATION.fullmatch(text):
+        raise SettingsError(f"{origin} {text!r} is not a duration: write 30s, 5m, 1h30m, 7d, or a number of seconds")
+    seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
+    if seconds > _LONGEST_SECONDS:
+        raise SettingsError(f"{origin} {text!r} is more than 100 years: write a shorter time")
+    if seconds == 0 and not zero:
+        raise SettingsError(f"{origin} {text!r} must be longer than 0")
+    return seconds
+
+
+def parse_duration_or_zero(origin: Origin | str, text: str) -> float:
+    """Return the seconds of a duration, which may be 0."""
+    return parse_duration(origin, text, zero=True)
+
+
+def parse_size(origin: Origin | str, text: str) -> int:
+    """Return the bytes of ``4096``, ``10MiB`` or ``1.5GB``."""
+    found = re.fullmatch(rf"({_NUMBER})({'|'.join(_UNIT_BYTES)})?", text)
+    if not found:
+        raise SettingsError(f"{origin} {text!r} is not a size: write 10MiB, 1.5GB, or a number of bytes")
+    number, unit = found.groups()
+    size_bytes = float(number) * _UNIT_BYTES[unit or "B"] if "." in number else int(number) * _UNIT_BYTES[unit or "B"]
+    if size_bytes > _LARGEST_BYTES:
+        raise SettingsError(f"{origin} {text!r} is more than any file can hold: write a smaller size")
+    return int(size_bytes)
+
+
+def parse_buckets(origin: Origin | str, text: str) -> tuple[float, ...]:
+    """Return the bounds of ``1s,1m,1h`` in seconds."""
+    bounds = [parse_duration(origin, part.strip()) for part in text.split(",")]
+    if sorted(set(bounds)) != bounds:
+        raise SettingsError(f"{origin} {text!r} must ascend: each bound larger than the one before")
+    return tuple(bounds)
+
+
+def parse_whole_number(origin: Origin | str, text: str) -> int:
+    """Return a whole number."""
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise SettingsError(f"{origin} {text!r} is not a whole number")
+    return int(text)
+
+
+def parse_file_mode(origin: Origin | str, text: str) -> int:
+    """Return the bits of ``0644``."""
+    digits = text.removeprefix("0o")
+    if not digits or digits.strip("01234567"):
+        raise SettingsError(f"{origin} {text!r} is not a file mode: write it in octal, such as 0644")
+    return int(digits, 8)
+
+
+def one_of(choices: Iterable[T]) -> Callable[[Origin | str, str], T]:
+    """Return a parser that takes one of these."""
+    known = {str(choice): choice for choice in choices}
+
+    def parse(origin: Origin | str, text: str) -> T:
+        if text not in known:
+            raise SettingsError(f"{origin} {text!r} is not known: {', '.join(known)}")
+        return known[text]
+
+    return parse

@@ -1,0 +1,205 @@
+"""The catalogue: every metric fexp can show, one row each.
+
+Adding a metric is adding a row. HELP and TYPE of a name are constant text: receivers reject or drop a family whose HELP
+or TYPE differs between two files or two pushes.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+
+from watchdog.version import VERSION_STRING
+
+from fexp import __version__
+from fexp.files.aggregates import (
+    EmptyFiles,
+    Files,
+    LargestFile,
+    NewestModification,
+    OldestArrival,
+    OldestModification,
+    SizeBytes,
+    SmallestFile,
+)
+from fexp.metrics.rows import (
+    Kind,
+    Row,
+    Sample,
+    Scope,
+    delivery_row,
+    dwell_row,
+    flow_row,
+    folder_row,
+    reload_row,
+    state_row,
+    watched_row,
+)
+
+
+@cache
+def _build_labels() -> dict[str, str]:
+    return {"version": __version__, "python": platform.python_version(), "watchdog": VERSION_STRING}
+
+
+CATALOGUE: tuple[Row, ...] = (
+    state_row("fexp_files", "Matching files in the folder now.", Files),
+    state_row("fexp_size_bytes", "Sum of the sizes of the matching files.", SizeBytes),
+    state_row(
+        "fexp_oldest_file_timestamp_seconds",
+        "Smallest modification time among the matching files, as Unix time.",
+        OldestModification,
+    ),
+    state_row(
+        "fexp_newest_file_timestamp_seconds",
+        "Largest modification time among the matching files, as Unix time.",
+        NewestModification,
+    ),
+    state_row("fexp_largest_file_bytes", "Size of the largest matching file.", LargestFile),
+    state_row("fexp_smallest_file_bytes", "Size of the smallest matching file.", SmallestFile),
+    state_row("fexp_empty_files", "Matching files of no bytes.", EmptyFiles),
+    state_row(
+        "fexp_oldest_arrival_timestamp_seconds",
+        "Arrival of the file that has been waiting longest, as Unix time.",
+        OldestArrival,
+    ),
+    flow_row(
+        "fexp_arrivals_total",
+        Kind.COUNTER,
+        "Matching files that arrived since fexp started: created, linked, moved or renamed in.",
+        lambda f: f.arrivals,
+    ),
+    flow_row(
+        "fexp_departures_total",
+        Kind.COUNTER,
+        "Matching files that departed since fexp started: deleted, moved or renamed out.",
+        lambda f: f.departures,
+    ),
+    flow_row(
+        "fexp_modifications_total",
+        Kind.COUNTER,
+        "Times a matching file was found rewritten since fexp started: other size, modification time or inode.",
+        lambda f: f.modifications,
+    ),
+    flow_row(
+        "fexp_arrived_bytes_total",
+        Kind.COUNTER,
+        "Bytes that came in with arriving and growing files since fexp started.",
+        lambda f: f.arrived_bytes,
+    ),
+    flow_row(
+        "fexp_departed_bytes_total",
+        Kind.COUNTER,
+        "Bytes that went out with departing and shrinking files since fexp started.",
+        lambda f: f.departed_bytes,
+    ),
+    flow_row(
+        "fexp_last_arrival_timestamp_seconds",
+        Kind.GAUGE,
+        "When the latest matching file arrived, as Unix time.",
+        lambda f: f.last_arrival_at,
+    ),
+    flow_row(
+        "fexp_last_departure_timestamp_seconds",
+        Kind.GAUGE,
+        "When the latest matching file departed, as Unix time.",
+        lambda f: f.last_departure_at,
+    ),
+    dwell_row("fexp_dwell_seconds", "How long departed files had stayed, from arrival to departure."),
+    folder_row(
+        "fexp_folder_up",
+        Kind.GAUGE,
+        "1 while the folder can be read and is being watched, else 0.",
+        lambda f: [((), f.up)] if f.looked else [],
+    ),
+    folder_row(
+        "fexp_folder_info",
+        Kind.GAUGE,
+        "How the folder is watched; always 1.",
+        lambda f: [((f.backend, str(f.recursive).lower()), 1)] if f.backend else [],
+        ("backend", "recursive"),
+    ),
+    folder_row(
+        "fexp_scans_total",
+        Kind.COUNTER,
+        "Whole looks at the folder.",
+        lambda f: [((reason,), count) for reason, count in f.scans.items()],
+        ("reason",),
+    ),
+    folder_row(
+        "fexp_scan_duration_seconds",
+        Kind.GAUGE,
+        "How long the latest whole look took.",
+        lambda f: [((), f.scan_duration_seconds)],
+    ),
+    folder_row(
+        "fexp_last_scan_timestamp_seconds",
+        Kind.GAUGE,
+        "When the latest whole look ended, as Unix time.",
+        lambda f: [((), f.last_scan_at)],
+    ),
+    watched_row(
+        "fexp_overflows_total",
+        Kind.COUNTER,
+        "Times the kernel said that file events were lost; each is followed by a whole look.",
+        lambda f: f.overflows,
+    ),
+    watched_row(
+        "fexp_drift_files_total",
+        Kind.COUNTER,
+        "Files that a whole look found different from what events had told.",
+        lambda f: f.drift_files,
+    ),
+    folder_row(
+        "fexp_errors_total",
+        Kind.COUNTER,
+        "Entries that could not be read.",
+        lambda f: [((fault,), count) for fault, count in f.faults.items()],
+        ("reason",),
+    ),
+    delivery_row("fexp_deliveries_total", Kind.COUNTER, "Successful deliveries of an output.", lambda d: d.deliveries),
+    delivery_row("fexp_delivery_failures_total", Kind.COUNTER, "Failed deliveries of an output.", lambda d: d.failures),
+    delivery_row(
+        "fexp_dropped_snapshots_total",
+        Kind.COUNTER,
+        "Snapshots that never reached an output's other side as a whole: given up while they waited, or refused.",
+        lambda d: d.dropped,
+    ),
+    delivery_row(
+        "fexp_last_delivery_timestamp_seconds",
+        Kind.GAUGE,
+        "When an output's latest delivery succeeded, as Unix time.",
+        lambda d: d.last_delivery_at,
+    ),
+    delivery_row(
+        "fexp_delivery_duration_seconds",
+        Kind.GAUGE,
+        "How long an output's latest successful delivery took.",
+        lambda d: d.duration_seconds,
+    ),
+    reload_row(
+        "fexp_config_last_reload_successful",
+        "Whether the config files, if any, were good when they were last read; a bad one leaves the old in force.",
+        lambda r: r.successful,
+    ),
+    reload_row(
+        "fexp_config_last_reload_success_timestamp_seconds",
+        "When good config files were last read, as Unix time.",
+        lambda r: r.succeeded_at,
+    ),
+    Row(
+        "fexp_build_info",
+        Kind.GAUGE,
+        Scope.SELF,
+        ("version", "python", "watchdog"),
+        "What this fexp is made of; always 1.",
+        lambda _: iter([Sample(_build_labels(), 1)]),
+    ),
+)
+
+AGGREGATES = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
+"""What a folder's numbers are made of."""
+
+EVERYWHERE = frozenset(Scope)
+TEXTFILE_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
+"""Series that carry a folder, so that the textfiles of several fexp on one host never collide."""

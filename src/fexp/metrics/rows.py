@@ -1,0 +1,182 @@
+"""What a metric of the catalogue is: a row, and how the kinds of rows read a snapshot."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.utils import floatToGoString
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from fexp.files.aggregates import Aggregate
+    from fexp.model import (
+        DeliverySnapshot,
+        DwellSnapshot,
+        FlowSnapshot,
+        FolderSnapshot,
+        GroupSnapshot,
+        ReloadSnapshot,
+        Snapshot,
+    )
+
+    Reader = Callable[[Snapshot], Iterator["Sample"]]
+
+
+class Kind(StrEnum):
+    """The TYPE of a family, as the exposition formats spell it."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+class Scope(StrEnum):
+    """What a row is about. Outputs choose their rows by it."""
+
+    STATE = "state"
+    """The files of a folder: labels folder, pattern and the user's own."""
+    FOLDER = "folder"
+    """The watching of a folder: label folder, the user's own, and the row's."""
+    SELF = "self"
+    """fexp itself. Not for textfiles, where the series of several fexp on one host would collide."""
+
+
+class Sample(NamedTuple):
+    """One line of exposition. ``suffix`` follows the family's name: ``""``, ``_bucket``, ``_sum`` or ``_count``."""
+
+    labels: dict[str, str]
+    value: float
+    suffix: str = ""
+
+
+class Row(NamedTuple):
+    """One family of the catalogue."""
+
+    name: str
+    """The name as queries use it: a counter's ends in ``_total``."""
+    kind: Kind
+    scope: Scope
+    own_labels: tuple[str, ...]
+    """Label names in addition to the scope's."""
+    help: str
+    read: Reader
+    aggregate: type[Aggregate] | None = None
+    """What a state or a survey keeps for it."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All label names but the user's own."""
+        return {Scope.STATE: ("folder", "pattern"), Scope.FOLDER: ("folder",), Scope.SELF: ()}[
+            self.scope
+        ] + self.own_labels
+
+    def family(self, snapshot: Snapshot | None = None) -> Metric:
+        """Return the family, with the snapshot's samples or with none."""
+        base_name = self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
+        family = Metric(base_name, self.help, self.kind)
+        if snapshot is not None:
+            for sample in self.read(snapshot):
+                family.add_sample(self.name + sample.suffix, sample.labels, sample.value)
+        return family
+
+
+def _group_labels(folder: FolderSnapshot, group: GroupSnapshot) -> dict[str, str]:
+    return {"folder": folder.folder, **group.labels, **folder.labels}
+
+
+def state_row(name: str, text: str, aggregate: type[Aggregate]) -> Row:
+    """Return a row for a number about the files that are there."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for group in folder.groups if folder.up else ():
+                number = group.values[aggregate.name]
+                if number is not None:
+                    yield Sample(_group_labels(folder, group), number)
+
+    return Row(name, Kind.GAUGE, Scope.STATE, (), text, read, aggregate)
+
+
+def flow_row(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], float | None]) -> Row:
+    """Return a row for a number about what came and went."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for group in folder.groups:
+                number = value(group.flow) if group.flow else None
+                if number is not None:
+                    yield Sample(_group_labels(folder, group), number)
+
+    return Row(name, kind, Scope.STATE, (), text, read)
+
+
+def _dwell_samples(labels: dict[str, str], dwell: DwellSnapshot) -> Iterator[Sample]:
+    bounds = (*dwell.bounds_seconds, float("inf"))
+    cumulative = list(accumulate(dwell.counts))
+    for bound, count in zip(bounds, cumulative, strict=True):
+        le: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the spelling every client uses
+        yield Sample({**labels, "le": le}, count, "_bucket")
+    yield Sample(labels, cumulative[-1], "_count")
+    yield Sample(labels, dwell.sum_seconds, "_sum")
+
+
+def dwell_row(name: str, text: str) -> Row:
+    """Return a row for the histogram of dwell times."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for group in folder.groups:
+                if group.flow:
+                    yield from _dwell_samples(_group_labels(folder, group), group.flow.dwell)
+
+    return Row(name, Kind.HISTOGRAM, Scope.STATE, (), text, read)
+
+
+def folder_row(
+    name: str,
+    kind: Kind,
+    text: str,
+    values: Callable[[FolderSnapshot], Iterable[tuple[tuple[str, ...], float | None]]],
+    own_labels: tuple[str, ...] = (),
+) -> Row:
+    """Return a row for numbers about the watching of a folder; ``values`` gives the row's own labels and the number."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for own_values, number in values(folder):
+                if number is not None:
+                    own = dict(zip(own_labels, own_values, strict=True))
+                    yield Sample({"folder": folder.folder, **folder.labels, **own}, number)
+
+    return Row(name, kind, Scope.FOLDER, own_labels, text, read)
+
+
+def watched_row(name: str, kind: Kind, text: str, value: Callable[[FolderSnapshot], float | None]) -> Row:
+    """Return a row for a folder's number that only a watcher has."""
+    return folder_row(name, kind, text, lambda folder: [((), value(folder) if folder.backend else None)])
+
+
+def delivery_row(name: str, kind: Kind, text: str, value: Callable[[DeliverySnapshot], float | None]) -> Row:
+    """Return a row for a number about deliveries."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for delivery in snapshot.deliveries:
+            number = value(delivery)
+            if number is not None:
+                yield Sample({"output": delivery.output}, number)
+
+    return Row(name, kind, Scope.SELF, ("output",), text, read)
+
+
+def reload_row(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -> Row:
+    """Return a row for a number about the latest reading of the config."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        if snapshot.reload is not None:
+            yield Sample({}, value(snapshot.reload))
+
+    return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)

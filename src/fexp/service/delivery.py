@@ -1,0 +1,56 @@
+"""The one-shots for cron: look once and deliver, or remove what was delivered."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fexp.errors import FexpError, SettingsError
+from fexp.metrics import FexpCollector
+from fexp.outputs.kinds import build_output
+from fexp.service.deadline import splay
+from fexp.service.locks import alone
+from fexp.service.oneshot import look_at_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fexp.config.settings import OneShotSettings, RemovalSettings, Settings
+    from fexp.outputs import Output
+    from fexp.outputs.push.gateway import GatewaySettings
+
+
+def deliver(settings: Settings) -> None:
+    """Look once and deliver what could be read. Raises one FexpError for all that went wrong."""
+    (output,) = map(build_output, settings.outputs)
+    with _in_turn(output, settings.one_shot):
+        snapshot, problems = look_at_all(settings.folders)
+        try:
+            output.publish(FexpCollector(lambda: snapshot, output.scopes))
+        except FexpError as error:  # the deadline's, too
+            problems.append(str(error))
+    if problems:
+        raise FexpError("; ".join(problems))
+
+
+def remove(gateway: GatewaySettings, removal: RemovalSettings, one_shot: OneShotSettings) -> None:
+    """Delete groups of a Pushgateway. Raises FexpError."""
+    from fexp.outputs.push.gateway import GatewayOutput
+
+    output = GatewayOutput(gateway)
+    if output.place is None:
+        raise SettingsError(f"{removal.asked_by} needs a Pushgateway: an import URL has no groups")
+    with _in_turn(output, one_shot):
+        if removal.delete:
+            output.retract()
+        if removal.expire_seconds is not None:
+            output.expire(removal.expire_seconds)
+
+
+@contextmanager
+def _in_turn(output: Output, one_shot: OneShotSettings) -> Iterator[None]:
+    """Run the block alone at the output's place, after the splay."""
+    with alone(output.place, shown=output.target):
+        output.check()
+        splay(one_shot.splay_seconds)
+        yield
