@@ -215,6 +215,31 @@ def test_what_held_the_place_goes_before_it_was_looked_at(tmp_path: Path, monkey
         assert live.quiet().scans[Reason.REAPPEARED] == 0
 
 
+def test_a_poll_lists_what_nobody_watches_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_tree(tmp_path / "root")
+    listed: list[bytes] = []
+    list_directory = scan.list_directory
+
+    def note(path: bytes, *arguments: object) -> scan.Listing:
+        listed.append(path)
+        return list_directory(path, *arguments)  # type: ignore[arg-type]
+
+    with watching(root, RECURSIVE, poll_interval_seconds=0.01) as live:
+        (folder,) = live.engine._folders
+        for _ in range(3):  # the first compares with nothing yet
+            listed.clear()
+            monkeypatch.setattr(scan, "list_directory", note)
+
+            def poll() -> None:
+                folder.tree.want_listing(folder.tree.root.children[b"3"], deep=False)
+
+            live.engine._queue.put((None, poll))
+            live.engine._queue.put((None, lambda: live.engine._agenda.touch([folder])))
+            live.quiet()
+            monkeypatch.undo()
+        assert listed == [os.fsencode(root / "3")]
+
+
 def test_a_look_after_an_overflow_is_followed_by_a_pause_as_long_as_it_took() -> None:
     schedule = LookSchedule()
     schedule.want(Reason.OVERFLOW)
