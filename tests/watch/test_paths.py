@@ -197,6 +197,7 @@ def test_two_folders_with_one_path(tmp_path: Path) -> None:
     put_link(tmp_path / "current", "v1")
     path = os.fsencode(tmp_path / "current" / "root")
     folders = [Folder(path, f"{number}", Selection()) for number in range(2)]
+    before = inotify_watches()
     engine = Engine(folders, EngineSettings(backend=Backend.INOTIFY))
     engine.start()
 
@@ -212,7 +213,7 @@ def test_two_folders_with_one_path(tmp_path: Path) -> None:
         assert numbers() == [1], "the other one's path is still watched"
         engine.set_folders([])
         assert numbers() == []
-        before = inotify_watches()
+        assert inotify_watches() == before
         engine.set_folders(folders)
         put_link(tmp_path / "current", "v2")
         assert numbers() == [2, 2]
