@@ -28,6 +28,7 @@ def test_what_is_being_delivered_is_still_on_its_way(tmp_path: Path) -> None:
     tap.start()
     try:
         assert tap.drained()
+        assert not os.get_inheritable(tap.descriptor), "what fexp starts has no use for it"
         inotify_add_watch(tap.descriptor, os.fsencode(tmp_path), InotifyConstants.IN_CREATE)
         (tmp_path / "a").touch()
         assert delivering.wait(PATIENCE_SECONDS)
