@@ -151,6 +151,25 @@ def test_a_file_that_a_look_finds_arrived_no_earlier_than_the_look_before(tmp_pa
     assert 30.0 <= flow.dwell.sum_seconds <= 60.0
 
 
+def test_what_comes_with_another_directory_arrived_no_earlier_than_the_look_before(tmp_path: Path) -> None:
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "v2" / "f").touch()
+    (tmp_path / "current").symlink_to("v1")
+    clock = Hands()
+    clock.wall = os.stat(tmp_path / "v2" / "f").st_ctime + 500.0
+    with watching(tmp_path / "current", clock=clock) as live:
+        clock.go_on(30.0)
+        (tmp_path / "fresh").symlink_to("v2")
+        (tmp_path / "fresh").rename(tmp_path / "current")
+        assert live.pattern().files == 1
+        clock.go_on(100.0)
+        (tmp_path / "v2" / "f").unlink()
+        flow = flow_of(live.pattern())
+    assert (flow.arrivals, flow.departures) == (1, 1)
+    assert flow.dwell.sum_seconds == pytest.approx(130.0)
+
+
 def test_a_file_that_was_there_at_the_start_arrived_at_its_inode_change(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     os.utime(tmp_path / "f", (1, 1))

@@ -75,6 +75,7 @@ def test_a_link_that_leads_nowhere_never_counts(tmp_path: Path, backend: Backend
     root = tmp_path / "root"
     root.mkdir()
     (root / "before.txt").symlink_to("nowhere")
+    (root / "later.txt").symlink_to(tmp_path / "later")
     with watching(root, FOLLOWING, backend=backend, poll_interval_seconds=0.02) as live:
         (root / "after.txt").symlink_to("nowhere")
         (root / "loop.txt").symlink_to("loop.txt")
@@ -84,6 +85,8 @@ def test_a_link_that_leads_nowhere_never_counts(tmp_path: Path, backend: Backend
         assert flow is not None
         assert (flow.arrivals, flow.departures) == (0, 0)
         assert not live.quiet().faults[Fault.IO]
+        (tmp_path / "later").write_text("123")
+        live.until(shows(3))
 
 
 def test_events_are_enough_for_what_is_no_link(tmp_path: Path) -> None:
@@ -98,7 +101,12 @@ def test_events_are_enough_for_what_is_no_link(tmp_path: Path) -> None:
         links[0].unlink()
         links[0].write_text("1")
         links[1].parent.rename(tmp_path / "bus")
-        live.until(shows(1, 5))
+        links[1].parent.mkdir()
+        links[1].symlink_to(tmp_path / "target")
+        live.until(shows(1, 5, 5))
+        (tmp_path / "target").write_text("12")
+        live.until(shows(1, 2, 2))
+        links[1].unlink()
         (tmp_path / "bus" / "b.txt").unlink()
         live.until(shows(1))
         (folder,) = live.engine._folders

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import generate_latest
 
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings
 from fexp.engine.looks import LookSchedule
 from fexp.files.selection import Folder, Selection
+from fexp.metrics import FexpCollector
 from fexp.model import Backend, Instant, Reason
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
 from tests.engine.test_counting import Hands
@@ -84,6 +86,10 @@ def now(live: Live) -> FolderSnapshot:
     return live.engine.snapshot().folders[0]
 
 
+def exposed(live: Live) -> bytes:
+    return generate_latest(FexpCollector(live.engine.snapshot))
+
+
 def test_nobody_knows_whether_a_folder_is_up_before_its_first_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,9 +98,12 @@ def test_nobody_knows_whether_a_folder_is_up_before_its_first_look(
     with started(root, monkeypatch) as (live, gate):
         with gate.closed():
             assert (now(live).looked, now(live).up) == (False, False)
+            assert b"\nfexp_folder_up{" not in exposed(live)
+            assert b"\nfexp_files{" not in exposed(live)
             assert live.engine.unready()
         assert live.quiet().looked
         assert live.quiet().up
+        assert b'\nfexp_folder_up{folder="root"} 1.0\n' in exposed(live)
         assert live.pattern().files == 2
 
 
@@ -204,6 +213,31 @@ def test_what_held_the_place_goes_before_it_was_looked_at(tmp_path: Path, monkey
             (tmp_path / "current").unlink()
         assert not live.quiet().up
         assert live.quiet().scans[Reason.REAPPEARED] == 0
+
+
+def test_a_poll_lists_what_nobody_watches_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_tree(tmp_path / "root")
+    listed: list[bytes] = []
+    list_directory = scan.list_directory
+
+    def note(path: bytes, *arguments: object) -> scan.Listing:
+        listed.append(path)
+        return list_directory(path, *arguments)  # type: ignore[arg-type]
+
+    with watching(root, RECURSIVE, poll_interval_seconds=0.01) as live:
+        (folder,) = live.engine._folders
+        for _ in range(3):  # the first compares with nothing yet
+            listed.clear()
+            monkeypatch.setattr(scan, "list_directory", note)
+
+            def poll() -> None:
+                folder.tree.want_listing(folder.tree.root.children[b"3"], deep=False)
+
+            live.engine._queue.put((None, poll))
+            live.engine._queue.put((None, lambda: live.engine._agenda.touch([folder])))
+            live.quiet()
+            monkeypatch.undo()
+        assert listed == [os.fsencode(root / "3")]
 
 
 def test_a_look_after_an_overflow_is_followed_by_a_pause_as_long_as_it_took() -> None:

@@ -108,3 +108,23 @@ def test_directories_that_are_exchanged_and_written(tmp_path: Path, *, one_batch
             pattern = live.pattern()
             assert (pattern.files, pattern.size_bytes) == (4 + 2 * number, 5 * (number + 1))
         assert inotify_watches() == before
+
+
+@one_batch
+def test_a_directory_gets_another_and_both_are_replaced(tmp_path: Path, *, one_batch: bool) -> None:
+    """What was reported of a directory that left is not looked for in the one that has its name now."""
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True)
+    with watching(root, RECURSIVE) as live:
+        before = inotify_watches()
+        for number in range(10):
+            with live.held() if one_batch else nullcontext():
+                (root / "d" / "x").mkdir()
+                (root / "d").rename(tmp_path / f"{number}")
+                (root / "d" / "x").mkdir(parents=True)
+                (root / "d" / "x" / "f").touch()
+            assert live.pattern().files == 1
+            assert inotify_watches() == before + 1
+            (root / "d" / "x" / "f").unlink()
+            (root / "d" / "x").rmdir()
+            assert live.pattern().files == 0

@@ -10,8 +10,11 @@ import pytest
 
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings
+from fexp.engine.seen_elsewhere import HardLinks
 from fexp.files.selection import Folder, Selection
-from fexp.model import Backend
+from fexp.files.table import Table
+from fexp.model import Backend, FileColumns, KnownFiles
+from fexp.watch.tree import WatchedDirectory
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching
 
@@ -263,6 +266,39 @@ def test_an_inode_that_another_file_has_now(tmp_path: Path) -> None:
             one.unlink()
             two.unlink()
             live.quiet()
+
+
+def test_what_was_forgotten_is_searched_for_again() -> None:
+    links, root = HardLinks(), WatchedDirectory(None, b"", b"/root")
+    table = root.tables[0] = Table()
+
+    def put(name: bytes, inode: int) -> FileColumns:
+        table.fill(KnownFiles([name], [1], [1.0], [inode], [1.0]))
+        return FileColumns([name], [1], [1.0], [1.0], [inode])
+
+    def other_names() -> set[bytes]:
+        links.changed([7])
+        if links.needs_search:
+            links.search([root])
+        return set(links.take().get(root, ()))
+
+    put(b"a", 7)
+    links.record(root, put(b"b", 7), [(b"b", 7)])
+    assert other_names() == {b"a", b"b"}
+    links.record(root, put(b"c", 7), [])
+    assert not links.needs_search
+    assert other_names() == {b"a", b"b", b"c"}
+    table.remove([b"a", b"c"])
+    links.sweep()
+    put(b"d", 7)
+    assert other_names() == {b"b", b"d"}
+    table.remove([b"d"])
+    links.changed([7])
+    links.sweep()
+    links.search([root])
+    assert links.take() == {root: {b"b"}}, "what waits is not forgotten"
+    root.alive = False
+    assert other_names() == set()
 
 
 def test_files_with_one_name_cost_no_look_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,9 +182,9 @@ def test_more_links_than_the_kernel_follows(tmp_path: Path) -> None:
         put_link(tmp_path / f"{number}", number - 1)
     with watching(tmp_path / "40") as live:
         shows(live, None)
-        put_link(tmp_path / "20", "real")
+        put_link(tmp_path / "1", "real")  # forty are left
         shows(live, 1)
-        put_link(tmp_path / "20", "19")
+        put_link(tmp_path / "1", "0")
         shows(live, None)
         put_link(tmp_path / "40", "real")
         shows(live, 1)
@@ -197,6 +197,7 @@ def test_two_folders_with_one_path(tmp_path: Path) -> None:
     put_link(tmp_path / "current", "v1")
     path = os.fsencode(tmp_path / "current" / "root")
     folders = [Folder(path, f"{number}", Selection()) for number in range(2)]
+    before = inotify_watches()
     engine = Engine(folders, EngineSettings(backend=Backend.INOTIFY))
     engine.start()
 
@@ -212,7 +213,7 @@ def test_two_folders_with_one_path(tmp_path: Path) -> None:
         assert numbers() == [1], "the other one's path is still watched"
         engine.set_folders([])
         assert numbers() == []
-        before = inotify_watches()
+        assert inotify_watches() == before
         engine.set_folders(folders)
         put_link(tmp_path / "current", "v2")
         assert numbers() == [2, 2]
@@ -271,6 +272,22 @@ def test_without_events_paths_are_checked_again_and_again(
         live.until(lambda _: live.engine._paths.watch is not None and not live.engine._paths._unreported)
 
 
+def test_a_path_of_which_no_event_reports_is_checked_at_each_pulse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for its turn among the others."""
+    monkeypatch.setattr(loop, "_PULSE_SECONDS", NEVER)
+    monkeypatch.setattr(paths, "inotify_add_watch", cannot_watch)
+    root = make(tmp_path / "p" / "root", 1)
+    make(tmp_path / "other" / "root", 2)
+    with watching(root) as live:
+        for files in (2, 1):
+            exchange(os.fsencode(tmp_path / "p"), os.fsencode(tmp_path / "other"))
+            live.engine._paths._round = 5
+            live.engine._queue.put((None, partial(setattr, live.engine, "_pulse_at", float("-inf"))))
+            shows(live, files)
+
+
 def test_a_disk_that_failed_is_tried_at_each_pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No event says that it works again, and its folder does not wait for its turn among the others."""
     monkeypatch.setattr(loop, "_PULSE_SECONDS", NEVER)
@@ -293,6 +310,9 @@ def test_lost_events_make_every_path_doubtful(tmp_path: Path) -> None:
         overflow = HEADER.pack(-1, InotifyConstants.IN_Q_OVERFLOW, 0, 0)
         assert watch.affected(overflow) == {os.fsencode(tmp_path / name) for name in ("a", "b")}
         assert not watch.affected(HEADER.pack(9999, InotifyConstants.IN_ATTRIB, 0, 0))
+        last, _ = watch._steps[os.fsencode(tmp_path / "a")][-1]
+        unmounted = HEADER.pack(last, InotifyConstants.IN_UNMOUNT, 0, 0)
+        assert watch.affected(unmounted) == {os.fsencode(tmp_path / name) for name in ("a", "b")}
     finally:
         watch.close()
 

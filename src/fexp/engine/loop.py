@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from functools import partial
 from math import inf
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
+    from fexp.engine.batch import Deliveries
     from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event reports every change."""
-_BATCH_DELIVERIES = 64
-_BATCH_BYTES = 1 << 20
-"""Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
 _BREATH_SECONDS = 0.002
@@ -64,7 +62,7 @@ class Engine:
         self._changed = changed
         self._clock = clock
         self._wall = clocks.WallTime()
-        self._queue: queue.SimpleQueue[tuple[Source | None, object]] = queue.SimpleQueue()
+        self._queue: Deliveries = SimpleQueue()
         self._lock = threading.Lock()
         self._mounts = Mounts()
         self._dirty = False
@@ -75,9 +73,7 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._sources = Sources(
-            self._settings.backend, self._deliver, lambda events: self._ask(partial(self._paths_changed, events))
-        )
+        self._sources = Sources(self._settings.backend, self._deliver, self._deliver_path)
         self._paths = PathChecks(self._sources.ways, self._mounts)
         self._hard_links = HardLinks()
         self._context = Context(
@@ -219,21 +215,7 @@ class Engine:
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
         batch = Batch(self._folder_of, self._lost_events)
-        read_bytes = 0
-        try:
-            for _ in range(_BATCH_DELIVERIES):
-                if read_bytes > _BATCH_BYTES:
-                    break
-                source, delivered = self._queue.get(patience_seconds > 0, patience_seconds)
-                patience_seconds = 0.0
-                if source is None:
-                    assert callable(delivered)
-                    delivered()
-                else:
-                    source.read(delivered, batch)
-                    read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
-        except queue.Empty:
-            pass
+        batch.take(self._queue, patience_seconds)
         self._agenda.touch(batch.look())
 
     def _work(self) -> None:
@@ -247,7 +229,7 @@ class Engine:
     def _look_at_other_names(self) -> None:
         """Look at the other names of files that changed. Those that are not known are searched for after listings."""
         links = self._hard_links
-        if links.needs_search and not self._agenda.is_busy:
+        if links.needs_search and not any(folder.tree.is_busy for folder in self._folders):
             there = [folder.tree.root for folder in self._folders if folder.is_there]
             links.search(directory for root in there for directory in root.subtree())
         for directory, names in links.take().items():
@@ -337,8 +319,8 @@ class Engine:
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
         self._paths.keep(watches)
         self._agenda.keep(set(watches))
-        self._seen.intersection_update(watches)
         self._hard_links.sweep()
+        self._seen.intersection_update(watches)
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
         self._paths.check(added)
@@ -371,3 +353,6 @@ class Engine:
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))
+
+    def _deliver_path(self, events: bytes) -> None:
+        self._ask(partial(self._paths_changed, events))

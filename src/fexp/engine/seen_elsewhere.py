@@ -45,7 +45,7 @@ class HardLinks:
         """Remember names that a look found; ``shared``: those of files that have several, each with its inode."""
         for name, inode in shared:
             self._add(inode, directory, name)
-        if not self._names_of.keys().isdisjoint(files.inodes):
+        if self._names_of and not self._names_of.keys().isdisjoint(files.inodes):
             for name, inode in zip(files.names, files.inodes, strict=True):
                 if inode in self._names_of:
                     self._add(inode, directory, name)
