@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from fexp import clock as clocks
 from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
-from fexp.metrics import FexpCollector
 from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
+from fexp.outputs.rendering import KeptCollector, Renderers
 from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress
 from fexp.service.signals import Command, Signals
@@ -70,9 +70,8 @@ class Daemon:
         self._started_at = self._reloaded_at = clock().wall
         self._signals = signals or Signals()
         self._notifier = Notifier.from_environment(os.environ)
-        self._publishers = [
-            Publisher(output, FexpCollector(self.snapshot, output.scopes), settings.delivery) for output in outputs
-        ]
+        self._renderers = Renderers()
+        self._publishers = [Publisher(output, self._collector(output), settings.delivery) for output in outputs]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
@@ -91,12 +90,15 @@ class Daemon:
             finally:
                 self._end()
 
+    def _collector(self, output: Output) -> KeptCollector:
+        return KeptCollector(self.snapshot, output.scopes, renderers=self._renderers)
+
     def _server(self, settings: HttpSettings) -> HttpServer:
         try:
             listens = [parse_listen(text) for text in settings.listen]
         except SettingsError as error:
             raise SettingsError(f"{settings.origin('listen')} {error}") from None
-        return HttpServer(listens, self, web_config=settings.web_config)
+        return HttpServer(listens, self, web_config=settings.web_config, renderers=self._renderers)
 
     def _start(self) -> None:
         if self._http is not None:
