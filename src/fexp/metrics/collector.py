@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prometheus_client.samples import Sample as FamilySample
 
     from fexp.metrics.rows import Row, Scope
+    from fexp.model import FolderSnapshot
 
     LeftOut = Callable[[str, Exception, int], None]
 
@@ -44,7 +45,19 @@ class FexpCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families that have samples now."""
+        return self._families(self.take())
+
+    def by_folder(self) -> Iterator[tuple[FolderSnapshot | None, Iterator[Metric]]]:
+        """Yield each folder with its families, then None with those of fexp itself. They are built when they are read.
+
+        A folder in which nothing changed is the same object as at the last time.
+        """
         snapshot = self.take()
+        for folder in snapshot.folders:
+            yield folder, self._families(Snapshot((folder,)))
+        yield None, self._families(snapshot._replace(folders=()))
+
+    def _families(self, snapshot: Snapshot) -> Iterator[Metric]:
         for row in self.rows:
             family = good_family(row, snapshot, self.left_out)
             if family.samples:
