@@ -19,20 +19,18 @@ from fexp.config.options import option
 from fexp.config.output import OutputSettings
 from fexp.config.values import parse_file_mode, parse_text
 from fexp.errors import MissingError, OutputError, SettingsError
-from fexp.outputs.text import text_pieces
+from fexp.outputs.text import render_text
 from fexp.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     from fexp.metrics import Scope
     from fexp.outputs import Collects
-    from fexp.outputs.pieces import Piece
 
 _NAME_MAX_BYTES = 255
 _RANDOM_BYTES = 8
 _TEMPORARY_EXTRA_BYTES = len("..") + 2 * _RANDOM_BYTES + len(".tmp")
-_BUFFER_BYTES = 1024 * 1024
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFDIR: "a directory",
@@ -136,13 +134,13 @@ class TextfileOutput:
 
     def publish(self, source: Collects) -> None:
         """Replace the file by one with the numbers as they are now."""
-        pieces = text_pieces(source)
+        text = render_text(source)
         with self._in_directory("write") as directory:
             if not self._swept:
                 self._sweep(directory)
                 self._swept = True
             self._refuse_other_kinds(directory)
-            self._replace(directory, pieces)
+            self._replace(directory, text)
 
     def retract(self) -> None:
         """Remove the file."""
@@ -189,12 +187,13 @@ class TextfileOutput:
             what = _KINDS.get(kind, "not a regular file")
             raise OutputError(f"{self.target} is {what}; remove it or take another name", final=True)
 
-    def _replace(self, directory: int, pieces: Sequence[Piece]) -> None:
+    def _replace(self, directory: int, text: bytes) -> None:
         temporary, file = self._create(directory)
         try:
             try:
-                with open(file, "wb", buffering=_BUFFER_BYTES, closefd=False) as stream:
-                    stream.writelines(piece.text for piece in pieces)
+                rest = memoryview(text)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
                 os.fchmod(file, self._settings.mode)
                 # Without it some file systems keep the rename but not the text when the power fails. The
                 # directory needs none: the old file is as whole as the new one.

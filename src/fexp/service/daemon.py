@@ -76,6 +76,9 @@ class Daemon:
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
+        self._changes = 0
+        self._status_line = (-1, "")
+        """Which change it shows, and the line."""
         self._reload_asked = False
         self._reloading: threading.Thread | None = None
 
@@ -120,12 +123,13 @@ class Daemon:
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             self._reload_asked |= Command.RELOAD in commands
             self._reload_if_asked()
-            if not publishing and all(status.looked for status in self._engine.statuses()):
+            if not publishing and not self._engine.looking():
                 publishing = True
                 for publisher in self._publishers:
                     publisher.start()
-            if not self._ready:
-                progress.show(self._engine.statuses(), self._clock().steady)
+            now = self._clock().steady
+            if not self._ready and progress.is_due(now):
+                progress.show(self._engine.statuses(), now)
             if not self._ready and not self._engine.unready():
                 self._ready = True
                 progress.end()
@@ -154,9 +158,8 @@ class Daemon:
         if not self._engine.has_progressed():
             return  # it hangs in the file system, which may never answer: systemd shall judge that
         self._notifier.watchdog()
-        looking = not all(status.looked for status in self._engine.statuses())
         now = self._clock().steady
-        if looking and now >= self._extended_at + _TICK_SECONDS:
+        if self._engine.looking() and now >= self._extended_at + _TICK_SECONDS:
             self._extended_at = now
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
@@ -179,14 +182,20 @@ class Daemon:
             stopper.join()
 
     def _announce(self) -> None:
+        self._changes += 1
         for publisher in self._publishers:
             publisher.announce()
 
     def _status(self) -> str:
-        snapshot = self.snapshot()
-        files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
-        up = sum(folder.up for folder in snapshot.folders)
-        return f"{files} files in {up} of {len(snapshot.folders)} folders"
+        """Return the numbers in one line; counted again when they have changed."""
+        changes, line = self._status_line
+        if changes != self._changes:
+            changes = self._changes
+            folders = self._engine.snapshot().folders
+            files = sum(group.files for folder in folders if folder.up for group in folder.groups)
+            line = f"{files} files in {sum(folder.up for folder in folders)} of {len(folders)} folders"
+            self._status_line = (changes, line)
+        return line
 
     # What the HTTP server serves -----------------------------------------------------------------------------------
 
