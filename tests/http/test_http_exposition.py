@@ -11,8 +11,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from fexp.model import FolderSnapshot, Snapshot
+from fexp.outputs.formats import Format
 from fexp.outputs.http.exposition import Exposition
-from fexp.outputs.http.negotiation import Format
 from tests.http.serving import MemoryServed, ask, make_folder, running
 
 LOG = logging.getLogger("fexp.test.exposition")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fexp.outputs.http.negotiation import Format, accepts_gzip, choose_format
+from fexp.outputs.formats import Format
+from fexp.outputs.http.negotiation import accepts_gzip, choose_format
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"

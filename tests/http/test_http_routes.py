@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from fexp import __version__
 from fexp.errors import FexpError, SettingsError
 from fexp.model import FolderStatus, Snapshot
+from fexp.outputs.formats import Format
 from fexp.outputs.http import Limits
 from fexp.outputs.http.documents import service_discovery
-from fexp.outputs.http.negotiation import Format
 from fexp.outputs.http.server import _WORKERS
 from tests.http.serving import PATIENCE_SECONDS, MemoryServed, ask, connect, make_folder, need_promtool, running
 

@@ -57,7 +57,7 @@ def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, 
 def test_labels_are_sorted_unique_and_not_empty(own: dict[str, str]) -> None:
     """Mistake 20a: a label name twice is answered with 500, and tried for ever."""
     common = {"job": "fexp", "instance": "h", "zone": "x"}
-    ((series, value),) = series_of(Gauge("fexp_files", {tuple(own.items()): 5}), common)
+    ((series, value),) = series_of(Gauge("fexp_files", {tuple(own.items()): 5}).collect(), common)
     names = [name for name, _ in series]
     assert names == sorted(set(names))
     assert all(text for _, text in series)

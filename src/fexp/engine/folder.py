@@ -55,6 +55,11 @@ class FolderWatch:
         return has_work or schedule.under_way is not None or schedule.wanted is not None
 
     @property
+    def has_looked(self) -> bool:
+        """Return whether the first look is done: a missing folder has been looked at."""
+        return self._looked
+
+    @property
     def is_there(self) -> bool:
         """Return whether its path named a directory that could be read when it was last checked."""
         return self._identity is not None

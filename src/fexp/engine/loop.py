@@ -154,12 +154,14 @@ class Engine:
         """Return how far the watching of each folder is."""
         return [folder.status() for folder in self._folders]
 
+    def looking(self) -> list[FolderStatus]:
+        """Return the same of the folders whose first look is not done. Cheap when there are none."""
+        return [folder.status() for folder in self._folders if not folder.has_looked]
+
     def unready(self) -> list[str]:
         """Return the reasons why the numbers cannot be relied on yet, or no more."""
         reasons = [
-            f"first look at {status.folder} is under way, {status.files_seen} files so far"
-            for status in self.statuses()
-            if not status.looked
+            f"first look at {status.folder} is under way, {status.files_seen} files so far" for status in self.looking()
         ]
         if not self.is_alive():
             reasons.append("the engine's thread is dead")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fexp.metrics.catalogue import CATALOGUE, EVERYWHERE
+from fexp.model import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from prometheus_client.samples import Sample as FamilySample
 
-    from fexp.metrics.rows import Scope
-    from fexp.model import Snapshot
+    from fexp.metrics.rows import Row, Scope
+    from fexp.model import FolderSnapshot
+
+    LeftOut = Callable[[str, Exception, int], None]
 
 
 class FexpCollector:
@@ -29,43 +32,68 @@ class FexpCollector:
         self,
         take: Callable[[], Snapshot],
         scopes: Collection[Scope] = EVERYWHERE,
-        left_out: Callable[[str, Exception, int], None] = lambda *_: None,
+        left_out: LeftOut = lambda *_: None,
     ) -> None:
-        self._take = take
-        self._left_out = left_out
-        self._rows = tuple(row for row in CATALOGUE if row.scope in scopes)
+        self.take = take
+        self.left_out = left_out
+        self.rows = tuple(row for row in CATALOGUE if row.scope in scopes)
 
     def describe(self) -> Iterator[Metric]:
         """Yield the families without looking at anything."""
-        for row in self._rows:
+        for row in self.rows:
             yield row.family()
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families that have samples now."""
-        snapshot = self._take()
-        for row in self._rows:
-            try:
-                family = row.family(snapshot)
-            except Exception as error:  # noqa: BLE001 - one row's fault must not take the other rows along
-                self._left_out(row.name, error, 1)
-                continue
-            self._leave_out_bad_samples(family)
+        return self._families(self.take())
+
+    def by_folder(self) -> Iterator[tuple[FolderSnapshot | None, Iterator[Metric]]]:
+        """Yield each folder with its families, then None with those of fexp itself. They are built when they are read.
+
+        A folder in which nothing changed is the same object as at the last time.
+        """
+        snapshot = self.take()
+        for folder in snapshot.folders:
+            yield folder, self._families(Snapshot((folder,)))
+        yield None, self._families(snapshot._replace(folders=()))
+
+    def _families(self, snapshot: Snapshot) -> Iterator[Metric]:
+        for row in self.rows:
+            family = good_family(row, snapshot, self.left_out)
             if family.samples:
                 yield family
 
-    def _leave_out_bad_samples(self, family: Metric) -> None:
-        try:
-            _check(family.samples)
-        except Exception:  # noqa: BLE001 - found out below, sample by sample
-            good = []
-            for sample in family.samples:
-                try:
-                    _check([sample])
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is left out
-                    self._left_out(family.name, error, 1)
-                else:
-                    good.append(sample)
-            family.samples = good
+
+def good_family(row: Row, snapshot: Snapshot, left_out: LeftOut) -> Metric:
+    """Return a row's family with the samples that every format can hold."""
+    try:
+        family = row.family(snapshot)
+    except Exception as error:  # noqa: BLE001 - one folder's fault must not take the others along
+        return _good_parts(row, snapshot, error, left_out)
+    try:
+        _check(family.samples)
+    except Exception:  # noqa: BLE001 - found out below, sample by sample
+        good = []
+        for sample in family.samples:
+            try:
+                _check([sample])
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is left out
+                left_out(family.name, error, 1)
+            else:
+                good.append(sample)
+        family.samples = good
+    return family
+
+
+def _good_parts(row: Row, snapshot: Snapshot, error: Exception, left_out: LeftOut) -> Metric:
+    """Return a row's family as far as it can be read."""
+    family = row.family()
+    if len(snapshot.folders) <= 1:
+        left_out(row.name, error, 1)
+        return family
+    for part in (*(Snapshot((folder,)) for folder in snapshot.folders), snapshot._replace(folders=())):
+        family.samples += good_family(row, part, left_out).samples
+    return family
 
 
 def _check(samples: Sequence[FamilySample]) -> None:

@@ -74,10 +74,19 @@ class Row(NamedTuple):
             self.scope
         ] + self.own_labels
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the family and of its samples."""
+        suffixes = ("_bucket", "_count", "_sum") if self.kind is Kind.HISTOGRAM else ("",)
+        return frozenset({self._base_name, *(self.name + suffix for suffix in suffixes)})
+
+    @property
+    def _base_name(self) -> str:
+        return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
+
     def family(self, snapshot: Snapshot | None = None) -> Metric:
         """Return the family, with the snapshot's samples or with none."""
-        base_name = self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
-        family = Metric(base_name, self.help, self.kind)
+        family = Metric(self._base_name, self.help, self.kind)
         if snapshot is not None:
             for sample in self.read(snapshot):
                 family.add_sample(self.name + sample.suffix, sample.labels, sample.value)

@@ -1,42 +1,34 @@
-"""The text format that receivers read."""
+"""Text as receivers read it."""
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError
+from fexp.outputs.formats import Format, Labelled
+from fexp.outputs.pieces import Piece, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from prometheus_client.metrics_core import Metric
+    from collections.abc import Mapping
 
     from fexp.outputs import Collects
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+def text_pieces(source: Collects, labels: Mapping[str, str] | None = None) -> list[Piece]:
+    """Return text 0.0.4 in pieces, all series with some more labels.
 
-def render_text(source: Collects) -> bytes:
-    """Return strict Prometheus text 0.0.4: every textfile collector and every Pushgateway reads it."""
-    from prometheus_client import generate_latest
+    A source that keeps what it rendered (``fexp.outputs.rendering``) renders only what changed.
+    """
+    from fexp.outputs.rendering import KeptCollector
 
+    if isinstance(source, KeptCollector):
+        return source.render(Format.TEXT, labels=labels or {})
     try:
-        return generate_latest(source, escaping="underscores")
+        return [Piece(Format.TEXT.render(Labelled(source, labels) if labels else source))]
     except UnicodeEncodeError as error:
         raise OutputError("cannot render the metrics: a label value is not valid text", final=True) from error
 
 
-class Labelled:
-    """Families whose samples all carry some more labels."""
-
-    def __init__(self, source: Collects, labels: Mapping[str, str]) -> None:
-        self._source = source
-        self._labels = labels
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the families as they are now."""
-        for family in self._source.collect():
-            labelled = copy(family)
-            labelled.samples = [sample._replace(labels={**sample.labels, **self._labels}) for sample in family.samples]
-            yield labelled
+def render_text(source: Collects) -> bytes:
+    """Return text 0.0.4."""
+    return join(text_pieces(source))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from fexp import clock as clocks
 from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
-from fexp.metrics import FexpCollector
 from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
+from fexp.outputs.rendering import KeptCollector, Renderers
 from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress
 from fexp.service.signals import Command, Signals
@@ -70,13 +70,15 @@ class Daemon:
         self._started_at = self._reloaded_at = clock().wall
         self._signals = signals or Signals()
         self._notifier = Notifier.from_environment(os.environ)
-        self._publishers = [
-            Publisher(output, FexpCollector(self.snapshot, output.scopes), settings.delivery) for output in outputs
-        ]
+        self._renderers = Renderers()
+        self._publishers = [Publisher(output, self._collector(output), settings.delivery) for output in outputs]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
+        self._changes = 0
+        self._status_line = (-1, "")
+        """Which change it shows, and the line."""
         self._reload_asked = False
         self._reloading: threading.Thread | None = None
 
@@ -91,12 +93,15 @@ class Daemon:
             finally:
                 self._end()
 
+    def _collector(self, output: Output) -> KeptCollector:
+        return KeptCollector(self.snapshot, output.scopes, renderers=self._renderers)
+
     def _server(self, settings: HttpSettings) -> HttpServer:
         try:
             listens = [parse_listen(text) for text in settings.listen]
         except SettingsError as error:
             raise SettingsError(f"{settings.origin('listen')} {error}") from None
-        return HttpServer(listens, self, web_config=settings.web_config)
+        return HttpServer(listens, self, web_config=settings.web_config, renderers=self._renderers)
 
     def _start(self) -> None:
         if self._http is not None:
@@ -118,12 +123,13 @@ class Daemon:
                 raise FexpError("the engine has died; its last words are above. Better no numbers than old ones")
             self._reload_asked |= Command.RELOAD in commands
             self._reload_if_asked()
-            if not publishing and all(status.looked for status in self._engine.statuses()):
+            if not publishing and not self._engine.looking():
                 publishing = True
                 for publisher in self._publishers:
                     publisher.start()
-            if not self._ready:
-                progress.show(self._engine.statuses(), self._clock().steady)
+            now = self._clock().steady
+            if not self._ready and progress.is_due(now):
+                progress.show(self._engine.statuses(), now)
             if not self._ready and not self._engine.unready():
                 self._ready = True
                 progress.end()
@@ -152,9 +158,8 @@ class Daemon:
         if not self._engine.has_progressed():
             return  # it hangs in the file system, which may never answer: systemd shall judge that
         self._notifier.watchdog()
-        looking = not all(status.looked for status in self._engine.statuses())
         now = self._clock().steady
-        if looking and now >= self._extended_at + _TICK_SECONDS:
+        if self._engine.looking() and now >= self._extended_at + _TICK_SECONDS:
             self._extended_at = now
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
@@ -177,14 +182,20 @@ class Daemon:
             stopper.join()
 
     def _announce(self) -> None:
+        self._changes += 1
         for publisher in self._publishers:
             publisher.announce()
 
     def _status(self) -> str:
-        snapshot = self.snapshot()
-        files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
-        up = sum(folder.up for folder in snapshot.folders)
-        return f"{files} files in {up} of {len(snapshot.folders)} folders"
+        """Return the numbers in one line; counted again when they have changed."""
+        changes, line = self._status_line
+        if changes != self._changes:
+            changes = self._changes
+            folders = self._engine.snapshot().folders
+            files = sum(group.files for folder in folders if folder.up for group in folder.groups)
+            line = f"{files} files in {sum(folder.up for folder in folders)} of {len(folders)} folders"
+            self._status_line = (changes, line)
+        return line
 
     # What the HTTP server serves -----------------------------------------------------------------------------------
 

@@ -29,11 +29,16 @@ class Progress:
         self._logged_at = began_at
         self._shown = False
 
+    def is_due(self, now: float) -> bool:
+        """Return whether it is time to report."""
+        is_quiet = not self._is_terminal and now - self._logged_at < _LOG_SECONDS
+        return now - self._began_at >= _QUIET_SECONDS and not is_quiet
+
     def show(self, statuses: Sequence[FolderStatus], now: float) -> None:
         """Report, if it is time."""
-        passed_seconds = now - self._began_at
-        if passed_seconds < _QUIET_SECONDS:
+        if not self.is_due(now):
             return
+        passed_seconds = now - self._began_at
         done = sum(status.looked for status in statuses)
         files = sum(status.files_seen for status in statuses)
         text = f"first look: {done} of {len(statuses)} folders, {files:,} files so far, {passed_seconds:.0f} s"
@@ -44,7 +49,7 @@ class Progress:
             self._stream.write(f"{_CLEAR}[{bar}] {text}")
             self._stream.flush()
             self._shown = True
-        elif now - self._logged_at >= _LOG_SECONDS:
+        else:
             self._logged_at = now
             _log.info("%s", text)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from fexp.outputs.http.negotiation import negotiate
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
 from fexp.outputs.http.single_flight import SingleFlight
 from fexp.outputs.http.tls import has_allowed_name
+from fexp.outputs.pieces import join, join_gzip
 
 if TYPE_CHECKING:
     import logging
@@ -134,12 +134,11 @@ class App:
 
     def _metrics(self, request: Request) -> Answer:
         wanted = negotiate(request)
-        body = self._exposition.render(wanted.form, wanted.names)
+        pieces = self._exposition.pieces(wanted.form, wanted.names)
         headers = {"Vary": "Accept, Accept-Encoding"}
         if wanted.gzip:
-            body = gzip.compress(body, compresslevel=5, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        return Answer(body, wanted.form.content_type, headers=headers)
+        return Answer(join_gzip(pieces) if wanted.gzip else join(pieces), wanted.form.content_type, headers=headers)
 
     def _ready(self, _: Request) -> Answer:
         ready, document = documents.readiness(self._served.unready(), self._served.statuses())

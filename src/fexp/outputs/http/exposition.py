@@ -1,36 +1,35 @@
-"""Renders the families of ``/metrics`` to bytes."""
+"""The families of ``/metrics``: fexp's own and those of the process."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
-from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.metrics_core import CounterMetricFamily
 
-from fexp.metrics import EVERYWHERE, FexpCollector
-from fexp.outputs.http.negotiation import Format
+from fexp.metrics import EVERYWHERE
+from fexp.outputs.pieces import join
+from fexp.outputs.rendering import KeptCollector
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Collection, Iterator
 
+    from prometheus_client.metrics_core import Metric
+
     from fexp.model import Snapshot
-
-
-class _Families(list[Metric]):
-    """A registry of given families."""
-
-    def collect(self) -> list[Metric]:
-        return self
+    from fexp.outputs.formats import Format
+    from fexp.outputs.pieces import Piece
+    from fexp.outputs.rendering import Renderers
 
 
 class Exposition:
-    """What ``/metrics`` shows: fexp's own families and those of the process. One thread at a time."""
+    """What ``/metrics`` shows. One thread at a time."""
 
-    def __init__(self, take: Callable[[], Snapshot], log: logging.Logger) -> None:
-        self._collector = FexpCollector(take, EVERYWHERE, self._leave_out)
+    def __init__(
+        self, take: Callable[[], Snapshot], log: logging.Logger, *, renderers: Renderers | None = None
+    ) -> None:
+        self._collector = KeptCollector(take, EVERYWHERE, self._leave_out, renderers=renderers)
         self._log = log
         self._unrendered = 0
         self._logged: set[str] = set()
@@ -41,18 +40,14 @@ class Exposition:
 
     def render(self, form: Format, names: Collection[str] = ()) -> bytes:
         """Return the families, all or those whose own name or a sample's name is among ``names``."""
-        families = _Families(
-            family
-            for family in self._families()
-            if not names or family.name in names or any(sample.name in names for sample in family.samples)
-        )
-        if form is Format.OPENMETRICS:
-            body: bytes = openmetrics.generate_latest(families)  # type: ignore[no-untyped-call]
-            return body
-        return generate_latest(families)
+        return join(self.pieces(form, names))
 
-    def _families(self) -> Iterator[Metric]:
-        yield from self._collector.collect()
+    def pieces(self, form: Format, names: Collection[str] = ()) -> list[Piece]:
+        """Return the same in pieces."""
+        return self._collector.render(form, others=self._others(), names=names)
+
+    def _others(self) -> Iterator[Metric]:
+        """Yield what follows fexp's catalogue. The last counts what was left out before it."""
         yield from self._process.collect()
         unrendered = CounterMetricFamily(
             "fexp_unrendered_samples", "Samples that could not be rendered and were left out of a scrape."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
+
+from fexp.outputs.formats import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,19 +14,6 @@ if TYPE_CHECKING:
     from fexp.outputs.http.messages import Request
 
 _QUALITY = re.compile(r"(?:0(?:\.\d*)?|1(?:\.0*)?)", re.ASCII)
-
-
-class Format(Enum):
-    """An exposition format: its media type and version."""
-
-    TEXT = ("text/plain", "0.0.4")
-    OPENMETRICS = ("application/openmetrics-text", "1.0.0")
-
-    @property
-    def content_type(self) -> str:
-        """Return the value of Content-Type."""
-        media_type, version = self.value
-        return f"{media_type}; version={version}; charset=utf-8"
 
 
 class Negotiated(NamedTuple):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fexp.outputs.http.listen import Listen
     from fexp.outputs.http.served import Served
     from fexp.outputs.http.sockets import Bound
+    from fexp.outputs.rendering import Renderers
 
 _WORKERS = 8
 _LOOK_EVERY_SECONDS = 1.0
@@ -35,12 +36,14 @@ class HttpServer:
         web_config: str | None = None,
         log: logging.Logger | None = None,
         limits: Limits | None = None,
+        renderers: Renderers | None = None,
     ) -> None:
         self.addresses: list[str] = []
         """Where it listens, as URLs; known once it is open."""
         self._listens = listens
         self._served = served
         self._web_config = web_config
+        self._renderers = renderers
         self._log = log or logging.getLogger("fexp.http")
         self._limits = limits or Limits()
         self._bound: list[Bound] = []
@@ -127,7 +130,7 @@ class HttpServer:
         following = Following(self._served, self._limits)
         app = App(
             self._served,
-            Exposition(self._served.snapshot, self._log),
+            Exposition(self._served.snapshot, self._log, renderers=self._renderers),
             following,
             rules=lambda: guard.rules,
             workers=workers,

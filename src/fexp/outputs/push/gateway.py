@@ -13,9 +13,11 @@ from fexp.config.labels import check_pairs, parse_pairs
 from fexp.config.options import flag, option, repeatable
 from fexp.config.values import one_of, parse_text
 from fexp.errors import OutputError, SettingsError
+from fexp.outputs.formats import Format
+from fexp.outputs.pieces import join, join_gzip
 from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.sender import Sender, parse_date
-from fexp.outputs.text import CONTENT_TYPE, Labelled, render_text
+from fexp.outputs.text import text_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -132,12 +134,16 @@ class GatewayOutput:
 
     def publish(self, source: Collects) -> None:
         """Replace the whole group, so that what ended here ends there."""
-        headers = {"Content-Type": CONTENT_TYPE}
-        if self._settings.mode is GatewayMode.IMPORT:
-            labelled = Labelled(source, dict(self._settings.key))
-            self._sender.send("POST", body=render_text(labelled), headers=headers)
+        is_import = self._settings.mode is GatewayMode.IMPORT
+        pieces = text_pieces(source, dict(self._settings.key) if is_import else {})
+        headers = {"Content-Type": Format.TEXT.content_type}
+        if self._settings.gzip:
+            headers["Content-Encoding"] = "gzip"
+        body = join_gzip(pieces) if self._settings.gzip else join(pieces)
+        if is_import:
+            self._sender.send("POST", body=body, headers=headers)
         else:
-            self._put(render_text(source), headers)
+            self._put(body, headers)
 
     def retract(self) -> None:
         """Delete the group. An import URL can only wait until its series are stale."""

@@ -9,6 +9,7 @@ import struct
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,14 +21,19 @@ from fexp.outputs.push.endpoint import Endpoint
 from fexp.outputs.push.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
 
     from fexp.config.origin import Origin
     from fexp.config.output import OutputSettings
     from fexp.metrics import Scope
+    from fexp.model import FolderSnapshot
     from fexp.outputs import Collects
 
     Labels = tuple[tuple[str, str], ...]
+    Block = dict[bytes, bytes]
+    """Samples by encoded labels: the eight bytes of a little-endian double."""
 
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 """The NaN that says: this series ended. As bytes: a float may lose what tells it from other NaNs."""
@@ -85,13 +91,37 @@ class RemoteWriteSettings(Endpoint):
         return (("job", self.job), ("instance", self.instance), *self.external_labels)
 
 
+class _Blocks:
+    """The samples of one snapshot: a block for each folder, the same one while nothing changes in it."""
+
+    def __init__(self, blocks: Mapping[int, tuple[FolderSnapshot | None, Block]]) -> None:
+        self.by_folder = blocks
+        """By the identity of the folder's snapshot, which lives as long as it is here."""
+        self.samples = sum(len(block) for _, block in blocks.values())
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return chain.from_iterable(block.items() for _, block in self.by_folder.values())
+
+    def without(self, others: _Blocks) -> list[Block]:
+        """Return the blocks that others lack."""
+        return [
+            block for key, (_, block) in self.by_folder.items() if others.by_folder.get(key, (None, {}))[1] is not block
+        ]
+
+    def lacking(self, series: set[bytes]) -> set[bytes]:
+        """Return those of the series that have no sample here."""
+        return series.difference(*[block for _, block in self.by_folder.values()]) if series else series
+
+
+_NOTHING = _Blocks({})
+
+
 @dataclass(slots=True)
 class _Waiting:
     """One snapshot that waits for the receiver. Its time never changes, however often it is sent."""
 
     at_ms: int
-    values: dict[bytes, float]
-    """By encoded labels."""
+    blocks: _Blocks
     ended: set[bytes]
     is_last: bool
     """Whether it was taken at the stop."""
@@ -103,15 +133,14 @@ class _Waiting:
     @property
     def samples_left(self) -> int:
         """How many are still to be sent."""
-        return len(self.values) + len(self.ended) - self.samples_done
+        return self.blocks.samples + len(self.ended) - self.samples_done
 
     def next_request(self) -> tuple[bytes, int]:
         """Return the next WriteRequest of what is still to be sent, and the number of its samples."""
-        alive = ((labels, struct.pack("<d", value)) for labels, value in self.values.items())
         ended = ((labels, STALE) for labels in self.ended)
         timestamp = encode_timestamp(self.at_ms)
         request, samples = bytearray(), 0
-        for labels, value in islice(chain(alive, ended), self.samples_done, None):
+        for labels, value in islice(chain(self.blocks, ended), self.samples_done, None):
             request += encode_series(labels, value, timestamp)
             samples += 1
             if len(request) >= _REQUEST_BYTES:
@@ -141,7 +170,8 @@ class RemoteWriteOutput:
         self._clock = clock
         self._common = dict(settings.common_labels)
         self._queue: deque[_Waiting] = deque()
-        self._series: dict[Labels, bytes] = {}
+        self._blocks = _NOTHING
+        """What was read last."""
         self._owed: set[bytes] = set()
         self._latest_ms = 0
         self._values_until: float | None = None
@@ -164,20 +194,13 @@ class RemoteWriteOutput:
     def publish(self, source: Collects) -> None:
         """Send the numbers as they are now, after those that still wait."""
         is_last = self._values_until is not None  # what a stop interrupts is not the last
-        series: dict[Labels, bytes] = {}
-        values: dict[bytes, float] = {}
-        for labels, value in series_of(source, self._common):
-            # The same labels are the same object in all snapshots: to encode them is most of the work, to hold them
-            # most of what waiting snapshots take.
-            encoded = series[labels] = self._series.get(labels) or encode_labels(labels)
-            values[encoded] = value
-        self._enqueue(series, values, is_last=is_last)
+        self._enqueue(self._read(source), is_last=is_last)
         self._flush()
 
     def retract(self) -> None:
         """Mark all series as ended."""
-        if self._series or self._owed:
-            self._enqueue({}, {}, is_last=self._values_until is not None)
+        if self._blocks.samples or self._owed:
+            self._enqueue(_NOTHING, is_last=self._values_until is not None)
         self._flush()
 
     def hurry(self) -> None:
@@ -189,15 +212,37 @@ class RemoteWriteOutput:
         """End whatever is under way."""
         self._sender.close()
 
-    def _enqueue(self, series: dict[Labels, bytes], values: dict[bytes, float], *, is_last: bool) -> None:
+    def _read(self, source: Collects) -> _Blocks:
+        """Return the numbers as they are now. Only folders in which something changed are read and encoded."""
+        from fexp.metrics import FexpCollector
+
+        parts = list(source.by_folder() if isinstance(source, FexpCollector) else [(None, source.collect())])
+        kept = {id(folder) for folder, _ in parts if folder is not None}
+        old = self._blocks.by_folder
+        # The same labels are the same object in all snapshots: they are most of what waiting snapshots take.
+        known = {labels: labels for key, (_, block) in old.items() if key not in kept for labels in block}
+        blocks: dict[int, tuple[FolderSnapshot | None, Block]] = {}
+        for folder, families in parts:
+            key = id(folder)
+            if folder is not None and key in old:
+                blocks[key] = old[key]
+                continue
+            block: Block = {}
+            for labels, value in series_of(families, self._common):
+                encoded = encode_labels(labels)
+                block[known.get(encoded, encoded)] = struct.pack("<d", value)
+            blocks[key] = (folder, block)
+        return _Blocks(blocks)
+
+    def _enqueue(self, blocks: _Blocks, *, is_last: bool) -> None:
         # Receivers refuse samples of one series with one time or out of order. A clock that was set far back
         # is believed all the same: samples from what is now the future would block what follows.
         now_ms = int(self._wall_clock() * 1000)
         barely_back = 0 <= self._latest_ms - now_ms < _BARELY_MS
         self._latest_ms = self._latest_ms + 1 if barely_back else now_ms
-        ended = self._owed.union(self._series.values()).difference(values)
-        self._queue.append(_Waiting(self._latest_ms, values, ended, is_last))
-        self._series, self._owed = series, set()
+        ended = self._owed.union(*self._blocks.without(blocks)).difference(*blocks.without(self._blocks))
+        self._queue.append(_Waiting(self._latest_ms, blocks, blocks.lacking(ended), is_last))
+        self._blocks, self._owed = blocks, set()
         while self._too_many():
             oldest = 1 if self._queue[0].samples_done else 0  # what is half delivered is delivered
             if oldest >= len(self._queue) - 1:
@@ -215,7 +260,7 @@ class RemoteWriteOutput:
         self.dropped_snapshots += 1
         if position < len(self._queue):
             following = self._queue[position]
-            following.ended |= dropped.ended - following.values.keys()
+            following.ended |= following.blocks.lacking(dropped.ended)
         else:
             self._owed = dropped.ended
 
@@ -272,9 +317,9 @@ class RemoteWriteOutput:
         return waiting.refused
 
 
-def series_of(source: Collects, common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:
+def series_of(families: Iterable[Metric], common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:
     """Yield each sample with all its labels: sorted, unique, none empty."""
-    for family in source.collect():
+    for family in families:
         for sample in family.samples:
             labels = {**sample.labels, **common, "__name__": sample.name}
             try:
@@ -303,7 +348,16 @@ def encode_series(labels: bytes, value: bytes, timestamp: bytes) -> bytes:
 
     A request is nothing but such parts. The value comes as the eight bytes of a little-endian double.
     """
-    return _bytes_field(1, labels + _bytes_field(2, b"\x09" + value + timestamp))
+    begin, middle = _frame(len(labels), len(timestamp))
+    return begin + labels + middle + value + timestamp
+
+
+@lru_cache(maxsize=1024)
+def _frame(labels_bytes: int, timestamp_bytes: int) -> tuple[bytes, bytes]:
+    """Return what stands before the labels of a series and before the value of its sample."""
+    sample_bytes = 1 + 8 + timestamp_bytes
+    middle = b"\x12" + _varint(sample_bytes) + b"\x09"
+    return b"\x0a" + _varint(labels_bytes + len(middle) - 1 + sample_bytes), middle
 
 
 def _bytes_field(number: int, content: bytes) -> bytes:

@@ -86,11 +86,6 @@ class Sender:
 
         deadline_at = self._clock() + self._endpoint.deadline_seconds
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
-        if self._endpoint.gzip and body:
-            import gzip
-
-            body = gzip.compress(body, compresslevel=6, mtime=0)
-            all_headers["Content-Encoding"] = "gzip"
         authorization, secrets = self._endpoint.authorization()
         self._secrets = (*secrets, *self._endpoint.secrets_in_url, *proxy_secrets())
         if authorization is not None:

@@ -1,0 +1,210 @@
+"""Rendering whose price is per change: the lines of folders in which nothing changed are kept.
+
+A folder in which nothing changed is the same object in the next snapshot. prometheus_client renders its families when
+it is first seen. The lines are kept by row, joined for some folders that follow one another, and so is what gzip makes
+of them. The whole is a join of these pieces.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from itertools import accumulate, pairwise
+from operator import is_
+from typing import TYPE_CHECKING, NamedTuple
+
+from fexp.metrics import CATALOGUE, EVERYWHERE, FexpCollector, Scope
+from fexp.metrics.collector import good_family
+from fexp.model import Snapshot
+from fexp.outputs.formats import Families, Format, labelled
+from fexp.outputs.pieces import Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    from fexp.metrics import Row
+    from fexp.metrics.collector import LeftOut
+    from fexp.model import FolderSnapshot
+
+_CHUNK_FOLDERS = 64
+"""A change costs the joining and the compressing of so many folders' lines; a scrape costs their number of pieces."""
+_KEPT_SECONDS = 900.0
+"""A format that nobody has asked for so long gives its memory back."""
+_ROWS = tuple(row for row in CATALOGUE if row.scope is not Scope.SELF)
+_PLACE = {row.name: place for place, row in enumerate(_ROWS)}
+
+
+class _Fault(NamedTuple):
+    """Samples of a folder that were left out."""
+
+    name: str
+    error: Exception
+    samples: int
+
+
+class _Lines(NamedTuple):
+    """What was rendered of one folder."""
+
+    rows: Sequence[bytes]
+    faults: tuple[_Fault, ...]
+
+
+class _Chunk:
+    """Folders that follow one another, and their lines. Never changed once made."""
+
+    def __init__(self, folders: Sequence[FolderSnapshot], lines: Sequence[_Lines], before: _Chunk | None) -> None:
+        self.folders = folders
+        self._faults = [of_folder.faults for of_folder in lines]
+        columns = list(zip(*[of_folder.rows for of_folder in lines], strict=True))
+        self._lengths = [array("I", map(len, column)) for column in columns]
+        texts = [b"".join(column) for column in columns]
+        kept = before.pieces if before is not None else [Piece(b"")] * len(texts)
+        self.pieces: list[Piece] = [
+            old if old.text == text else Piece(text) for old, text in zip(kept, texts, strict=True)
+        ]
+        """One a row. What is as before keeps what was compressed of it."""
+        self.faults = [fault for of_folder in self._faults for fault in of_folder]
+
+    def by_folder(self) -> Iterator[tuple[int, _Lines]]:
+        """Yield the lines of each folder, by the folder's identity."""
+        columns = [
+            [piece.text[begin:end] for begin, end in pairwise(accumulate(lengths, initial=0))]
+            for piece, lengths in zip(self.pieces, self._lengths, strict=True)
+        ]
+        for folder, rows, faults in zip(self.folders, zip(*columns, strict=True), self._faults, strict=True):
+            yield id(folder), _Lines(rows, faults)
+
+
+class Renderer:
+    """Renders snapshots in one format, all series with some more labels. Several threads may share it."""
+
+    def __init__(self, form: Format, labels: Mapping[str, str]) -> None:
+        self._form = form
+        self._labels = labels
+        self._lock = threading.Lock()
+        self._chunks: tuple[_Chunk, ...] = ()
+        self._headers = [Piece(form.render(Families([row.family()]))) for row in _ROWS]
+        self._end = Piece(form.end)
+
+    def render(
+        self, collector: FexpCollector, others: Iterable[Metric] = (), names: Collection[str] = ()
+    ) -> list[Piece]:
+        """Return the families that have samples now, the collector's first.
+
+        ``names``: only those whose own name or a sample's name is among them; all when there are none.
+        """
+        snapshot = collector.take()
+        with self._lock:
+            chunks = self._chunks = self._chunks_of(snapshot.folders)
+        for chunk in chunks:
+            for fault in chunk.faults:
+                collector.left_out(*fault)
+        pieces: list[Piece] = []
+        for row in collector.rows:
+            if row.scope is Scope.SELF:
+                pieces += self._fresh([good_family(row, snapshot, collector.left_out)], names)
+            elif not names or not row.names.isdisjoint(names):
+                pieces += self._kept(row, chunks)
+        pieces += self._fresh(others, names)
+        pieces.append(self._end)
+        return pieces
+
+    def _kept(self, row: Row, chunks: Sequence[_Chunk]) -> Iterator[Piece]:
+        place = _PLACE[row.name]
+        lines = [chunk.pieces[place] for chunk in chunks if chunk.pieces[place].text]
+        if lines:
+            yield self._headers[place]
+            yield from lines
+
+    def _fresh(self, families: Iterable[Metric], names: Collection[str]) -> Iterator[Piece]:
+        wanted = [
+            labelled(family, self._labels)
+            for family in families
+            if family.samples
+            and (not names or family.name in names or any(sample.name in names for sample in family.samples))
+        ]
+        if wanted:
+            yield Piece(self._form.render(Families(wanted)))
+
+    def _chunks_of(self, folders: Sequence[FolderSnapshot]) -> tuple[_Chunk, ...]:
+        """Return the chunks of these folders; render those that are new or changed."""
+        old = self._chunks
+        parts = [folders[first : first + _CHUNK_FOLDERS] for first in range(0, len(folders), _CHUNK_FOLDERS)]
+        befores = [*old, *[None] * len(parts)][: len(parts)]
+        chunks = [
+            before if before and _same(before.folders, part) else None
+            for before, part in zip(befores, parts, strict=True)
+        ]
+        left = set(old).difference(chunks)
+        known = {identity: lines for chunk in left for identity, lines in chunk.by_folder()}
+        return tuple(
+            chunk or _Chunk(part, [known.get(id(folder)) or self._lines(folder) for folder in part], before)
+            for chunk, part, before in zip(chunks, parts, befores, strict=True)
+        )
+
+    def _lines(self, folder: FolderSnapshot) -> _Lines:
+        """Return what prometheus_client makes of one folder, cut at the headers: no line of a sample can be one."""
+        faults: list[_Fault] = []
+
+        def left_out(name: str, error: Exception, samples: int) -> None:
+            faults.append(_Fault(name, error.with_traceback(None), samples))
+
+        snapshot = Snapshot((folder,))
+        families = [labelled(good_family(row, snapshot, left_out), self._labels) for row in _ROWS]
+        text = self._form.render(Families(families))
+        rows = []
+        for header in reversed(self._headers):
+            text, _, lines = text.rpartition(header.text)
+            rows.append(lines)
+        return _Lines(rows[::-1], tuple(faults))
+
+
+def _same(before: Sequence[FolderSnapshot], now: Sequence[FolderSnapshot]) -> bool:
+    return len(before) == len(now) and all(map(is_, before, now))
+
+
+class Renderers:
+    """The renderers that outputs share, one for each format and set of labels; made when first asked for."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._used: dict[tuple[Format, tuple[tuple[str, str], ...]], tuple[float, Renderer]] = {}
+
+    def get(self, form: Format, labels: Mapping[str, str]) -> Renderer:
+        """Return the renderer; forget those that nobody has asked for in a long time."""
+        key, now = (form, tuple(labels.items())), self._clock()
+        with self._lock:
+            _, renderer = self._used.get(key) or (now, Renderer(form, labels))
+            self._used = {one: used for one, used in self._used.items() if used[0] > now - _KEPT_SECONDS}
+            self._used[key] = (now, renderer)
+        return renderer
+
+
+class KeptCollector(FexpCollector):
+    """A collector whose text is rendered by change, from what all that share the renderers have kept."""
+
+    def __init__(
+        self,
+        take: Callable[[], Snapshot],
+        scopes: Collection[Scope] = EVERYWHERE,
+        left_out: LeftOut = lambda *_: None,
+        *,
+        renderers: Renderers | None = None,
+    ) -> None:
+        super().__init__(take, scopes, left_out)
+        self._renderers = renderers or Renderers()
+
+    def render(
+        self,
+        form: Format,
+        *,
+        labels: Mapping[str, str] | None = None,
+        others: Iterable[Metric] = (),
+        names: Collection[str] = (),
+    ) -> list[Piece]:
+        """See ``Renderer.render``."""
+        return self._renderers.get(form, labels or {}).render(self, others, names)
