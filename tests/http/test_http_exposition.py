@@ -17,7 +17,7 @@ from fexp.model import FolderSnapshot, Snapshot
 from fexp.outputs.formats import Format
 from fexp.outputs.http.exposition import Exposition
 from tests.http.serving import MemoryServed, ask, make_folder, running
-from tests.servers import poll, running_prometheus
+from tests.servers import poll, program, running_prometheus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_real_prometheus_and_curl_read_what_was_compressed_in_pieces(tmp_path:
             served.folders = (*served.folders[:70], make_folder("/changed", files=1_000_000), *served.folders[100:])
             poll(lambda: _value(prometheus, 'fexp_files{folder="/changed"}') == 1_000_000)
             poll(lambda: _value(prometheus, "count(fexp_files)") == 121)
-        curl = ["curl", "--silent", "--fail", f"{server.addresses[0]}/metrics?name[]=fexp_files", "--globoff"]
+        curl = [program("curl"), "--silent", "--fail", f"{server.addresses[0]}/metrics?name[]=fexp_files", "--globoff"]
         plain, compressed = (
             subprocess.run([*curl, *more], check=True, capture_output=True).stdout for more in ([], ["--compressed"])
         )
