@@ -167,6 +167,8 @@ class FolderSnapshot(NamedTuple):
     faults: Mapping[Fault, int] = MappingProxyType({})
     looked: bool = True
     """The first look is done. Before it, nobody knows whether the folder is up."""
+    problem: str | None = None
+    """Why a one-shot could not read it."""
 
 
 class DeliverySnapshot(NamedTuple):
@@ -179,6 +181,8 @@ class DeliverySnapshot(NamedTuple):
     duration_seconds: float | None
     dropped: int | None = None
     """Snapshots that never reached the other side as a whole; None where nothing waits."""
+    is_failing: bool = False
+    """The latest try failed."""
 
 
 class ReloadSnapshot(NamedTuple):

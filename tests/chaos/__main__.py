@@ -46,12 +46,12 @@ def main() -> None:
         )
     logging.disable(logging.WARNING)
     until = time.monotonic() + options.hours * 3600
-    seed = options.seed
+    seed, actions = options.seed, 0
     while seed < options.seed + options.seeds if options.seeds else time.monotonic() < until:
         faulthandler.dump_traceback_later(_SEED_SECONDS, exit=True)  # a hang leaves its stacks
         base = tempfile.mkdtemp(prefix="fexp-chaos-", dir=options.directory)
         try:
-            run(
+            actions += run(
                 os.fsencode(base),
                 options.backend,
                 seed,
@@ -64,8 +64,8 @@ def main() -> None:
             shutil.rmtree(base, ignore_errors=True)
         seed += 1
         if seed % 10 == 0:
-            print(f"{options.backend}: seeds {options.seed} to {seed - 1} agree with the disk", flush=True)
-    print(f"{options.backend}: {seed - options.seed} seeds agree with the disk")
+            print(f"{options.backend}: seeds {options.seed} to {seed - 1}, {actions} operations agree", flush=True)
+    print(f"{options.backend}: {seed - options.seed} seeds, {actions} operations agree with the disk")
 
 
 if __name__ == "__main__":

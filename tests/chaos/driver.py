@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fexp.engine import Engine, EngineSettings
 from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
-from tests.chaos.oracle import Rules, Seen, files_on_disk
+from tests.chaos.oracle import Rules, Seen, counts, files_on_disk
 from tests.chaos.world import World, remove_tree
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SETTLED_WITHIN_SECONDS = 20.0
 _STORM_SECONDS = 60.0
+_LINKING = {"hard_link", "linked_life", "write_linked", "exchange_linked"}
 
 
 def selection_of(rules: Rules) -> Selection:
@@ -218,16 +219,17 @@ def _storm_when_told(base: bytes, seed: int, pipe: Connection) -> None:
         pipe.send((world.log, world.silent))
 
 
-def run(
-    base: bytes, backend: Backend, seed: int, storms: int, accomplices: int = 0, *, confined: bool = False
-) -> Engine:
-    """Let storms pass over an engine, and give it stopped. An AssertionError tells the seed and the faults.
+def run(base: bytes, backend: Backend, seed: int, storms: int, accomplices: int = 0, *, confined: bool = False) -> int:
+    """Let storms pass over an engine, and return how much was done. An AssertionError tells the seed and the faults.
 
     With an even seed the first storm passes while the engine begins. With accomplices no two runs are alike.
     """
     world = World(base, seed, confined=confined)
     world.storm(20)
     folders = chaos_folders(world)
+    world.hears = lambda path: any(
+        path.startswith(one.path + b"/") and counts(path[len(one.path) + 1 :], one.rules) for one in folders
+    )
     # watchdog's observer loses track of renamed directories: there only the timed look is sure to be right
     rescan_seconds = 2.0 if backend is Backend.OBSERVER else 3600.0
     settings = EngineSettings(backend=backend, rescan_seconds=rescan_seconds, poll_interval_seconds=0.2)
@@ -250,7 +252,7 @@ def run(
             for other in others:
                 other.end(world)
             if others:
-                world.silent |= "hard_link" in world.log or world.log.count("switch_link") > 1
+                world.silent |= bool(_LINKING & set(world.log)) or world.log.count("switch_link") > 1
             wrong = _settle(engine, referee, world, backend) + referee.leaks()
             assert not wrong, "\n".join(
                 [
@@ -265,7 +267,7 @@ def run(
         engine.stop()
         for other in others:
             other.close()
-    return engine
+    return world.actions
 
 
 def _tidy(world: World) -> None:

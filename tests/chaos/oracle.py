@@ -60,6 +60,14 @@ def files_on_disk(root: bytes, rules: Rules) -> dict[str, dict[bytes, Seen]] | N
     return found
 
 
+def counts(path: bytes, rules: Rules) -> bool:
+    """Say whether a regular file with this path below a folder counts in it."""
+    names = path.split(b"/")
+    is_in_reach = len(names) <= rules.max_depth and (rules.recursive or len(names) == 1)
+    is_admitted = all(_is_admitted(name, rules) for name in names)
+    return is_in_reach and is_admitted and any(_matches(names[-1], pattern, rules) for pattern in rules.patterns)
+
+
 def _is_admitted(name: bytes, rules: Rules) -> bool:
     if name.startswith(b".") and not rules.hidden:
         return False

@@ -24,6 +24,7 @@ DIRECTORY_NAMES = (b"d0", b"d1", b"d2", b"inner", b".dark", b"skipped", b"sub.tx
 _DEEPEST = 6
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+_AT_SYMLINK_FOLLOW = 0x400
 _MS_BIND = 4096
 _MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +39,13 @@ def _call(function: Callable[..., int], *arguments: object) -> None:
     if function(*arguments):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def _inode_of(path: bytes) -> int | None:
+    try:
+        return os.lstat(path).st_ino
+    except OSError:
+        return None
 
 
 def remove_tree(path: bytes) -> None:
@@ -55,7 +63,9 @@ def remove_tree(path: bytes) -> None:
 class World:
     """``base/p/a`` with ``inner`` in it, ``base/b``, ``base/link`` to the first; nobody watches ``base/out``.
 
-    ``silent`` says that something happened since it was last cleared that the kernel tells no watcher of.
+    ``silent`` says that something happened since it was last cleared that the kernel tells no watcher of. ``hears``
+    says whether a file with such a path counts somewhere: of a file with several names, a change must come by one that
+    does, and that stays there until it is looked at.
     ``confined``: in a mount namespace of its own and without the right to read everything, it can mount and deny.
     """
 
@@ -64,6 +74,13 @@ class World:
         self.random = random.Random(random_seed)
         self.silent = False
         self.log: list[str] = []
+        self.actions = 0
+        self.hears: Callable[[bytes], bool] = lambda _: True
+        self._linked: set[bytes] = set()
+        """Names that a file with several got in this storm."""
+        self._written: dict[bytes, int] = {}
+        """Names by which files with several were changed in this storm, perhaps not looked at yet; their inodes."""
+        self._confined = confined
         self.a = os.path.join(base, b"p", b"a")
         self.inner = os.path.join(self.a, b"inner")
         self.b = os.path.join(base, b"b")
@@ -78,7 +95,10 @@ class World:
 
     def storm(self, actions: int) -> None:
         """Do so many things at random, as fast as can be."""
+        self._linked.clear()
+        self._written.clear()
         for _ in range(actions):
+            self.actions += 1
             action = self.random.choice(self._actions)
             self.log.append(action.__name__)
             try:
@@ -86,11 +106,13 @@ class World:
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EMFILE):
                     raise
+            self.silent |= any(_inode_of(path) != inode for path, inode in self._written.items())
 
     def _weighted(self, *, confined: bool) -> list[Callable[[], None]]:
         weights: dict[Callable[[], None], int] = {
             self.write: 30, self.append: 8, self.truncate: 5, self.touch: 6, self.chmod: 4, self.huge: 2,
-            self.unlink: 16, self.come_and_go: 4, self.hard_link: 5, self.symbolic_link: 4, self.special: 3,
+            self.unlink: 16, self.come_and_go: 4, self.hard_link: 5, self.linked_life: 6, self.write_linked: 8,
+            self.exchange_linked: 3, self.nameless: 3, self.symbolic_link: 4, self.special: 3,
             self.rename_file: 14, self.rename_over: 8, self.exchange_files: 4,
             self.file_out: 6, self.file_in: 6,
             self.make_deep: 8, self.rename_directory: 8, self.directory_out: 5, self.directory_in: 6,
@@ -135,9 +157,28 @@ class World:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             raise FileNotFoundError(errno.ENOENT, "not a regular file")
-        if status.st_nlink > 1:
-            self.silent = True  # written through this name, it changes under its other names unseen
+        self._changes(path, status)
         return path
+
+    def _linked_file(self) -> bytes:
+        found = [
+            path
+            for top in self._tops()
+            for directory, _, names in os.walk(top)
+            for name in names
+            if (status := os.lstat(path := os.path.join(directory, name))).st_nlink > 1 and stat.S_ISREG(status.st_mode)
+        ]
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "no file has several names")
+        return self.random.choice(found)
+
+    def _changes(self, path: bytes, status: os.stat_result) -> None:
+        """Note that a file is changed by this name."""
+        if status.st_nlink == 1:
+            return
+        self.silent |= self._confined or not self.hears(path)
+        if len(self.log) > 1 or path in self._linked:
+            self._written[path] = status.st_ino
 
     def _new_name(self) -> bytes:
         return os.path.join(self._directory(), self.random.choice(FILE_NAMES))
@@ -161,7 +202,7 @@ class World:
             status = os.lstat(path)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "a FIFO would block, a link leads elsewhere")
-            self.silent |= status.st_nlink > 1
+            self._changes(path, status)
         # An accomplice may have put a FIFO or a link there meanwhile.
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | how, 0o666)
         try:
@@ -199,7 +240,38 @@ class World:
         os.unlink(path)
 
     def hard_link(self) -> None:
-        os.link(self._entry(), self.random.choice((self._new_name, self._spare))(), follow_symlinks=False)
+        other = self.random.choice((self._new_name, self._spare))()
+        os.link(self._entry(), other, follow_symlinks=False)
+        self._linked.add(other)
+
+    def linked_life(self) -> None:
+        """Give a file another name, write through either, and take one away."""
+        path = self._entry()
+        other = self.random.choice((self._new_name(), os.path.join(os.path.dirname(path), b"f-other.txt")))
+        os.link(path, other, follow_symlinks=False)
+        self._linked.add(other)
+        for _ in range(self.random.randrange(1, 3)):
+            self._write(self.random.choice((path, other)), self.random.choice((os.O_APPEND, os.O_TRUNC)))
+        if self.random.random() < 0.8:
+            os.unlink(self.random.choice((path, other)))
+
+    def write_linked(self) -> None:
+        self._write(self._linked_file(), self.random.choice((os.O_APPEND, os.O_TRUNC)))
+
+    def exchange_linked(self) -> None:
+        exchange(self._linked_file(), self.random.choice((self._linked_file, self._entry))())
+
+    def nameless(self) -> None:
+        """Write on through the descriptor of a file that was made without a name."""
+        directory, path = self._directory(), self._new_name()
+        file = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o666)
+        try:
+            os.write(file, b"x" * self.random.randrange(1, 300))
+            _call(_libc.linkat, _AT_FDCWD, b"/proc/self/fd/%d" % file, _AT_FDCWD, path, _AT_SYMLINK_FOLLOW)
+            self.silent |= not self.hears(os.path.join(directory, b"f.txt"))
+            os.write(file, b"x" * self.random.randrange(1, 300))
+        finally:
+            os.close(file)
 
     def symbolic_link(self) -> None:
         target = self.random.choice((self._entry, self._directory, self._spare))()
@@ -242,6 +314,7 @@ class World:
 
     def there_and_back(self) -> None:
         directory, spare = self._subdirectory(), self._spare()
+        self.silent |= any(path.startswith(directory + b"/") for path in self._written)
         os.rename(directory, spare)
         self._fill(spare)
         os.rename(spare, directory)

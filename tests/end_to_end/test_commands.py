@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -598,3 +599,64 @@ def test_the_first_delivery_is_after_the_first_look(data: Path, tmp_path: Path) 
     with watching(str(data), "--textfile", str(target), "--min-interval", "1h", "--heartbeat", "1h"):
         poll(target.exists)
         assert _number(target.read_text(), "fexp_folder_up") == 1
+
+
+def test_scan_shows_any_name_on_a_terminal_of_ascii_only(tmp_path: Path) -> None:
+    (tmp_path / "fäß").mkdir()
+    for form in ("table", "json", "prom"):
+        ended = run("scan", str(tmp_path / "fäß"), "--format", form, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        assert (ended.returncode, ended.stderr) == (0, ""), form
+
+
+def test_scan_says_why_a_folder_could_not_be_read(tmp_path: Path) -> None:
+    ended = run("scan", str(tmp_path), str(tmp_path / "gone"), "--format", "json")
+    told = json.loads(ended.stdout)
+    assert [folder["problem"] for folder in told["folders"]] == [None, "No such file or directory"]
+    assert ended.returncode == 1
+
+
+def test_a_working_directory_that_is_gone_is_named(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    ended = subprocess.run(
+        ["sh", "-c", script, "sh", str(here), *COMMAND, "scan", "."],
+        env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode in (1, 2)
+    assert "standard output" not in ended.stderr
+    assert "No such file or directory" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_system_without_any_place_for_locks_still_delivers(data: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, tempfile\n"
+        "def none(): raise FileNotFoundError(2, 'No usable temporary directory found')\n"
+        "tempfile.gettempdir = none\n"
+        "import os\n"
+        "may = os.access\n"
+        "os.access = lambda path, *how, **more: path != '/run' and may(path, *how, **more)\n"
+        "sys.argv[0] = 'fexp'\n"
+        "from fexp.cli import main; main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "write", str(data), "--textfile", str(tmp_path / "x.prom")],
+        env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (tmp_path / "x.prom").exists()
+
+
+def test_a_misspelt_variable_is_named_with_the_nearest_right_one(data: Path) -> None:
+    with watching(str(data), "--listen", "127.0.0.1:0", FEXP_RESCN="1m", FEXP_EXT="txt", FEXP_LISTEN_ADDR="x") as fexp:
+        said = "\n".join(fexp.lines)
+    assert "FEXP_RESCN is not a variable of fexp's; did you mean FEXP_RESCAN?" in said
+    assert "FEXP_LISTEN_ADDR is not" in said
+    assert "FEXP_EXT" not in said
+
+
+def test_the_deadline_names_what_failed_last(data: Path) -> None:
+    ended = run("push", str(data), "--gateway", f"http://127.0.0.1:{free_port()}", "--deadline", "1s")
+    assert ended.returncode == 1
+    assert re.search(r"not done after 1 s: .*refused.*; --deadline allows more", ended.stderr)

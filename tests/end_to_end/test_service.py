@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 
 from fexp.engine import Engine, EngineSettings
 from fexp.files.selection import Folder, Selection
-from tests.end_to_end.running import watching
+from tests.end_to_end.running import COMMAND, environment, watching
 from tests.servers import fetch, free_port, poll
 
 if TYPE_CHECKING:
@@ -196,3 +197,23 @@ def test_a_reload_that_finds_a_bad_config_keeps_the_old_one_and_says_so(tmp_path
         assert fexp.value("fexp_config_last_reload_successful") == 1
         assert fexp.get("/-/healthy").headers["X-Frame-Options"] == "sameorigin"
         poll(lambda: fexp.value("fexp_scans_total", reason="reload") == 1)
+
+
+def test_a_terminal_that_is_closed_ends_what_it_started(tmp_path: Path) -> None:
+    """Else fexp would go on unseen and hold the port. By hand, SIGHUP on a terminal that is there is a reload."""
+    textfile = tmp_path / "out" / "x.prom"
+    textfile.parent.mkdir()
+    (tmp_path / "data").mkdir()
+    process, terminal = pty.fork()
+    if process == 0:
+        command = [*COMMAND, "watch", str(tmp_path / "data"), "--textfile", str(textfile)]
+        os.execve(command[0], command, environment())
+    said = b""
+    while b"ready:" not in said:
+        said += os.read(terminal, 4096)
+    poll(textfile.exists)
+    os.kill(process, signal.SIGHUP)
+    assert textfile.exists()
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    assert not textfile.exists()

@@ -11,16 +11,19 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fexp.watch.inotify  # noqa: F401 - loaded before the privileges are gone, with which Python itself may be
-from fexp.files.selection import Selection
+from fexp.engine import loop
+from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason
+from fexp.service.oneshot import look_at
 from tests.chaos.driver import folder_watches, known_files, selection_of
 from tests.chaos.oracle import Rules, files_on_disk
-from tests.engine.live import Live, watching
+from tests.engine.live import NEVER, Live, watching
 
 if TYPE_CHECKING:
     from fexp.model import FolderSnapshot
@@ -44,6 +47,11 @@ def is_exact(live: Live, root: Path, rules: Rules = ALL) -> bool:
 def has_files(files: int, folder: FolderSnapshot) -> bool:
     """Say whether a folder has so many files."""
     return folder.groups[0].files == files
+
+
+def is_watched_by(backend: Backend, folder: FolderSnapshot) -> bool:
+    """Say whether a folder is watched so."""
+    return folder.backend is backend
 
 
 def fill(directory: Path, *names: str) -> None:
@@ -197,6 +205,174 @@ def unreadable_from_the_start(root: Path) -> None:
         live.until(lambda folder: folder.up and is_exact(live, root))
 
 
+def no_entry_to_a_subtree(root: Path) -> None:
+    """A directory whose names can be listed but not entered holds nothing that counts, and neither does all below."""
+    fill(root / "sub" / "deep" / "deeper", "a.txt")
+    fill(root / "sub", "b.txt")
+    fill(root, "c.txt")
+    with watching(root, selection_of(ALL)) as live:
+        for mode in (0o600, 0o644, 0o000):
+            (root / "sub").chmod(mode)
+            assert live.pattern().files == one_shot_files(root) == 1
+            (root / "sub").chmod(0o755)
+            assert live.pattern().files == one_shot_files(root) == 3
+            fill(root / "sub" / "deep" / "deeper", f"{mode}.txt")
+            assert live.pattern().files == 4
+            (root / "sub" / "deep" / "deeper" / f"{mode}.txt").unlink()
+        assert live.quiet().faults[Fault.PERMISSION] >= 3
+        flow = live.pattern().flow
+        assert flow is not None
+        assert flow.arrivals == flow.departures == 3 * 3
+        assert live.quiet().backend is Backend.INOTIFY
+
+
+def no_entry_to_the_folder(root: Path) -> None:
+    """The same for the folder itself: it is down, and back as soon as it can be entered."""
+    fill(root / "sub", "a.txt", "b.txt")
+    with watching(root, selection_of(ALL)) as live:
+        for mode in (0o600, 0o644, 0o200):
+            root.chmod(mode)
+            assert not live.quiet().up
+            assert one_shot_files(root) is None
+            root.chmod(0o755)
+            assert live.quiet().up
+            assert live.pattern().files == one_shot_files(root) == 2
+            fill(root / "sub", "c.txt")
+            assert live.pattern().files == 3
+            (root / "sub" / "c.txt").unlink()
+
+
+def unreadable_ancestor(root: Path) -> None:
+    """chmod 000 on a directory on the way and back: both are noticed by event."""
+    folder = root / "p" / "q" / "folder"
+    fill(folder, "a.txt")
+    loop._PULSE_SECONDS = NEVER
+    with watching(folder, selection_of(ALL)) as live:
+        for ancestor in (root / "p", root / "p" / "q", root):
+            for mode in (0o000, 0o600):
+                ancestor.chmod(mode)
+                assert not live.quiet().up
+                ancestor.chmod(0o755)
+                assert live.quiet().up
+                assert is_exact(live, folder)
+        fill(folder, "b.txt")
+        assert live.pattern().files == 2
+
+
+def one_shot_files(root: Path) -> int | None:
+    """Return how many files a one-shot finds; None when the folder is down."""
+    folder, _ = look_at(Folder(os.fsencode(root), "root", selection_of(ALL)))
+    return folder.groups[0].files if folder.up else None
+
+
+def exchanged_without_watches(root: Path) -> None:
+    """Directories that nobody watches change places: the next poll sees it, whatever is watched below them."""
+    for name, files in (("c1", ("a.txt", "b.txt", "c.txt")), ("c1.new", ("d.txt",))):
+        fill(root / "p" / name / "g" / "h", *files)
+        fill(root / "p" / name, *files)
+    fill(root / "q", "q.txt")
+    _limit("watches", 3)
+    with watching(root, selection_of(ALL), poll_interval_seconds=0.05) as live:
+        assert is_exact(live, root)
+        for _ in range(3):
+            (root / "p" / "c1").rename(root / "p" / "c1.old")
+            (root / "p" / "c1.new").rename(root / "p" / "c1")
+            (root / "p" / "c1.old").rename(root / "p" / "c1.new")
+            live.until(lambda _: is_exact(live, root))
+        (root / "p" / "c1").rename(root / "p" / "c1.old")
+        (root / "p" / "c1.new").rename(root / "p" / "c1")
+        live.until(lambda _: is_exact(live, root))
+        shutil.rmtree(root / "p" / "c1.old")
+        live.until(lambda _: is_exact(live, root))
+        assert live.quiet().backend is Backend.POLLING
+
+
+def exchanged_above_watches(root: Path) -> None:
+    """A directory that is not watched is exchanged with the watches of its children still there."""
+    for name, files in (("c1", ("a.txt", "b.txt", "c.txt")), ("c1.new", ("d.txt",))):
+        fill(root / "p" / name / "g" / "h", *files)
+    fill(root / "elsewhere", "e.txt")
+    with watching(root, selection_of(ALL), poll_interval_seconds=0.05) as live:
+        (watch,) = folder_watches(live.engine)
+        source = live.engine._source
+        assert source is not None
+        _limit("watches", 1)
+
+        def lose_watches() -> None:
+            (p,) = [one for one in watch.tree.root.subtree() if one.below == b"p/"]
+            for directory in (p, *p.children.values()):
+                source.disarm(directory)
+                watch.tree.arming.poll(directory, "of a test")
+            live.engine._agenda.touch([watch])
+
+        live.engine._queue.put((None, lose_watches))
+        live.quiet()
+        for _ in range(5):
+            (root / "p" / "c1").rename(root / "p" / "c1.old")
+            (root / "p" / "c1.new").rename(root / "p" / "c1")
+            (root / "p" / "c1.old").rename(root / "p" / "c1.new")
+            live.until(lambda _: is_exact(live, root))
+            fill(root / "p" / "c1" / "g" / "h", "later.txt")
+            live.until(lambda _: is_exact(live, root))
+        watched = {one for holders in getattr(source, "_watched").values() for one in holders}  # noqa: B009
+        assert watched <= set(watch.tree.root.subtree())
+
+
+def instances_later(root: Path) -> None:
+    """Another process holds all inotify instances at the start, and frees them: the source opens by itself."""
+    fill(root / "sub", "a.txt", "b.txt")
+    for backend in (None, Backend.INOTIFY, Backend.OBSERVER):
+        _limit("instances", 0)
+        WARNINGS.clear()
+        with watching(root, selection_of(ALL), backend=backend, poll_interval_seconds=0.02) as live:
+            assert live.quiet().backend is Backend.POLLING
+            fill(root / "sub", "c.txt")
+            live.until(lambda _: is_exact(live, root))
+            threads = threading.active_count()
+            descriptors = len(os.listdir("/proc/self/fd"))
+            for _ in range(20):
+                live.pulsed()
+            assert threading.active_count() == threads
+            assert len(os.listdir("/proc/self/fd")) == descriptors
+            assert len(logging.getLogger("watchdog.observers.inotify_c").handlers) == 0
+            _limit("instances", 10)
+            live.until(partial(is_watched_by, backend or Backend.INOTIFY))
+            for number in range(20):
+                fill(root / "sub", f"{number}.txt")
+                (root / "sub" / f"{number}.txt").unlink()
+            fill(root / "new", "d.txt")
+            live.until(lambda _: is_exact(live, root))
+            flow = live.pattern().flow
+            assert flow is not None
+            assert flow.arrivals - flow.departures == 4 - 2
+            assert live.quiet().scans[Reason.START] == 1
+            assert live.quiet().drift_files == 0
+            assert not live.engine.unready()
+        assert len(WARNINGS) == 1, WARNINGS
+        shutil.rmtree(root / "new")
+        (root / "sub" / "c.txt").unlink()
+
+
+def one_instance(root: Path) -> None:
+    """There is an instance for the events of files and none for the way there: it is checked, and watched later."""
+    folder = root / "p" / "folder"
+    fill(folder, "a.txt")
+    _limit("instances", 1)
+    with watching(folder, selection_of(ALL), poll_interval_seconds=0.02) as live:
+        assert live.quiet().backend is Backend.INOTIFY
+        (root / "p").rename(root / "q")
+        live.until(lambda folder: not folder.up)
+        (root / "q").rename(root / "p")
+        live.until(lambda folder: folder.up)
+        _limit("instances", 2)
+        live.until(lambda _: live.engine._paths.watch is not None and not live.engine._paths._unreported)
+        (root / "p").rename(root / "q")
+        live.until(lambda folder: not folder.up)
+        flow = live.pattern().flow
+        assert flow is not None
+        assert (flow.arrivals, flow.departures) == (0, 0)
+
+
 def _mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
@@ -248,6 +424,43 @@ def mount_over_root(root: Path) -> None:
         assert live.quiet().scans[Reason.REAPPEARED] == 2
 
 
+def mount_over_ancestor(root: Path) -> None:
+    """Something is mounted on a directory on the way to the folder."""
+    folder = root / "p" / "folder"
+    fill(folder, "below.txt")
+    with watching(folder, selection_of(ALL)) as live:
+        for _ in range(3):
+            _mount("-t", "tmpfs", "none", str(root / "p"))
+            live.engine._queue.put((None, partial(setattr, live.engine, "_pulse_at", float("-inf"))))
+            assert not live.quiet().up, "no event tells of a mount: the next pulse sees it"
+            fill(folder, "a.txt", "b.txt")
+            assert live.quiet().up, "the way leads over the mount, and is watched there"
+            assert is_exact(live, folder)
+            fill(folder, "c.txt")
+            assert live.pattern().files == 3
+            subprocess.run(["umount", "--lazy", str(root / "p")], check=True)
+            live.engine._queue.put((None, partial(setattr, live.engine, "_pulse_at", float("-inf"))))
+            assert is_exact(live, folder)
+            assert live.pattern().files == 1
+
+
+def mount_that_came_and_went(root: Path) -> None:
+    """A look passes a mount that is gone before anybody sees it in the mount table: it is not believed."""
+    fill(root / "sub", "a.txt")
+    loop._PULSE_SECONDS = NEVER
+    with watching(root, selection_of(ALL)) as live:
+        with live.held():
+            (root / "sub" / "a.txt").write_text("longer than it was")
+            fill(root / "sub", "b.txt")
+            live.drain_the_kernel()
+            _mount("-t", "tmpfs", "none", str(root / "sub"))
+        assert live.pattern().files == 0, "the look went over the mount"
+        subprocess.run(["umount", str(root / "sub")], check=True)
+        live.engine._queue.put((None, partial(setattr, live.engine, "_pulse_at", float("-inf"))))
+        assert is_exact(live, root)
+        assert live.pattern().files == 2
+
+
 def longer_than_path_max(root: Path) -> None:
     """Directories so deep that no path reaches them."""
     fill(root, "a.txt")
@@ -274,7 +487,10 @@ def longer_than_path_max(root: Path) -> None:
         assert live.pattern().files == 1
 
 
-UNPRIVILEGED = {"unreadable_subtree", "unreadable_root", "unreadable_from_the_start"}
+UNPRIVILEGED = {
+    "unreadable_subtree", "unreadable_root", "unreadable_from_the_start", "no_entry_to_a_subtree",
+    "no_entry_to_the_folder", "unreadable_ancestor",
+}  # fmt: skip
 CASES = {
     case.__name__: case
     for case in (
@@ -282,6 +498,8 @@ CASES = {
         unreadable_root,
         unreadable_from_the_start,
         mount_over_subdirectory, bind_over_subdirectory, mount_over_root, longer_than_path_max,
+        no_entry_to_a_subtree, no_entry_to_the_folder, unreadable_ancestor, exchanged_without_watches,
+        exchanged_above_watches, mount_that_came_and_went, instances_later, one_instance, mount_over_ancestor,
     )
 }  # fmt: skip
 

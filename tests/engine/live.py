@@ -22,6 +22,15 @@ PATIENCE_SECONDS = 60.0
 NEVER = 3600.0
 
 
+def inotify_watches() -> int:
+    """Return how many watches this process has, as the kernel counts them."""
+    count = 0
+    for descriptor in os.listdir("/proc/self/fdinfo"):
+        with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+            count += sum(line.startswith(b"inotify wd:") for line in file)
+    return count
+
+
 class Live:
     """One engine with one folder."""
 
@@ -47,9 +56,17 @@ class Live:
 
     def until(self, is_true: Callable[[FolderSnapshot], bool]) -> FolderSnapshot:
         """Wait, but not for ever, until the folder's numbers are as they should be."""
+        return self._until(self.quiet, is_true)
+
+    def until_shown(self, is_true: Callable[[FolderSnapshot], bool]) -> FolderSnapshot:
+        """Do the same while work waits that is not due yet."""
+        return self._until(lambda: self.engine.snapshot().folders[0], is_true)
+
+    @staticmethod
+    def _until(look: Callable[[], FolderSnapshot], is_true: Callable[[FolderSnapshot], bool]) -> FolderSnapshot:
         pause = threading.Event()
         for _ in range(int(PATIENCE_SECONDS / 0.02)):
-            snapshot = self.quiet()
+            snapshot = look()
             if is_true(snapshot):
                 return snapshot
             pause.wait(0.02)

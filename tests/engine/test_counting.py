@@ -70,6 +70,28 @@ def test_a_rename_over_a_file_is_one_departure_and_a_modification(tmp_path: Path
     assert (flow.arrivals, flow.departures, flow.modifications) == (0, 1, 1)
 
 
+def test_what_is_no_file_never_came(tmp_path: Path) -> None:
+    """A link or a FIFO has the name of a file that counts, or takes it over."""
+    taken = tmp_path / "taken"
+    taken.write_text("12345")
+    with watching(tmp_path) as live:
+        (tmp_path / "link").symlink_to("nowhere")
+        os.mkfifo(tmp_path / "fifo")
+        assert flow_of(live.pattern()).arrivals == 0
+        with live.held():
+            taken.unlink()
+            taken.symlink_to("nowhere")
+        flow = flow_of(live.pattern())
+        assert (flow.arrivals, flow.departures, flow.departed_bytes) == (0, 1, 5)
+        with live.held():
+            taken.unlink()
+            taken.write_text("brief")
+            taken.unlink()
+            os.mkfifo(taken)
+        flow = flow_of(live.pattern())
+    assert (flow.arrivals, flow.departures) == (1, 2)
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_two_names_that_are_exchanged_are_both_still_there(tmp_path: Path, *, together: bool) -> None:
     """The kernel tells of the second name's departure last."""
@@ -127,6 +149,25 @@ def test_a_file_that_a_look_finds_arrived_no_earlier_than_the_look_before(tmp_pa
         live.engine.look_again(Reason.RELOAD)
         flow = flow_of(live.pattern())
     assert 30.0 <= flow.dwell.sum_seconds <= 60.0
+
+
+def test_what_comes_with_another_directory_arrived_no_earlier_than_the_look_before(tmp_path: Path) -> None:
+    for name in ("v1", "v2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "v2" / "f").touch()
+    (tmp_path / "current").symlink_to("v1")
+    clock = Hands()
+    clock.wall = os.stat(tmp_path / "v2" / "f").st_ctime + 500.0
+    with watching(tmp_path / "current", clock=clock) as live:
+        clock.go_on(30.0)
+        (tmp_path / "fresh").symlink_to("v2")
+        (tmp_path / "fresh").rename(tmp_path / "current")
+        assert live.pattern().files == 1
+        clock.go_on(100.0)
+        (tmp_path / "v2" / "f").unlink()
+        flow = flow_of(live.pattern())
+    assert (flow.arrivals, flow.departures) == (1, 1)
+    assert flow.dwell.sum_seconds == pytest.approx(130.0)
 
 
 def test_a_file_that_was_there_at_the_start_arrived_at_its_inode_change(tmp_path: Path) -> None:

@@ -66,6 +66,19 @@ def test_a_folder_that_is_removed_is_no_longer_watched(tmp_path: Path) -> None:
         assert live.pattern().files == 1
 
 
+def test_a_folder_that_is_removed_leaves_another_of_the_same_path_its_watches(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    recursive = Selection(recursive=True)
+    folders = [Folder(os.fsencode(tmp_path), name, recursive) for name in ("one", "two")]
+    with watching(tmp_path, recursive) as live:
+        live.engine.set_folders(folders)
+        live.until(lambda _: len(snapshots(live)) == 2 and all(one.up for one in snapshots(live).values()))
+        live.engine.set_folders(folders[1:])
+        (tmp_path / "sub" / "a").touch()
+        (tmp_path / "b").touch()
+        assert [(one.folder, one.groups[0].files) for one in (live.quiet(),)] == [("two", 2)]
+
+
 def test_a_folder_that_is_removed_with_events_on_their_way(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     with watching(tmp_path, Selection(recursive=True)) as live:

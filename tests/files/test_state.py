@@ -189,6 +189,46 @@ TestState = StateMachine.TestCase
 TestState.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
 
 
+class Chance:
+    """Draws as hypothesis does, and mixes the rules more than it."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    def draw(self, strategy: st.SearchStrategy[Directory]) -> Directory:
+        return self.random.choice(strategy.elements)  # type: ignore[attr-defined,no-any-return]
+
+    def name(self) -> bytes:
+        return self.random.choice([b"a.txt", b"b.txt", b"a.csv", b"b.csv", b".hidden.txt", b"\xff.txt"])
+
+    def info(self) -> FileInfo:
+        size_bytes = self.random.choice([0, 1, 2, self.random.randrange(1 << 50)])
+        return FileInfo(size_bytes, float(self.random.randrange(4)), 0.0, self.random.randrange(1, 4))
+
+    def told(self) -> dict[bytes, tuple[str, FileInfo | None]]:
+        return {
+            self.name(): ("".join(self.random.choices("alc", k=self.random.randrange(6))), self.info_or_none())
+            for _ in range(self.random.randrange(1, 5))
+        }
+
+    def info_or_none(self) -> FileInfo | None:
+        return self.info() if self.random.random() < 0.7 else None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_number_is_right_through_a_mixed_life(seed: int) -> None:
+    machine, chance = StateMachine(), Chance(seed)
+    steps = {
+        lambda: machine.there_at_the_start(data=chance, name=chance.name(), info=chance.info()): 3,
+        lambda: machine.fold(data=chance, told=chance.told()): 6,
+        lambda: machine.clear(data=chance): 1,
+        lambda: machine.refresh(data=chance): 1,
+    }
+    for step in chance.random.choices(list(steps), list(steps.values()), k=150):
+        step()  # type: ignore[no-untyped-call]
+        machine.every_number_is_right()
+
+
 @given(here=st.booleans(), history=HISTORIES, stays=st.booleans())
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_a_history_is_counted_step_by_step(*, here: bool, history: str, stays: bool) -> None:

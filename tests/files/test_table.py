@@ -164,3 +164,63 @@ def test_a_large_table_keeps_its_extremes_through_every_kind_of_change(seed: int
         if files and len(files) % 211 == 0:
             assert table.extremes(WANTED) == extremes_of(files)
     assert not len(table)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("count", [257, 300, 512, 513, 4097, 5000])
+def test_an_extreme_that_moves_into_a_gap_and_goes_is_forgotten(count: int, sign: int) -> None:
+    """The last file of a table, which has the extremes, fills the gap that another leaves, and then goes itself."""
+    table, files = numbered_table(count, sign)
+    for gap in (0, 1, 100, 200, 201, 202, 203):
+        last = table.names[-1]
+        for name in (b"%d" % gap, last):
+            table.remove([name])
+            del files[name]
+            assert table.extremes(WANTED) == extremes_of(files)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("together", [1, 2, 256, 600])
+@pytest.mark.parametrize("count", [257, 511, 512, 4097])
+def test_an_extreme_that_comes_last_is_seen(count: int, together: int, sign: int) -> None:
+    table, files = numbered_table(count, sign)
+    assert table.extremes(WANTED) == extremes_of(files)
+    for first in range(count, count + 2 * together, together):
+        new = {b"%d" % number: numbered(number, sign) for number in range(first, first + together)}
+        table.fill(known(new, ARRIVED_AT))
+        files.update(new)
+        assert table.extremes(WANTED) == extremes_of(files)
+
+
+def numbered(number: int, sign: int) -> FileInfo:
+    """Return a file whose values no other one has: each later one is an extreme."""
+    return FileInfo(10**6 + sign * number, float(sign * number), 0.0, number)
+
+
+def numbered_table(count: int, sign: int) -> tuple[Table, dict[bytes, FileInfo]]:
+    table = Table()
+    files = {b"%d" % number: numbered(number, sign) for number in range(count)}
+    table.fill(known(files, ARRIVED_AT))
+    assert table.extremes(WANTED) == extremes_of(files)
+    return table, files
+
+
+@pytest.mark.parametrize("count", [300, 4097, 5000])
+def test_an_extreme_that_changes_is_seen(count: int) -> None:
+    table, files = numbered_table(count, 1)
+    for number in (0, 255, 256, count - 1, count // 2):
+        for info in (FileInfo(1 << 40, 1e9, 0.0, 1), FileInfo(0, -1.0, 0.0, 1), numbered(number, 1)):
+            files[b"%d" % number] = info
+            table.update(columns({b"%d" % number: info}))
+            assert table.extremes(WANTED) == extremes_of(files)
+
+
+def test_names_are_found_by_inode() -> None:
+    table = Table()
+    table.fill(known({b"a": FileInfo(1, 1.0, 0.0, 7), b"b": FileInfo(1, 1.0, 0.0, 8)}, ARRIVED_AT))
+    table.fill(known({b"c": FileInfo(1, 1.0, 0.0, 7)}, ARRIVED_AT))
+    assert sorted(table.with_inodes({7, 9})) == [(b"a", 7), (b"c", 7)]
+    assert table.with_inodes({9, 1 << 70}) == []
+    table.remove([b"a"])
+    assert table.with_inodes({7, 8}) == [(b"c", 7), (b"b", 8)]
+    assert (table.inode_of(b"b"), table.inode_of(b"a")) == (8, None)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.model import FolderStatus, Snapshot
+from fexp.model import DeliverySnapshot, FolderStatus, Snapshot
 from fexp.outputs.http.page import render_page
 from tests.http.serving import MemoryServed, ask, make_folder, running
 
@@ -94,3 +94,17 @@ def test_first_look_under_way_is_shown() -> None:
     status = FolderStatus("/big", False, False, 9000, None)
     words = Reader(render_page(Snapshot((folder,)), (status,), 0.0)).words
     assert "first look: 9\N{NARROW NO-BREAK SPACE}000 files so far" in words
+
+
+def test_problems_come_first_and_outputs_say_how_they_fare() -> None:
+    folders = (make_folder("/fine"), make_folder("/gone")._replace(up=False))
+    deliveries = (
+        DeliverySnapshot("textfile", 3, 0, 990.0, 0.1),
+        DeliverySnapshot("gateway", 3, 1, 940.0, 0.1, is_failing=True),
+        DeliverySnapshot("remote_write", 0, 2, None, None, is_failing=True),
+    )
+    page = render_page(Snapshot(folders, deliveries), [], 1000.0).decode()
+    assert page.index("/gone") < page.index("/fine")
+    assert "<p>textfile: delivered 10s ago</p>" in page
+    assert '<p class="down">gateway: delivered 1m 0s ago; the latest try failed</p>' in page
+    assert '<p class="down">remote_write: no delivery yet; the latest try failed</p>' in page

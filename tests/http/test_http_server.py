@@ -150,3 +150,20 @@ def test_clients_leave_nothing_behind() -> None:
         assert ask(server, "/-/healthy").status == 200
         after = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     assert after - before < 10
+
+
+def test_who_connected_just_before_the_stop_is_answered() -> None:
+    """A scrape that is on its way when a service restarts behind its socket is not refused."""
+    with running() as server, connect(server) as client:
+        stopper = threading.Thread(target=server.stop)
+        with connect(server) as idle:
+            idle.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert idle.recv(1)
+            stopper.start()
+            while idle.recv(1 << 16):
+                pass  # one that has been answered ends at once: the stop is under way
+        client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        stopper.join(10)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer.lower()

@@ -147,7 +147,7 @@ SANS = "client_ca_file: c, client_allowed_sans: [x], client_auth_type: "
         (TLS + "cipher_suites: TLS_AES_128_GCM_SHA256}", "a list"),
         ("http_server_config: {headers: {X-Other: y}}", "unknown key 'X-Other'"),
         ('http_server_config: {headers: {X-XSS-Protection: "1\\r\\nX: y"}}', "cannot hold"),
-        ("rate_limit: {interval: soon, burst: 1}", "web.yml:1: interval 'soon' is no duration"),
+        ("rate_limit: {interval: soon, burst: 1}", "web.yml:1: interval 'soon' is not a duration"),
         ("rate_limit: {interval: 1s, burst: -1}", "whole number"),
         ("rate_limit: {interval: 1s}", "burst"),
         ("a: [", "web.yml"),

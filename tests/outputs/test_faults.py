@@ -81,6 +81,32 @@ def test_a_4xx_is_not_tried_again_and_its_reason_is_told(status: int) -> None:
     assert clock.waits == []
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        answer(200, b"<!DOCTYPE html><p>Please log in", Content_Type="text/plain"),
+        answer(200, b"Please log in", Content_Type="text/html; charset=utf-8"),
+        answer(202, b"\n  <?xml version='1.0'?><error/>"),
+        answer(200, b"x" * (128 * 1024)),
+    ],
+)
+def test_a_success_that_no_receiver_sends_is_none(step: Step) -> None:
+    """A captive portal answers everything with 200 and a page of its own."""
+    with ScriptedServer(step) as server:
+        error = failure(send(server.url, deadline_seconds=0.3))
+    assert "with a page that no receiver sends" in str(error)
+    assert not error.final
+
+
+def test_what_a_receiver_says_of_its_success_is_a_success() -> None:
+    with ScriptedServer(
+        answer(200, b"ok\n"), answer(200, b'{"status": "success"}', Content_Type="application/json")
+    ) as server:
+        sender = send(server.url)
+        sender.send("PUT")
+        sender.send("POST")
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_a_server_in_trouble_is_tried_again_with_growing_pauses(status: int) -> None:
     """Mistake 15b: no retry."""

@@ -261,7 +261,7 @@ def test_taking_back_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
     poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
     assert publisher.stop(retract=True)
     assert output.calls == ["publish", "retract", "close"]
-    assert publisher.snapshot() == DeliverySnapshot("gateway", 0, 1, None, None)
+    assert publisher.snapshot() == DeliverySnapshot("gateway", 0, 1, None, None, is_failing=True)
     assert [record.message for record in caplog.records] == ["gateway: its directory is not there"]
 
 

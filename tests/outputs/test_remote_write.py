@@ -171,8 +171,8 @@ def test_what_was_missed_is_delivered_in_order_when_the_receiver_is_back() -> No
 
 
 def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() -> None:
-    with ScriptedServer(*[answer(503)] * 4, answer(204)) as server:
-        rig = Rig(server.url, deadline_seconds=0.1, max_snapshots=2)
+    with ScriptedServer(*[answer(503, Retry_After="60")] * 4, answer(204)) as server:
+        rig = Rig(server.url, deadline_seconds=10, max_snapshots=2)
         for at, names in ((1.0, "ab"), (2.0, "b"), (3.0, "c"), (4.0, "d")):
             with pytest.raises(OutputError):
                 rig.publish(*names, at=at)

@@ -23,6 +23,7 @@ TABLE = rb"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 a line that is none
 27 22 0:43 / /mnt/ssh rw - fuse.sshfs host: rw
 28 22 0:44 / /mnt/images rw - fuse.squashfuse image rw
+29 22 0:45 / /proc rw - proc none rw
 """
 
 
@@ -86,13 +87,14 @@ def test_network_file_systems_are_known_by_their_type(kind: bytes, *, network: b
         (b"", None),
         (b"/mnt/ssh/home", b"fuse.sshfs"),
         (b"/mnt/images/one", None),
+        (b"/proc/1", b"proc"),
     ],
 )
 def test_a_path_is_on_the_file_system_of_its_nearest_mount(path: bytes, kind: bytes | None) -> None:
     mounts = Mounts()
     try:
-        mounts._kinds, mounts._has_network = dict(parse_mounts(TABLE).values()), True
-        assert mounts.network_kind(path) == kind
+        mounts._kinds, mounts._has_silent = dict(parse_mounts(TABLE).values()), True
+        assert mounts.silent_kind(path) == kind
     finally:
         mounts.close()
 
@@ -113,10 +115,10 @@ def test_what_lies_on_a_network_file_system_is_polled(
     share = os.fsencode(tmp_path / "root" / "share")
     os.makedirs(os.path.join(share, b"deep"))
 
-    def network_kind(_: Mounts, path: bytes) -> bytes | None:
+    def silent_kind(_: Mounts, path: bytes) -> bytes | None:
         return b"nfs4" if path.startswith(share) else None
 
-    monkeypatch.setattr(Mounts, "network_kind", network_kind)
+    monkeypatch.setattr(Mounts, "silent_kind", silent_kind)
     with watching(tmp_path / "root", Selection(recursive=True), poll_interval_seconds=0.05) as live:
         assert live.quiet().backend is Backend.POLLING
         (tmp_path / "root" / "share" / "deep" / "a").touch()
@@ -124,3 +126,18 @@ def test_what_lies_on_a_network_file_system_is_polled(
         (tmp_path / "root" / "told").touch()
         assert live.pattern().files == 2
     assert [record.getMessage().count("network file system") for record in caplog.records] == [1]
+
+
+def test_the_kernels_own_file_systems_are_polled(caplog: pytest.LogCaptureFixture) -> None:
+    """What happens in /proc gives no event, though it can be watched."""
+    with watching(f"/proc/{os.getpid()}/fdinfo", poll_interval_seconds=0.05) as live:
+        before = live.quiet()
+        assert (before.up, before.backend) == (True, Backend.POLLING)
+        pipes = [os.pipe() for _ in range(50)]
+        try:
+            live.until(lambda folder: folder.groups[0].files >= before.groups[0].files + 50)
+        finally:
+            for pipe in pipes:
+                for descriptor in pipe:
+                    os.close(descriptor)
+    assert [record.getMessage().count("proc gives no events") for record in caplog.records] == [1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import signal
 import sys
@@ -57,7 +59,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        return _unwritable(error)
+        return _failed(error)
     return result if isinstance(result, int) else 0
 
 
@@ -66,6 +68,9 @@ def _open_standard_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for the process's life
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name is no reason to stop
 
 
 def _stop_cleanly_on_signals() -> None:
@@ -80,6 +85,14 @@ def _stop_cleanly_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _failed(error: OSError) -> int:
+    """Return the exit status after an error that belongs to no file, such as a working directory that is gone."""
+    if isinstance(error, BrokenPipeError) or error.errno in (errno.ENOSPC, errno.EBADF, errno.EIO):
+        return _unwritable(error)
+    print_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+    return 1
 
 
 def _unwritable(error: OSError) -> int:

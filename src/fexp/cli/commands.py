@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fexp.cli.options import Command, reads
+from fexp.cli.options import Command, misspelt_variables, reads
 from fexp.errors import FexpError, SettingsError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def watch(folders: list[str], written: Written) -> None:
     from fexp.service.daemon import watch as run
 
     set_up_logging(LoggingSettings.read(written))
-    for line in sorted(without_effect(settings_types(), written)):
+    for line in (*misspelt_variables(COMMANDS.values()), *sorted(without_effect(settings_types(), written))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
     run(read_settings(folders, written, asked_for(settings_types(), written)))
 

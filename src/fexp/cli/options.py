@@ -12,7 +12,7 @@ import typer
 from fexp.config.origin import Origin, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.config.options import Group, Option
     from fexp.config.origin import Raw
@@ -79,6 +79,18 @@ def reads(
 def variable(name: str) -> str:
     """Return the environment variable of an option."""
     return "FEXP_" + re.sub(r"[-.]", "_", name.lstrip("-")).upper()
+
+
+def misspelt_variables(commands: Iterable[Command]) -> Iterator[str]:
+    """Yield a line for each environment variable that begins as fexp's do and that no command reads."""
+    from difflib import get_close_matches
+
+    declared = (one for command in commands for group in command.groups() for one in group.options().values())
+    known = {name for one in declared for name in (variable(one.name), *_variables(one))}
+    for name in sorted(os.environ):
+        if name.startswith("FEXP_") and name not in known:
+            nearest = get_close_matches(name, known, n=1)
+            yield f"{name} is not a variable of fexp's{f'; did you mean {nearest[0]}?' if nearest else ''}"
 
 
 def _by_name(groups: Iterable[type[Group]], *, outputs_on_request: bool) -> dict[str, Option]:

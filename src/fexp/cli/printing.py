@@ -72,7 +72,7 @@ def print_json(snapshot: Snapshot) -> None:
         patterns = [{**group.labels, **group.values} for group in folder.groups] if folder.up else []
         folders.append(
             {"folder": folder.folder, "up": folder.up, "labels": dict(folder.labels), "patterns": patterns,
-             "errors": dict(folder.faults)}
+             "errors": dict(folder.faults), "problem": folder.problem}
         )  # fmt: skip
     json.dump({"folders": folders}, sys.stdout, indent=2)
     print()

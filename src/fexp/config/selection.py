@@ -112,7 +112,7 @@ class SelectionSettings(Group):
         is_recursive = self.recursive and not own_patterns.issuperset(patterns)
         return Selection(
             patterns=patterns,
-            own_patterns=own_patterns,
+            own_patterns=own_patterns if is_recursive else frozenset(),
             excludes=self.excludes,
             recursive=is_recursive,
             max_depth=self.max_depth if is_recursive else None,

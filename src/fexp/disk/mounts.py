@@ -1,4 +1,4 @@
-"""What is mounted where: network file systems give no events of what other hosts do, and a mount gives none at all."""
+"""What is mounted where: not every file system gives events of all that happens in it, and a mount gives none."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ NETWORK_FUSE = frozenset(
     b" mfs mount-s3 nfs rclone s3fs smb-network smbnetfs sshfs vmhgfs-fuse wdfs".split()
 )
 
+KERNEL_TYPES = frozenset(b"bpf cgroup cgroup2 configfs debugfs proc pstore securityfs sysfs tracefs".split())
+"""What the kernel itself changes there gives no event."""
+
 
 def is_network(kind: bytes) -> bool:
     """Return whether others can change such a file system without this kernel knowing."""
     base, _, sub = kind.partition(b".")
     return kind in NETWORK_TYPES or (base == b"fuse" and sub in NETWORK_FUSE)
+
+
+def is_silent(kind: bytes) -> bool:
+    """Return whether such a file system may change without an event."""
+    return kind in KERNEL_TYPES or is_network(kind)
 
 
 def parse_mounts(table: bytes) -> MountTable:
@@ -51,7 +59,7 @@ class Mounts:
         self._mounts: MountTable = {}
         self._kinds: dict[bytes, bytes] = {}
         """Types by mount point; of several mounts at one the top one's."""
-        self._has_network = False
+        self._has_silent = False
         self._poll: select.poll | None = None
         try:
             self._descriptor = os.open(_MOUNT_TABLE, os.O_RDONLY | os.O_CLOEXEC)
@@ -73,15 +81,15 @@ class Mounts:
         self._read()
         return points_between(before, self._mounts)
 
-    def network_kind(self, path: bytes) -> bytes | None:
-        """Return the type of the network file system that a resolved path lies in; None when it lies in none."""
-        if not self._has_network:
+    def silent_kind(self, path: bytes) -> bytes | None:
+        """Return the type of the file system that a resolved path lies in if it may change without an event."""
+        if not self._has_silent:
             return None
         while path not in self._kinds:
             if path in (b"/", b""):
                 return None
             path = os.path.dirname(path)
-        return self._kinds[path] if is_network(self._kinds[path]) else None
+        return self._kinds[path] if is_silent(self._kinds[path]) else None
 
     def close(self) -> None:
         """Free the descriptor."""
@@ -96,4 +104,4 @@ class Mounts:
             parts.append(part)
         self._mounts = parse_mounts(b"".join(parts))
         self._kinds = dict(self._mounts.values())
-        self._has_network = any(map(is_network, self._kinds.values()))
+        self._has_silent = any(map(is_silent, self._kinds.values()))

@@ -60,6 +60,8 @@ class Found(NamedTuple):
 
     files: FileColumns
     missing: list[bytes]
+    occupied: list[bytes]
+    """Those of the missing names that something else has."""
     faults: Counter[Fault]
     seen_elsewhere: SeenElsewhere
 
@@ -104,7 +106,7 @@ def look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) 
     except OSError as error:  # of the way there
         fault = fault_of(error)
         nothing = FileColumns([], [], [], [], [])
-        return Found(nothing, list(names), Counter([fault] if fault else []), SeenElsewhere([], []))
+        return Found(nothing, list(names), [], Counter([fault] if fault else []), SeenElsewhere([], []))
 
 
 def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
@@ -112,11 +114,14 @@ def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) ->
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
     add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
     missing: list[bytes] = []
+    occupied: list[bytes] = []
     faults: Counter[Fault] = Counter()
     for name in names:
+        is_link = False
         try:
             found = os.lstat(prefix + name)
-            if follow_symlinks and found.st_mode & _TYPE_BITS == stat.S_IFLNK:
+            is_link = follow_symlinks and found.st_mode & _TYPE_BITS == stat.S_IFLNK
+            if is_link:
                 seen_elsewhere.links.append(name)
                 found = os.stat(prefix + name)
         except OSError as error:
@@ -124,6 +129,8 @@ def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) ->
             if fault is not None:
                 faults[fault] += 1
             missing.append(name)
+            if is_link:
+                occupied.append(name)
             continue
         if found.st_mode & _TYPE_BITS == stat.S_IFREG:
             add_name(name)
@@ -135,7 +142,8 @@ def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) ->
                 seen_elsewhere.shared.append((name, found.st_ino))
         else:
             missing.append(name)
-    return Found(files, missing, faults, seen_elsewhere)
+            occupied.append(name)
+    return Found(files, missing, occupied, faults, seen_elsewhere)
 
 
 def identity(path: bytes) -> Identity:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fexp.disk import scan
+from fexp.disk.mounts import is_network
 from fexp.engine.context import log
 from fexp.model import Backend
 from fexp.text import printable
@@ -58,10 +59,11 @@ class Arming:
         """Watch a directory. Return whether what was known of it is doubtful."""
         if self.source is None:
             return False
-        kind = self._context.mounts.network_kind(os.path.join(self.real_path, directory.below.rstrip(b"/")))
+        kind = self._context.mounts.silent_kind(os.path.join(self.real_path, directory.below.rstrip(b"/")))
         if kind is not None:
             self.source.disarm(directory)
-            self.poll(directory, f"{printable(kind)} is a network file system")
+            is_remote = is_network(kind)
+            self.poll(directory, f"{printable(kind)} {'is a network file system' if is_remote else 'gives no events'}")
             return True
         try:
             with scan.in_reach(directory.path) as path:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import partial
+from queue import Empty
 from typing import TYPE_CHECKING
 
 from fexp.model import DIRECTORY_CHANGED, DIRECTORY_LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from queue import SimpleQueue
 
     from fexp.engine.folder import FolderWatch
+    from fexp.watch import Source
     from fexp.watch.tree import WatchedDirectory
+
+    Deliveries = SimpleQueue[tuple[Source | None, object]]
+    """What sources delivered, each with its source; and with None what is to be called in the engine's thread."""
+
+_DELIVERIES_MAX = 64
+_READ_BYTES_MAX = 1 << 20
+"""Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 
 
 class Batch:
@@ -31,6 +41,24 @@ class Batch:
         self._subdirectories: dict[tuple[WatchedDirectory, bytes], str] = {}
         self._roots: dict[WatchedDirectory, bool] = {}
         """Folders to which something happened, and whether they were moved or removed."""
+
+    def take(self, deliveries: Deliveries, patience_seconds: float) -> None:
+        """Wait so long for a delivery, and read what is there."""
+        read_bytes = 0
+        try:
+            for _ in range(_DELIVERIES_MAX):
+                source, delivered = deliveries.get(patience_seconds > 0, patience_seconds)
+                patience_seconds = 0.0
+                if source is None:
+                    assert callable(delivered)
+                    delivered()
+                    continue
+                source.read(delivered, self)
+                read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
+                if read_bytes > _READ_BYTES_MAX:
+                    return
+        except Empty:
+            pass
 
     def subdirectory(self, parent: WatchedDirectory, name: bytes, hint: str) -> None:
         """See ``Hints.subdirectory``."""

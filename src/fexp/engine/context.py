@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fexp.config.settings import EngineSettings
     from fexp.disk.mounts import Mounts
     from fexp.engine.feed import Feed
+    from fexp.engine.seen_elsewhere import HardLinks
     from fexp.model import Instant
 
 log = logging.getLogger("fexp")
@@ -29,6 +30,7 @@ class Context:
     lock: threading.Lock
     mounts: Mounts
     feed: Feed
+    hard_links: HardLinks
     changed: Callable[[], None]
     """To be called when a number changed."""
     progressed: Callable[[], None]

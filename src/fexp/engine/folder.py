@@ -118,7 +118,7 @@ class FolderWatch:
         except OSError as error:
             self._mark_down(error)
             return
-        if finished is not None:
+        if finished is not None and not self.check_root():  # else it is another folder's look
             self._finish(finished)
 
     def _finish(self, look: Look) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from functools import partial
 from math import inf
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -17,13 +17,15 @@ from fexp.engine.context import Context, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks
-from fexp.engine.sources import open_path_watch, open_source
+from fexp.engine.seen_elsewhere import HardLinks
+from fexp.engine.sources import Sources
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
+    from fexp.engine.batch import Deliveries
     from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
@@ -31,9 +33,6 @@ if TYPE_CHECKING:
 
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event reports every change."""
-_BATCH_DELIVERIES = 64
-_BATCH_BYTES = 1 << 20
-"""Of events. A batch ends after so many, that one name's history cannot grow without bound."""
 _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
 _BREATH_SECONDS = 0.002
@@ -63,7 +62,7 @@ class Engine:
         self._changed = changed
         self._clock = clock
         self._wall = clocks.WallTime()
-        self._queue: queue.SimpleQueue[tuple[Source | None, object]] = queue.SimpleQueue()
+        self._queue: Deliveries = SimpleQueue()
         self._lock = threading.Lock()
         self._mounts = Mounts()
         self._dirty = False
@@ -74,17 +73,23 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
-        self._source = open_source(self._settings.backend, self._deliver, again=False)
-        self._paths = PathChecks(open_path_watch(self._source, self._deliver_path), self._mounts)
+        self._sources = Sources(self._settings.backend, self._deliver, self._deliver_path)
+        self._paths = PathChecks(self._sources.ways, self._mounts)
+        self._hard_links = HardLinks()
         self._context = Context(
-            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._touch, self._progress
-        )
+            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._hard_links, self._touch,
+            self._progress,
+        )  # fmt: skip
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
         self._agenda = Agenda()
         self._seen: set[FolderWatch] = set()
         """Folders that had something to do since the mounts were last checked."""
         self._thread = threading.Thread(target=self._run, name="fexp-engine", daemon=True)
+
+    @property
+    def _source(self) -> Source | None:
+        return self._sources.events
 
     # For other threads ---------------------------------------------------------------------------------------------
 
@@ -190,6 +195,7 @@ class Engine:
                 folder.observe_some_dwells()
             self._agenda.touch(owing)
             self._work()
+            self._look_at_other_names()
             self._keep_time()
             self._seen.update(self._agenda.settle())
             self._settle_doubts()
@@ -211,21 +217,7 @@ class Engine:
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
         batch = Batch(self._folder_of, self._lost_events)
-        read_bytes = 0
-        try:
-            for _ in range(_BATCH_DELIVERIES):
-                if read_bytes > _BATCH_BYTES:
-                    break
-                source, delivered = self._queue.get(patience_seconds > 0, patience_seconds)
-                patience_seconds = 0.0
-                if source is None:
-                    assert callable(delivered)
-                    delivered()
-                else:
-                    source.read(delivered, batch)
-                    read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
-        except queue.Empty:
-            pass
+        batch.take(self._queue, patience_seconds)
         self._agenda.touch(batch.look())
 
     def _work(self) -> None:
@@ -235,6 +227,18 @@ class Engine:
             folder.work()
             if self._clock().steady >= until:
                 return
+
+    def _look_at_other_names(self) -> None:
+        """Look at the other names of files that changed. Those that are not known are searched for after listings."""
+        links = self._hard_links
+        if links.needs_search and not any(folder.tree.is_busy for folder in self._folders):
+            there = [folder.tree.root for folder in self._folders if folder.is_there]
+            links.search(directory for root in there for directory in root.subtree())
+        for directory, names in links.take().items():
+            folder = self._folder_of[directory.root]
+            if folder.is_there:
+                folder.tree.look_again(directory, names)
+                self._agenda.touch([folder])
 
     def _keep_time(self) -> None:
         now = self._clock().steady
@@ -246,7 +250,7 @@ class Engine:
 
     def _pulse(self, now: float) -> None:
         """Check what no event reports: the mounts, whether the clock was set, where paths lead."""
-        self._open_source_again()
+        self._open_sources_again()
         points = self._mounts.changed_points()
         if points is None:
             self._agenda.touch(self._paths.check_unreported(self._folders))
@@ -271,7 +275,7 @@ class Engine:
         agenda = self._agenda
         if not self._flushes and not agenda.suspicious:
             return
-        if not self._paths.drained() or not (self._source is None or self._source.drained()):
+        if not self._paths.drained() or not self._sources.drained():
             return
         if not self._queue.empty() or agenda.unsettled or agenda.is_busy:
             return
@@ -317,6 +321,7 @@ class Engine:
         self._folder_of.update((watch.tree.root, watch) for watch in watches)
         self._paths.keep(watches)
         self._agenda.keep(set(watches))
+        self._hard_links.sweep()
         self._seen.intersection_update(watches)
         for watch in watches:
             watch.record_changes(wanted=self._feed.is_wanted)
@@ -340,15 +345,13 @@ class Engine:
     def _stop(self) -> None:
         self._stopping = True
 
-    def _open_source_again(self) -> None:
-        """Have events from now on, if that has become possible: another process may have freed what was missing."""
-        if self._source is None:
-            self._source = open_source(self._settings.backend, self._deliver, again=True)
-            if self._source is not None:
-                self._paths.watch = open_path_watch(self._source, self._deliver_path)
-                for folder in self._folders:
-                    folder.tree.arming.source = self._source
-                self._check_paths()
+    def _open_sources_again(self) -> None:
+        """Have events from now on, if that has become possible."""
+        if self._sources.open_missing():
+            self._paths.watch = self._sources.ways
+            for folder in self._folders:
+                folder.tree.arming.source = self._source
+            self._check_paths()
 
     def _deliver(self, source: Source, delivered: object) -> None:
         self._queue.put((source, delivered))

@@ -32,7 +32,7 @@ class PathChecks:
             path = folder.folder.path
             is_reported = self.watch is not None and self.watch.watch(path)  # first: what comes later is an event
             folder.check_root()
-            is_local = self._mounts.network_kind(folder.tree.arming.real_path) is None
+            is_local = self._mounts.silent_kind(folder.tree.arming.real_path) is None
             if is_reported and is_local and folder.is_there:
                 self._unreported.discard(folder)
             else:
@@ -40,7 +40,7 @@ class PathChecks:
 
     def check_unreported(self, folders: Sequence[FolderWatch]) -> set[FolderWatch]:
         """Check the paths that no event reports, and a share of the others. Return the folders that were checked."""
-        checked = set(self._unreported)
+        checked = self._unreported.union(folder for folder in folders if not folder.is_there)
         self.check(checked)
         share = -(-len(folders) // _ROUND_PULSES)
         for folder in folders[self._round * share : (self._round + 1) * share]:

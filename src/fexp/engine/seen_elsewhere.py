@@ -7,10 +7,12 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from fexp.engine.looks import LOOK_SHARE
+from fexp.model import CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from fexp.model import FileColumns
     from fexp.watch.tree import WatchedDirectory
 
     Names = Mapping[WatchedDirectory, set[bytes]]
@@ -19,37 +21,89 @@ _SWEEP_FROM = 1024
 
 
 class HardLinks:
-    """Which names a file with several of them has in one folder. Files with one name cost nothing."""
+    """Which names a file with several of them has, in all folders. Folders without such files pay next to nothing.
+
+    An event names one of them, and the others are to be looked at too. Of a name that came, was written and went
+    between two looks nobody can say which file it was: what it changed waits for the timed look.
+    """
 
     def __init__(self) -> None:
         self._names_of: dict[int, set[tuple[WatchedDirectory, bytes]]] = {}
-        """By inode."""
+        """By inode. From its first name on, every file that is found with the inode is added."""
+        self._searched: set[int] = set()
+        """Inodes whose older names are known, too: those that the file had as the only one of it."""
+        self._changed: set[int] = set()
+        self._size = 0
         self._sweep_at = _SWEEP_FROM
 
-    def record(self, directory: WatchedDirectory, shared: Iterable[tuple[bytes, int]]) -> Names:
-        """Remember the files with several names that a look found. Return their other names."""
-        others: defaultdict[WatchedDirectory, set[bytes]] = defaultdict(set)
-        for name, inode in shared:
-            names = self._names_of.setdefault(inode, set())
-            names.add((directory, name))
-            for other_directory, other in names:
-                if other_directory.alive and (other_directory, other) != (directory, name):
-                    others[other_directory].add(other)
-        if len(self._names_of) > self._sweep_at:
-            self._sweep()
-        return others
+    @property
+    def needs_search(self) -> bool:
+        """Return whether names that changed files may have are not known."""
+        return not self._changed <= self._searched
 
-    def _sweep(self) -> None:
+    def record(self, directory: WatchedDirectory, files: FileColumns, shared: Iterable[tuple[bytes, int]]) -> None:
+        """Remember names that a look found; ``shared``: those of files that have several, each with its inode."""
+        for name, inode in shared:
+            self._add(inode, directory, name)
+        if self._names_of and not self._names_of.keys().isdisjoint(files.inodes):
+            for name, inode in zip(files.names, files.inodes, strict=True):
+                if inode in self._names_of:
+                    self._add(inode, directory, name)
+        if self._size > self._sweep_at:
+            self.sweep()
+
+    def _add(self, inode: int, directory: WatchedDirectory, name: bytes) -> None:
+        names = self._names_of.setdefault(inode, set())
+        before = len(names)
+        names.add((directory, name))
+        self._size += len(names) - before
+
+    def report(self, directory: WatchedDirectory, histories: Mapping[bytes, str]) -> None:
+        """Take note of names that changed, before their look: what they were may be there under other names."""
+        if self._names_of:
+            for name, history in histories.items():
+                if CHANGED in history and (inode := directory.inode_of(name)) in self._names_of:
+                    self._changed.add(inode)
+
+    def changed(self, inodes: Iterable[int]) -> None:
+        """Have all names of files looked at."""
+        for inode in inodes:
+            if inode not in self._names_of:
+                self._names_of[inode] = set()
+                self._size += 1
+            self._changed.add(inode)
+
+    def search(self, directories: Iterable[WatchedDirectory]) -> None:
+        """Find the names that changed files have had for long. It passes all files, once for each run of changes."""
+        wanted = self._changed - self._searched
+        for directory in directories:
+            for table in directory.tables.values():
+                for name, inode in table.with_inodes(wanted):
+                    self._add(inode, directory, name)
+        self._searched |= wanted
+
+    def take(self) -> Names:
+        """Return the names to be looked at again."""
+        if not self._changed:
+            return {}
+        names_of: defaultdict[WatchedDirectory, set[bytes]] = defaultdict(set)
+        ready = self._changed & self._searched
+        for inode in ready:
+            for directory, name in self._names_of.get(inode, ()):
+                if directory.alive:
+                    names_of[directory].add(name)
+        self._changed -= ready
+        return names_of
+
+    def sweep(self) -> None:
         """Forget names that are gone. It costs no more than the looks that brought them."""
         for inode, names in list(self._names_of.items()):
-            names.intersection_update([one for one in names if _has_inode(*one, inode)])
-            if len(names) < 2:
+            names.intersection_update([one for one in names if one[0].alive and one[0].inode_of(one[1]) == inode])
+            if len(names) < 2 and inode not in self._changed:
                 del self._names_of[inode]
-        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._names_of))
-
-
-def _has_inode(directory: WatchedDirectory, name: bytes, inode: int) -> bool:
-    return directory.alive and any(table.inode_of(name) == inode for table in directory.tables.values())
+                self._searched.discard(inode)
+        self._size = sum(map(len, self._names_of.values()))
+        self._sweep_at = max(_SWEEP_FROM, 2 * self._size)
 
 
 class FollowedLinks:

@@ -1,4 +1,4 @@
-"""Opens what tells the engine where to look, as well as this system can."""
+"""Where events come from: opened at the start, and again for as long as the system has none left."""
 
 from __future__ import annotations
 
@@ -10,42 +10,69 @@ from fexp.model import Backend
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.watch import Source
+    from fexp.watch import Deliver, Source
     from fexp.watch.paths import PathWatch
 
 
-def open_source(wanted: Backend | None, deliver: Callable[[Source, object], None], *, again: bool) -> Source | None:
-    """Open the source that is wanted; without one, the folders are polled. ``again``: it could not be opened before."""
-    if wanted is Backend.POLLING:
-        return None
-    try:
-        source = _open(wanted or Backend.INOTIFY, deliver)
-    except (OSError, ImportError) as error:
-        if not again:
-            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted or "file event", error)
-        return None
-    if again:
-        log.info("there is a %s watcher now: the folders are watched", source.backend)
-    return source
+class Sources:
+    """What reports events: of the files, and of the ways to the folders. Only the engine's thread calls it."""
 
+    def __init__(self, backend: Backend | None, deliver: Deliver, deliver_ways: Callable[[bytes], None]) -> None:
+        self.events: Source | None = None
+        """None: there are no events, and the folders are polled."""
+        self.ways: PathWatch | None = None
+        """None: no event reports where paths lead."""
+        self._backend = backend
+        self._deliver = deliver
+        self._deliver_ways = deliver_ways
+        if backend is not Backend.POLLING:
+            self._open_first()
+            self._open_ways()
 
-def _open(backend: Backend, deliver: Callable[[Source, object], None]) -> Source:
-    if backend is Backend.OBSERVER:
-        from fexp.watch.observer import ObserverSource
+    def open_missing(self) -> bool:
+        """Open what could not be opened before, for another process may have freed it. Return whether something was."""
+        if self._backend is Backend.POLLING:
+            return False
+        has_new_events = self.events is None and self._open_again()
+        has_new_ways = self.ways is None and self._open_ways()
+        return has_new_events or has_new_ways
 
-        return ObserverSource(deliver)
-    from fexp.watch.inotify import InotifySource
+    def drained(self) -> bool:
+        """Return whether no event of a file is on its way."""
+        return self.events is None or self.events.drained()
 
-    return InotifySource(deliver)
+    def _open_first(self) -> None:
+        try:
+            self.events = self._open()
+        except (OSError, ImportError) as error:
+            wanted = self._backend or "file event"
+            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted, error)
 
+    def _open_again(self) -> bool:
+        try:
+            self.events = self._open()
+        except (OSError, ImportError):
+            return False
+        log.info("there is a %s watcher now; the folders are watched again", self.events.backend)
+        return True
 
-def open_path_watch(source: Source | None, deliver: Callable[[bytes], None]) -> PathWatch | None:
-    """Have events report where paths lead, if there are events."""
-    if source is None or source.backend is not Backend.INOTIFY:
-        return None
-    from fexp.watch.paths import PathWatch
+    def _open(self) -> Source:
+        if self._backend is Backend.OBSERVER:
+            from fexp.watch.observer import ObserverSource
 
-    try:
-        return PathWatch(deliver)
-    except OSError:
-        return None
+            return ObserverSource(self._deliver)
+        from fexp.watch.inotify import InotifySource
+
+        return InotifySource(self._deliver)
+
+    def _open_ways(self) -> bool:
+        """Have events report where paths lead; without them, each path is checked at each pulse."""
+        if self.events is None or self.events.backend is not Backend.INOTIFY:
+            return False
+        from fexp.watch.paths import PathWatch
+
+        try:
+            self.ways = PathWatch(self._deliver_ways)
+        except OSError:
+            return False
+        return True

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from fexp.disk import scan
 from fexp.engine.arming import Arming
 from fexp.engine.mount_doubts import MountDoubts
-from fexp.engine.seen_elsewhere import FollowedLinks, HardLinks
+from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.engine.shared_state import SharedState
-from fexp.model import CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
+from fexp.model import ARRIVED, CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
 from fexp.watch.tree import WatchedDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
@@ -52,7 +52,6 @@ class FolderTree:
         self.suspects: set[tuple[WatchedDirectory, bytes]] = set()
         """Files that a whole look found different and no event has reported yet."""
         self.faults: Counter[Fault] = Counter()
-        self._hard_links = HardLinks()
         self._followed_links = FollowedLinks()
         self._selection = folder.selection
         self._context = context
@@ -85,6 +84,8 @@ class FolderTree:
         departures_are_facts = self.arming.departures_are_facts
         if self.suspects:
             self.suspects.difference_update((directory, name) for name in histories)
+        hard_links = self._context.hard_links
+        hard_links.report(directory, histories)
         gone: list[bytes] = []
         uncertain: list[bytes] = []
         for name, history in histories.items():
@@ -92,16 +93,13 @@ class FolderTree:
                 gone.append(name)
             elif self._selection.patterns_of(name, directory.below):
                 uncertain.append(name)
-            elif name.startswith(b"#"):
-                self._look_at_unnamed(directory, name)
+            else:
+                hard_links.changed(_inode_of_unnamed(name))
         for first in range(0, len(uncertain), _FOLD_AT_ONCE):
             found = self._look_at(directory, histories, uncertain[first : first + _FOLD_AT_ONCE])
-            for other, names in self._hard_links.record(directory, found.seen_elsewhere.shared).items():
-                self._look_at(other, dict.fromkeys(names, CHANGED), list(names))
+            hard_links.changed(inode for name, inode in found.seen_elsewhere.shared if CHANGED in histories[name])
             for name in found.missing:
-                if name.startswith(b"#"):
-                    self._look_at_unnamed(directory, name)
-            self._context.progressed()
+                hard_links.changed(_inode_of_unnamed(name))
         for first in range(0, len(gone), _FOLD_AT_ONCE):
             self._touch_if(self.state.fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE]))
 
@@ -110,18 +108,21 @@ class FolderTree:
         self._count_faults(found.faults)
         if self._selection.follow_symlinks:
             self._followed_links.record(directory, names, found.seen_elsewhere.links)
+        if found.occupied:
+            histories = {**histories, **{name: _before_last_arrival(histories[name]) for name in found.occupied}}
         self._touch_if(self.state.fold(directory, histories, found.files, found.missing))
+        self._context.hard_links.record(directory, found.files, found.seen_elsewhere.shared)
+        self._context.progressed()
         return found
 
-    def _look_at_unnamed(self, directory: WatchedDirectory, name: bytes) -> None:
-        """Look at a file that was made without a name (O_TMPFILE): events call it ``#`` and its inode for ever."""
-        if not name[1:].isdigit():
-            return
-        for table in directory.tables.values():
-            real_name = table.name_of(int(name[1:]))
-            if real_name is not None:
-                self._look_at(directory, {real_name: CHANGED}, [real_name])
-                return
+    def look_again(self, directory: WatchedDirectory, names: Iterable[bytes]) -> None:
+        """Look at names of which no event reports, for something happened elsewhere."""
+        self.doubts.saw(directory)
+        known = list(names)
+        self.suspects.difference_update((directory, name) for name in known)
+        for first in range(0, len(known), _FOLD_AT_ONCE):
+            part = known[first : first + _FOLD_AT_ONCE]
+            self._look_at(directory, dict.fromkeys(part, CHANGED), part)
 
     @property
     def links_due_at(self) -> float:
@@ -133,7 +134,7 @@ class FolderTree:
         due = self._followed_links.due(now)
         if due:
             for directory, names in due.items():
-                self._look_at(directory, dict.fromkeys(names, CHANGED), list(names))
+                self.look_again(directory, names)
             ended = self._context.clock().steady
             self._followed_links.looked(now, ended, self._context.settings.poll_interval_seconds)
 
@@ -227,18 +228,22 @@ class FolderTree:
         self._count_faults(listing.faults)
         if wanted.look is not None:
             wanted.look.files_seen += len(listing.files.names)
-        self._fold_listing(wanted, listing.files)
-        self._hard_links.record(directory, listing.seen_elsewhere.shared)
+        self._fold_listing(wanted, listing)
         if self._selection.follow_symlinks:
             self._followed_links.record(directory, None, listing.seen_elsewhere.links)
         self._follow_listing(wanted, listing.subdirectories)
         directory.seen_at = began.steady
 
-    def _fold_listing(self, wanted: _Listing, files: FileColumns) -> None:
+    def _fold_listing(self, wanted: _Listing, listing: scan.Listing) -> None:
         directory, look = wanted.directory, wanted.look
         is_start = look is not None and look.reason is Reason.START
-        different = self.state.fold_listing(directory, files, wanted.absent_since, is_start=is_start)
+        different = self.state.fold_listing(directory, listing.files, wanted.absent_since, is_start=is_start)
         self._touch_if(different)
+        hard_links, shared = self._context.hard_links, listing.seen_elsewhere.shared
+        hard_links.record(directory, listing.files, shared)
+        if shared and different and (look is None or look.reason is Reason.REAPPEARED):  # others look everywhere
+            changed = set(different)
+            hard_links.changed(inode for name, inode in shared if name in changed)
         if look is not None and look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self.arming.reports_on(directory):
             self.suspects.update((directory, name) for name in different)
 
@@ -273,3 +278,14 @@ class FolderTree:
         if faults:
             self.faults.update(faults)
             self._touch()
+
+
+def _before_last_arrival(history: str) -> str:
+    """Return a history without what came last, for that is no file."""
+    last = history.rfind(ARRIVED)
+    return history if last < 0 else history[:last]
+
+
+def _inode_of_unnamed(name: bytes) -> list[int]:
+    """Return the inode of a file that was made without a name (O_TMPFILE): events call it ``#`` and that for ever."""
+    return [int(name[1:])] if name[:1] == b"#" and name[1:].isdigit() else []

@@ -41,6 +41,11 @@ class Directory:
             known.update(table.names)
         return known
 
+    def inode_of(self, name: bytes) -> int | None:
+        """Return the inode of one of its files that counts; None when it is not there."""
+        inodes = (table.inode_of(name) for table in self.tables.values())
+        return next((inode for inode in inodes if inode is not None), None)
+
 
 class Changed(NamedTuple):
     """Files of one group and directory to which the same happened."""

@@ -13,7 +13,7 @@ from fexp.files.extremes import BLOCK, BLOCK_BITS, Blocks
 from fexp.model import KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from fexp.files.extremes import Extremum
     from fexp.model import FileColumns
@@ -53,9 +53,12 @@ class Table:
         slot = self._slots.get(name)
         return None if slot is None else self.inodes[slot]
 
-    def name_of(self, inode: int) -> bytes | None:
-        """Return the name of a file by its inode, searching all of them; None when there is none."""
-        return self.names[self.inodes.index(inode)] if inode in self.inodes else None
+    def with_inodes(self, inodes: Collection[int]) -> list[tuple[bytes, int]]:
+        """Return the names that have one of the inodes, each with its own, searching all of them."""
+        found = set(inodes).intersection(self.inodes)
+        if not found:
+            return []
+        return [(self.names[slot], inode) for slot, inode in enumerate(self.inodes) if inode in found]
 
     def files(self) -> KnownFiles:
         """Return the table's own columns. They change as it does."""

@@ -187,7 +187,7 @@ class Publisher:
             self._attempted_at = self._clock()
             self._retry_after_seconds = retry_after_seconds
             self._failures_in_a_row += 1
-            self._state = before._replace(failures=before.failures + 1)
+            self._state = before._replace(failures=before.failures + 1, is_failing=True)
 
     def _delivered(self, began_at: float) -> None:
         before = self._state
@@ -199,6 +199,7 @@ class Publisher:
             self._failures_in_a_row = 0
             self._logged_reasons.clear()
             self._state = before._replace(
+                is_failing=False,
                 deliveries=before.deliveries + 1,
                 last_delivery_at=self._wall_clock(),
                 duration_seconds=self._attempted_at - began_at,

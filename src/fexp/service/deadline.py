@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from threading import Event, Timer
 from typing import TYPE_CHECKING
 
-from fexp.errors import FexpError
+from fexp.errors import FexpError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from fexp.config.origin import Origin
 
+_HANGS = "the folder or the other side hangs"
 _GRACE_SECONDS = 2.0
 """How long the block may take to end once it was interrupted."""
 
@@ -34,19 +36,23 @@ def deadline(seconds: float, origin: Origin, print_error: Callable[[str], None])
     If no signal gets through, print the reason and end the process. Only for the main thread.
     ``origin`` is of the deadline.
     """
-    reason = f"not done after {seconds:g} s: the folder or the other side hangs; {origin} allows more"
+
+    def reason(cause: object) -> str:
+        return f"not done after {seconds:g} s: {cause}; {origin} allows more"
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise FexpError(reason)
+        failure = sys.exc_info()[1]  # of the latest try, while the next is waited for
+        raise FexpError(reason(failure if isinstance(failure, OutputError) else _HANGS))
 
     def end() -> None:
-        print_error(reason)
+        print_error(reason(_HANGS))
         os._exit(1)
 
     # On a dead network mount the main thread waits in the kernel, which lets it obey only what ends the process.
     last_resort = Timer(seconds + _GRACE_SECONDS, end)
     last_resort.daemon = True
-    last_resort.start()
+    with suppress(RuntimeError):  # the user may have no thread left
+        last_resort.start()
     before = signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:

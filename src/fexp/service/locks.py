@@ -26,10 +26,10 @@ def alone(place: str | None, *, shown: str) -> Iterator[None]:
         yield
         return
     name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
-    path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
     try:
+        path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError:
+    except OSError:  # also of a system without any temporary directory that can be written
         yield  # no place for a lock: delivering matters more than being alone
         return
     with suppress(OSError):

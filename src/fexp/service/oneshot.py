@@ -26,7 +26,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     try:
         survey.run()
     except OSError as error:
-        problem = f"{folder.label}: {error.strerror or error}"
+        problem = error.strerror or str(error)
     ended = clock()
     snapshot = FolderSnapshot(
         folder=folder.label,
@@ -37,8 +37,9 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
         scan_duration_seconds=ended.steady - began.steady,
         last_scan_at=ended.wall,
         faults={fault: survey.faults[fault] for fault in Fault},
+        problem=problem,
     )
-    return snapshot, problem
+    return snapshot, f"{folder.label}: {problem}" if problem else None
 
 
 def look_at_all(folders: Sequence[Folder]) -> tuple[Snapshot, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 from enum import Enum, auto
@@ -28,9 +29,11 @@ class Signals:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+        self._terminals: list[int] = []
 
     def __enter__(self) -> None:
         """Handle signals from now on."""
+        self._terminals = [number for number in range(3) if os.isatty(number)]
         self._before = {number: signal.signal(number, self._put) for number in _COMMANDS}
 
     def __exit__(
@@ -51,4 +54,7 @@ class Signals:
             return commands
 
     def _put(self, number: int, _frame: FrameType | None) -> None:
-        self._queue.put(_COMMANDS[signal.Signals(number)])  # a SimpleQueue may be put to at any moment
+        command = _COMMANDS[signal.Signals(number)]
+        if command is Command.RELOAD and self._terminals and not any(map(os.isatty, self._terminals)):
+            command = Command.STOP  # its terminal was closed
+        self._queue.put(command)  # a SimpleQueue may be put to at any moment

@@ -5,6 +5,7 @@ It owes hints only: one that is late, doubled or under an old name costs time, n
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import warnings
@@ -72,6 +73,7 @@ class ObserverSource:
         self._deliver = deliver
         self._observer: BaseObserver
         self._watches: dict[int, ObservedWatch] = {}
+        self._begin()
         self._alarm = _OverflowAlarm(self, deliver)
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)  # it logs per event; what matters is a metric
         logger = logging.getLogger(_OVERFLOW_LOGGER)
@@ -79,7 +81,6 @@ class ObserverSource:
         logger.propagate = False
         logger.addHandler(self._alarm)
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")  # kilobytes each mkdir -p
-        self._begin()
 
     def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:  # noqa: ARG002  # a root's own is short
         """See ``Source.arm``. Arming a root again watches what has its path now."""
@@ -168,8 +169,11 @@ class ObserverSource:
         self._end()
 
     def _begin(self) -> None:
-        self._observer = Observer()
-        self._observer.start()
+        try:
+            self._observer = Observer()
+            self._observer.start()
+        except RuntimeError as error:  # no thread is left
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def _end(self) -> None:
         try:

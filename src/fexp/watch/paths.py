@@ -38,22 +38,19 @@ class PathWatch:
         self._tap.start()
 
     def watch(self, path: bytes) -> bool:
-        """Watch the way to a folder as it is now. Return False when some of it cannot be watched."""
-        before = self._steps.get(path, [])
+        """Watch the way to a folder as it is now, as far as can be. Return False when some of it cannot be watched."""
+        before, is_whole = self._steps.get(path, []), True
         steps: list[tuple[int, bytes]] = []
         for directory, name in _way(path):
             descriptor = inotify_add_watch(self._tap.descriptor, directory, _EVENTS)
             if descriptor == -1:
+                is_whole = False
                 break
             steps.append((descriptor, name))
             self._paths_at[descriptor][name].add(path)
-        else:
-            self._steps[path] = steps
-            self._release(path, set(before) - set(steps))
-            return True
-        self._steps[path] = []
-        self._release(path, {*before, *steps})
-        return False
+        self._steps[path] = steps
+        self._release(path, set(before) - set(steps))
+        return is_whole
 
     def keep(self, paths: set[bytes]) -> None:
         """Stop watching the ways to all other folders."""

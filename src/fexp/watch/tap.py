@@ -8,6 +8,7 @@ second. The tap only moves bytes; they are read where the state is. What it lean
 from __future__ import annotations
 
 import array
+import errno
 import fcntl
 import os
 import struct
@@ -33,11 +34,16 @@ _STORM_BYTES = 8 << 10
 class Tap(InotifyFD):
     """watchdog's reader thread with its parsing left out.
 
-    Raise OSError (EMFILE) when the user has no inotify instance left.
+    Raise OSError (EMFILE) when the user has no inotify instance left, and from ``start`` (EAGAIN) when no thread.
     """
 
     def __init__(self, deliver: Callable[[bytes], None]) -> None:
-        super().__init__()
+        try:
+            super().__init__()
+        except OSError:
+            if hasattr(self, "_inotify_fd"):  # its pipe found no descriptor left
+                os.close(self._inotify_fd)
+            raise
         os.set_inheritable(self._inotify_fd, False)
         self._deliver = deliver
         self._delivered_bytes = 0
@@ -45,6 +51,14 @@ class Tap(InotifyFD):
         """Counted by who reads what was delivered; each side has a number of its own, so no lock is needed."""
         self.holding = False
         """True from before events are read until after they are delivered."""
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except RuntimeError as error:
+            self._is_reading = False
+            self.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def run(self) -> None:
         while self.should_keep_running():

@@ -73,45 +73,60 @@ class Acceptor:
             self._listen(listener)
 
     async def stop(self) -> None:
-        """Accept no more, wait for answers under way, and cut what takes too long."""
+        """Accept no more, answer who has come in, and cut what takes too long."""
         for listener in self._listeners:
             asyncio.get_running_loop().remove_reader(listener)
+            for _ in range(self._limits.connections):
+                if not self._accept(listener):
+                    break
         self._listeners = []
+        self._state.default_headers.append((b"connection", b"close"))  # of the answers to come
         for _ in range(2):
             await asyncio.sleep(0)  # reads what has been asked already
         tasks = list(self._connections.values())
         for connection in self._connections:
             if connection.is_busy:
                 connection.shutdown()
-            else:
+            elif connection.has_asked:
                 connection.cut()
+        await self._wait_for_newcomers()
         if tasks:
             await asyncio.wait(tasks, timeout=self._limits.stop_seconds)
         for connection in self._connections:
             connection.cut()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _wait_for_newcomers(self) -> None:
+        """Give who has connected a moment to ask; then cut those that have not."""
+        newcomers = [task for connection, task in self._connections.items() if not connection.has_asked]
+        if newcomers:
+            await asyncio.wait(newcomers, timeout=self._limits.newcomer_seconds)
+        for connection in self._connections:
+            if not connection.has_asked:
+                connection.cut()
+
     def _listen(self, listener: socket.socket) -> None:
         if listener in self._listeners:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Take one connection, if there is one: a flood of them must not keep the loop from the answers."""
+    def _accept(self, listener: socket.socket) -> bool:
+        """Take one connection only: a flood must not keep the loop from the answers. Return whether there was one."""
         try:
             client, address = listener.accept()
         except BlockingIOError:
-            return  # the client has gone again
+            return False  # the client has gone again
         except OSError:  # no descriptor or no memory is left, and the client goes on waiting
             loop = asyncio.get_running_loop()
             loop.remove_reader(listener)
             loop.call_later(_PAUSE_SECONDS, self._listen, listener)
-            return
+            return False
         network = client_network(address[0]) if isinstance(address, tuple) else ""
         if len(self._connections) >= self._limits.connections and not self._make_room(network):
             client.close()
-            return
+            return True
         connection = Connection(self._config, self._state, client, network, self._limits.request_seconds, self._log)
         self._connections[connection] = asyncio.create_task(self._attend(connection))
+        return True
 
     def _make_room(self, newcomer: str) -> bool:
         """Cut a connection of the network that has most of them, counting the newcomer. Return whether one was cut.

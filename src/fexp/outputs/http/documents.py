@@ -88,6 +88,7 @@ def metadata(
         "version": __version__,
         "listen": addresses,
         **own,
+        "deliveries": [delivery._asdict() for delivery in snapshot.deliveries],
         "folders": [
             {
                 "folder": folder.folder,

@@ -25,5 +25,7 @@ class Limits(NamedTuple):
     """How long making an answer may take."""
     heartbeat_seconds: float = 15.0
     """The longest silence on an event stream."""
+    newcomer_seconds: float = 0.5
+    """How long a stop waits for who has connected and not asked yet."""
     stop_seconds: float = 3.0
     """How long a stop waits for answers under way."""

@@ -13,7 +13,7 @@ from fexp.text import human_age, human_bytes, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fexp.model import FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
+    from fexp.model import DeliverySnapshot, FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--good:#0a7d33;--bad:#c62828}
@@ -25,7 +25,7 @@ th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;ve
 th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.name{overflow-wrap:anywhere}tbody tr:hover{background:var(--soft)}
 .up{color:var(--good)}.down{color:var(--bad);font-weight:600}
-@media(max-width:42rem){thead{display:none}
+@media(max-width:48rem){thead{display:none}
 tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}
 td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0}
 td::before{content:attr(data-label);opacity:.7}}
@@ -74,9 +74,11 @@ _NUMBERS = {"Files", "Size", "Oldest", "Arrivals"}
 
 
 def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float) -> bytes:
-    """Write the page. Every name is escaped, for the browser and for a terminal; ``now`` is Unix time."""
+    """Return the page, problems first. Names are escaped, for the browser and for a terminal; ``now`` is Unix time."""
     by_folder = {status.folder: status for status in statuses}
-    rows = "".join(_row(cells) for folder in snapshot.folders for cells in _cells(folder, by_folder, now))
+    folders = sorted(snapshot.folders, key=lambda folder: folder.up)
+    rows = "".join(_row(cells) for folder in folders for cells in _cells(folder, by_folder, now))
+    outputs = "".join(_output(delivery, now) for delivery in snapshot.deliveries)
     head = "".join(f"<th{_kind(column)}>{column}</th>" for column in _COLUMNS)
     links = "".join(f'<a href="{path}">{label}</a>' for path, label in _PATHS)
     files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
@@ -88,10 +90,20 @@ def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float
         f"<h1>fexp {escape(__version__)}</h1><p>Watches folders and tells Prometheus what waits in them.</p>"
         f'<nav>{links}</nav><p id="lost" class="down" hidden>fexp does not answer.</p><main>'
         f"<p>{_grouped(files)} files; {up} of {len(snapshot.folders)} folders up</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></main>"
+        f"{outputs}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></main>"
         f"<script>{_SCRIPT}</script></body></html>\n"
     )
     return document.encode("utf-8", "replace")
+
+
+def _output(delivery: DeliverySnapshot, now: float) -> str:
+    latest = delivery.last_delivery_at
+    text = f"{delivery.output}: " + (
+        "no delivery yet" if latest is None else f"delivered {human_age(now - latest)} ago"
+    )
+    if not delivery.is_failing:
+        return f"<p>{escape(text)}</p>"
+    return f'<p class="down">{escape(text)}; the latest try failed</p>'
 
 
 def _cells(folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float) -> Iterator[tuple[str, ...]]:

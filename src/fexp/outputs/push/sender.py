@@ -130,6 +130,11 @@ class Sender:
             answer = self._wire.exchange(request, self._seconds_until(deadline_at))
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
+        if request.method != "GET" and _is_of_another(answer):
+            raise OutputError(
+                f"answered {answer.status} with a page that no receiver sends; something on the way answers in its"
+                " place, such as a login page"
+            )
         return answer
 
     def _seconds_until(self, deadline_at: float) -> float:
@@ -203,3 +208,9 @@ def parse_date(value: str) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _is_of_another(answer: Answer) -> bool:
+    """Return whether a success is not the receiver's: theirs are empty, a line of text or JSON, and they end."""
+    kind = answer.headers.get("Content-Type", "").lower()
+    return answer.cut or "html" in kind or answer.body.lstrip()[:1] == b"<"
