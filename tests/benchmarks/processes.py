@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 FEXP = str(Path(sys.executable).with_name("fexp"))
 _GIVE_UP_SECONDS = 120.0
-_REQUEST = b"GET %b HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\n\r\n"
+_REQUEST = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
+_TEXT = b"Accept: text/plain\r\n"
+AS_PROMETHEUS = (
+    b"Accept: application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.2\r\n"
+    b"Accept-Encoding: gzip\r\n"
+)
+"""The header fields of a scrape."""
 
 
 class BenchmarkError(Exception):
@@ -121,18 +127,20 @@ class Client:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=_GIVE_UP_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def get(self, path: bytes = b"/metrics") -> tuple[int, bytes]:
+    def get(self, path: bytes = b"/metrics", fields: bytes = _TEXT) -> tuple[int, bytes]:
         """Ask once; give the status and the body."""
-        self._socket.sendall(_REQUEST % path)
+        self._socket.sendall(_REQUEST % (path, fields))
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._receive()
         head, body = received[:end], received[end + 4 :]
         found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
         assert found is not None
-        while len(body) < int(found[1]):
-            body += self._receive()
-        return int(head.split(b" ", 2)[1]), body
+        parts, missing = [body], int(found[1]) - len(body)
+        while missing > 0:
+            parts.append(self._receive())
+            missing -= len(parts[-1])
+        return int(head.split(b" ", 2)[1]), b"".join(parts)
 
     def _receive(self) -> bytes:
         part = self._socket.recv(1 << 17)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import cramjam
 
-from fexp.outputs.push.remote_write import STALE
+from fexp.outputs.push.protobuf import STALE
 from tests.end_to_end.running import samples
 from tests.outputs.decoding import decode
 

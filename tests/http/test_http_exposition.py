@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,12 @@ from fexp.model import FolderSnapshot, Snapshot
 from fexp.outputs.formats import Format
 from fexp.outputs.http.exposition import Exposition
 from tests.http.serving import MemoryServed, ask, make_folder, running
+from tests.servers import poll, program, running_prometheus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers import Server
 
 LOG = logging.getLogger("fexp.test.exposition")
 
@@ -74,3 +83,28 @@ def test_one_failing_folder_does_not_take_the_others_along() -> None:
     text = render(broken, make_folder("/fine"))
     assert 'fexp_scans_total{folder="/fine"' in text
     assert 'fexp_files{folder="/broken"' in text
+
+
+def test_a_real_prometheus_and_curl_read_what_was_compressed_in_pieces(tmp_path: Path) -> None:
+    served = MemoryServed(folders=tuple(make_folder(f'/in "{n}"\n\\', files=n) for n in range(150)))
+    with running(served) as server:
+        port = urlsplit(server.addresses[0]).port
+        target = f"static_configs: [{{targets: ['127.0.0.1:{port}']}}]"
+        config = f"scrape_configs: [{{job_name: f, scrape_interval: 200ms, scrape_timeout: 200ms, {target}}}]\n"
+        with running_prometheus(tmp_path / "prometheus", config=config) as prometheus:
+            poll(lambda: _value(prometheus, "count(fexp_files)") == 150)
+            assert _value(prometheus, "sum(fexp_files)") == sum(range(150))
+            served.folders = (*served.folders[:70], make_folder("/changed", files=1_000_000), *served.folders[100:])
+            poll(lambda: _value(prometheus, 'fexp_files{folder="/changed"}') == 1_000_000)
+            poll(lambda: _value(prometheus, "count(fexp_files)") == 121)
+        curl = [program("curl"), "--silent", "--fail", f"{server.addresses[0]}/metrics?name[]=fexp_files", "--globoff"]
+        plain, compressed = (
+            subprocess.run([*curl, *more], check=True, capture_output=True).stdout for more in ([], ["--compressed"])
+        )
+        assert plain == compressed
+        assert plain.count(b"\nfexp_files{") == 121
+
+
+def _value(prometheus: Server, expression: str) -> float | None:
+    found = prometheus.query(expression)
+    return float(found[0]["value"][1]) if found else None

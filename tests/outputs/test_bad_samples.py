@@ -9,6 +9,7 @@ import pytest
 from fexp.metrics import EVERYWHERE, FexpCollector
 from fexp.outputs.push.gateway import GatewayOutput, GatewaySettings
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
+from fexp.outputs.rendering import KeptCollector
 from tests.end_to_end.comparing import pushed, written
 from tests.outputs.samples import snapshot_of, textfile_output
 from tests.outputs.scripted import ScriptedServer, answer
@@ -53,13 +54,17 @@ def _remote_write(source: FexpCollector, _: Path) -> Series:
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("deliver", [_textfile, _push, _remote_write])
+@pytest.mark.parametrize("collector", [FexpCollector, KeptCollector])
 def test_a_bad_sample_costs_itself_in_every_output(
-    deliver: Callable[[FexpCollector, Path], Series], bad: FolderSnapshot, tmp_path: Path
+    collector: type[FexpCollector],
+    deliver: Callable[[FexpCollector, Path], Series],
+    bad: FolderSnapshot,
+    tmp_path: Path,
 ) -> None:
     """Mistakes 11b, 11c, 11d, 13b."""
     left_out: list[str] = []
     snapshot = snapshot_of()._replace(folders=(bad, GOOD))
-    delivered = deliver(FexpCollector(lambda: snapshot, EVERYWHERE, lambda name, *_: left_out.append(name)), tmp_path)
+    delivered = deliver(collector(lambda: snapshot, EVERYWHERE, lambda name, *_: left_out.append(name)), tmp_path)
     files = {dict(labels)["folder"]: value for (name, labels), value in delivered.items() if name == "fexp_files"}
     assert files["/in/good"] == 2
     assert ("/in/spoilt" in files) is (bad is not BAD["a label is no text"])

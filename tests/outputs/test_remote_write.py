@@ -17,15 +17,8 @@ from hypothesis import strategies as st
 from fexp.config.labels import parse_pairs
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push import remote_write
-from fexp.outputs.push.remote_write import (
-    STALE,
-    RemoteWriteOutput,
-    RemoteWriteSettings,
-    encode_labels,
-    encode_series,
-    encode_timestamp,
-    series_of,
-)
+from fexp.outputs.push.protobuf import STALE, encode_labels, encode_request, encode_timestamp, series_of
+from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import Sender
 from tests.outputs.decoding import decode
 from tests.outputs.samples import Gauge, Numbers, TurnedClock, snapshot_of
@@ -47,10 +40,19 @@ labels = st.lists(st.tuples(texts, texts)).map(tuple)
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 19c."""
     packed = [(one, struct.pack("<d", value)) for one, value in samples]
+    encoded = [(encode_labels(one), value) for one, value in packed]
     timestamp = encode_timestamp(at_ms)
-    assert decode(b"".join(encode_series(encode_labels(one), value, timestamp) for one, value in packed)) == [
-        (one, at_ms, value) for one, value in packed
-    ]
+    request, count = encode_request(encoded, timestamp, 10**9)
+    assert count == len(samples)
+    assert decode(request) == [(one, at_ms, value) for one, value in packed]
+    parts, enough_bytes = [], 1 + len(request) // 3
+    while encoded:
+        part, count = encode_request(encoded, timestamp, enough_bytes)
+        assert len(part) >= enough_bytes or count == len(encoded)
+        assert len(encode_request(encoded[: count - 1], timestamp, 10**9)[0]) < enough_bytes
+        parts.append(part)
+        encoded = encoded[count:]
+    assert b"".join(parts) == request
 
 
 @given(st.dictionaries(st.sampled_from(["folder", "pattern", "B", "a", "_x"]), texts))
@@ -314,7 +316,7 @@ MANY = [f"f{number:05}" for number in range(12_000)]
 def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a request hold 5,000 of these samples."""
     labels = encode_labels((*Rig("http://h").common, ("__name__", "x"), ("folder", MANY[0])))
-    a_sample = encode_series(labels, STALE, encode_timestamp(1000))
+    a_sample, _ = encode_request([(labels, STALE)], encode_timestamp(1000), 1)
     monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fexp.errors import OutputError
 from fexp.outputs.push import remote_write
-from fexp.outputs.push.remote_write import STALE, RemoteWriteOutput, RemoteWriteSettings
+from fexp.outputs.push.protobuf import STALE
+from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import RefusedError
 from tests.outputs.decoding import decode
 from tests.outputs.samples import Gauge, TurnedClock

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fexp.metrics.catalogue import CATALOGUE, EVERYWHERE
+from fexp.metrics.rows import Scope
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
     from prometheus_client.samples import Sample as FamilySample
 
-    from fexp.metrics.rows import Row, Scope
+    from fexp.metrics.rows import Row
     from fexp.model import FolderSnapshot
 
     LeftOut = Callable[[str, Exception, int], None]
@@ -45,7 +46,7 @@ class FexpCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families that have samples now."""
-        return self._families(self.take())
+        return self._families(self.rows, self.take())
 
     def by_folder(self) -> Iterator[tuple[FolderSnapshot | None, Iterator[Metric]]]:
         """Yield each folder with its families, then None with those of fexp itself. They are built when they are read.
@@ -53,12 +54,13 @@ class FexpCollector:
         A folder in which nothing changed is the same object as at the last time.
         """
         snapshot = self.take()
+        rows = [row for row in self.rows if row.scope is not Scope.SELF]
         for folder in snapshot.folders:
-            yield folder, self._families(Snapshot((folder,)))
-        yield None, self._families(snapshot._replace(folders=()))
+            yield folder, self._families(rows, Snapshot((folder,)))
+        yield None, self._families(self.rows, snapshot._replace(folders=()))
 
-    def _families(self, snapshot: Snapshot) -> Iterator[Metric]:
-        for row in self.rows:
+    def _families(self, rows: Iterable[Row], snapshot: Snapshot) -> Iterator[Metric]:
+        for row in rows:
             family = good_family(row, snapshot, self.left_out)
             if family.samples:
                 yield family

@@ -9,8 +9,7 @@ import struct
 import time
 from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import check_pairs, parse_pairs
@@ -18,12 +17,11 @@ from fexp.config.options import constant, option, repeatable
 from fexp.config.values import parse_text
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push.endpoint import Endpoint
+from fexp.outputs.push.protobuf import STALE, encode_labels, encode_request, encode_timestamp, series_of
 from fexp.outputs.push.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-
-    from prometheus_client.metrics_core import Metric
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from fexp.config.origin import Origin
     from fexp.config.output import OutputSettings
@@ -31,12 +29,9 @@ if TYPE_CHECKING:
     from fexp.model import FolderSnapshot
     from fexp.outputs import Collects
 
-    Labels = tuple[tuple[str, str], ...]
     Block = dict[bytes, bytes]
     """Samples by encoded labels: the eight bytes of a little-endian double."""
 
-STALE = struct.pack("<Q", 0x7FF0000000000002)
-"""The NaN that says: this series ended. As bytes: a float may lose what tells it from other NaNs."""
 _HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
@@ -137,15 +132,8 @@ class _Waiting:
 
     def next_request(self) -> tuple[bytes, int]:
         """Return the next WriteRequest of what is still to be sent, and the number of its samples."""
-        ended = ((labels, STALE) for labels in self.ended)
-        timestamp = encode_timestamp(self.at_ms)
-        request, samples = bytearray(), 0
-        for labels, value in islice(chain(self.blocks, ended), self.samples_done, None):
-            request += encode_series(labels, value, timestamp)
-            samples += 1
-            if len(request) >= _REQUEST_BYTES:
-                break
-        return bytes(request), samples
+        samples = chain(self.blocks, zip(self.ended, repeat(STALE), strict=False))
+        return encode_request(islice(samples, self.samples_done, None), encode_timestamp(self.at_ms), _REQUEST_BYTES)
 
 
 class RemoteWriteOutput:
@@ -315,62 +303,6 @@ class RemoteWriteOutput:
         else:
             self._drop(0)
         return waiting.refused
-
-
-def series_of(families: Iterable[Metric], common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:
-    """Yield each sample with all its labels: sorted, unique, none empty."""
-    for family in families:
-        for sample in family.samples:
-            labels = {**sample.labels, **common, "__name__": sample.name}
-            try:
-                sorted_labels = tuple(sorted((name, value) for name, value in labels.items() if value))
-                "".join(value for _, value in sorted_labels).encode()
-            except UnicodeEncodeError as error:
-                raise OutputError(f"{sample.name}: a label value is not valid text", final=True) from error
-            yield sorted_labels, float(sample.value)
-
-
-def encode_labels(labels: Labels) -> bytes:
-    """Return the part of a ``prometheus.TimeSeries`` that is its labels."""
-    encoded = bytearray()
-    for name, text in labels:
-        encoded += _bytes_field(1, _bytes_field(1, name.encode()) + _bytes_field(2, text.encode()))
-    return bytes(encoded)
-
-
-def encode_timestamp(at_ms: int) -> bytes:
-    """Return the part of a ``prometheus.Sample`` that is its time."""
-    return b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)
-
-
-def encode_series(labels: bytes, value: bytes, timestamp: bytes) -> bytes:
-    """Return the part of a ``prometheus.WriteRequest`` that is one time series with one sample.
-
-    A request is nothing but such parts. The value comes as the eight bytes of a little-endian double.
-    """
-    begin, middle = _frame(len(labels), len(timestamp))
-    return begin + labels + middle + value + timestamp
-
-
-@lru_cache(maxsize=1024)
-def _frame(labels_bytes: int, timestamp_bytes: int) -> tuple[bytes, bytes]:
-    """Return what stands before the labels of a series and before the value of its sample."""
-    sample_bytes = 1 + 8 + timestamp_bytes
-    middle = b"\x12" + _varint(sample_bytes) + b"\x09"
-    return b"\x0a" + _varint(labels_bytes + len(middle) - 1 + sample_bytes), middle
-
-
-def _bytes_field(number: int, content: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _snappy(origin: Origin) -> Callable[[bytes], bytes]:
