@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from fexp.files.aggregates import Extreme
 from fexp.files.table import Table
 from fexp.metrics import AGGREGATES
-from fexp.model import FileInfo
+from fexp.model import FileInfo, KnownFiles
 from tests.files.columns import columns, known
 
 Names = st.binary(min_size=1, max_size=2)
@@ -39,6 +39,10 @@ def differs(old: FileInfo, new: FileInfo) -> bool:
     return (old.size_bytes, old.modified_at, old.inode) != (new.size_bytes, new.modified_at, new.inode)
 
 
+def lists(files: KnownFiles) -> KnownFiles:
+    return KnownFiles(*map(list, files))  # type: ignore[arg-type]  # a list for each column
+
+
 class TableMachine(RuleBasedStateMachine):
     """A table and a dict that go through the same."""
 
@@ -62,8 +66,8 @@ class TableMachine(RuleBasedStateMachine):
         else:
             is_new, before, after = self.table.update(columns({name: info}))
             assert is_new == [False]
-            assert before == known({name: old} if differs(old, info) else {}, ARRIVED_AT)
-            assert after == known({name: info} if differs(old, info) else {}, ARRIVED_AT)
+            assert lists(before) == known({name: old} if differs(old, info) else {}, ARRIVED_AT)
+            assert lists(after) == known({name: info} if differs(old, info) else {}, ARRIVED_AT)
         self.files[name] = info
 
     @rule(name=Names, info=Infos)
@@ -103,8 +107,8 @@ class TableMachine(RuleBasedStateMachine):
         is_new, before, after = self.table.update(columns(files))
         assert is_new == [name not in self.files for name in files]
         changed = {name: info for name, info in files.items() if name in self.files and differs(self.files[name], info)}
-        assert before == known({name: self.files[name] for name in changed}, ARRIVED_AT)
-        assert after == known(changed, ARRIVED_AT)
+        assert lists(before) == known({name: self.files[name] for name in changed}, ARRIVED_AT)
+        assert lists(after) == known(changed, ARRIVED_AT)
         new = {name: info for name, info in files.items() if name not in self.files}
         self.table.fill(known(new, ARRIVED_AT))
         self.files.update(files)

@@ -242,15 +242,15 @@ def test_the_gateways_reason_is_told(pushgateway: Server) -> None:
         assert caught.value.final
 
 
-def test_a_gateway_that_closes_instead_of_a_reason_is_explained() -> None:
+def test_a_gateway_that_closes_instead_of_a_reason_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fexp.outputs.push.sender._FIRST_PAUSE_SECONDS", 60.0)  # one try, then the deadline is over
     with ScriptedServer(raw(b"")) as server:
-        deadline = {"gateway-deadline": "500ms"}
-        pushing = output(server.url, instance="h", **deadline)
+        pushing = output(server.url, instance="h")
         with pytest.raises(OutputError, match="was closed before the whole answer was there") as caught:
             pushing.publish(Numbers())
         assert str(caught.value).endswith(OF_PUSHGATEWAY_1_11)
         assert not caught.value.final
-        importing = output(server.url, instance="h", mode="import", **deadline)
+        importing = output(server.url, instance="h", mode="import")
         with pytest.raises(OutputError) as caught:
             importing.publish(Numbers())
         assert "Pushgateway" not in str(caught.value)

@@ -68,9 +68,9 @@ class Agenda:
         """Sort the folders that were touched. Return them."""
         touched, self._touched = self._touched, {}
         for folder in touched:
-            _put(self.unsettled, folder, wanted=folder.is_unsettled)
-            _put(self.owing, folder, wanted=folder.tree.state.owes_dwells)
-            _put(self.suspicious, folder, wanted=bool(folder.tree.suspects))
+            _put(folder, self.unsettled, wanted=folder.is_unsettled)
+            _put(folder, self.owing, wanted=folder.tree.state.owes_dwells)
+            _put(folder, self.suspicious, wanted=bool(folder.tree.suspects))
             if folder.tree.is_busy:
                 self._busy.setdefault(folder)
             due_at = folder.due_at
@@ -90,8 +90,8 @@ class Agenda:
         heapify(self._due)
 
 
-def _put(some: set[FolderWatch], folder: FolderWatch, *, wanted: bool) -> None:
+def _put(folder: FolderWatch, some: set[FolderWatch], *, wanted: bool) -> None:
     if wanted:
         some.add(folder)
-    else:
+    elif some:
         some.discard(folder)

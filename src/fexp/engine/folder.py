@@ -67,11 +67,10 @@ class FolderWatch:
     @property
     def due_at(self) -> float:
         """Return when something is to be done without a hint, on the steady clock; infinity for never."""
-        due_at = min(self._schedule.due_at, self._snapshot_ends_at)
-        if self._identity is None:
-            return due_at
+        if not self._schedule.is_resting or self._identity is None:
+            return min(self._schedule.due_at, self._snapshot_ends_at)
         looks_due_at = self._schedule.due_again_at(self._interval_seconds)
-        return min(due_at, looks_due_at, self._polled_due_at, self.tree.links_due_at)
+        return min(looks_due_at, self._snapshot_ends_at, self._polled_due_at, self.tree.links_due_at)
 
     @property
     def _polled_due_at(self) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fexp.files.extremes import Extremum
     from fexp.model import FileColumns
 
+_NOTHING = KnownFiles((), (), (), (), ())
 _shared_slots: list[int] = []
 """Slot numbers, shared by all tables: an int object of its own would cost every file 32 bytes."""
 
@@ -95,6 +96,8 @@ class Table:
             is_new.append(slot is None)
             if slot is not None and (modified_at[slot] != modified or sizes[slot] != size or inodes[slot] != inode):
                 changed.append((slot, index))
+        if not changed:
+            return is_new, _NOTHING, _NOTHING
         before = self._at([slot for slot, _ in changed])
         for slot, index in changed:
             self.size_bytes += files.sizes[index] - sizes[slot]
