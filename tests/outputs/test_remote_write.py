@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fexp.config.labels import parse_pairs
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push import remote_write
-from fexp.outputs.push.protobuf import STALE, encode_labels, encode_request, encode_timestamp, series_of
+from fexp.outputs.push.protobuf import STALE, encode_labels, encode_request, encode_sample, encode_timestamp, series_of
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import Sender
 from tests.outputs.decoding import decode
@@ -40,7 +40,7 @@ labels = st.lists(st.tuples(texts, texts)).map(tuple)
 def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
     """Mistake 19c."""
     packed = [(one, struct.pack("<d", value)) for one, value in samples]
-    encoded = [(encode_labels(one), value) for one, value in packed]
+    encoded = [encode_sample(encode_labels(one), value) for one, value in packed]
     timestamp = encode_timestamp(at_ms)
     request, count = encode_request(encoded, timestamp, 10**9)
     assert count == len(samples)
@@ -316,7 +316,7 @@ MANY = [f"f{number:05}" for number in range(12_000)]
 def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a request hold 5,000 of these samples."""
     labels = encode_labels((*Rig("http://h").common, ("__name__", "x"), ("folder", MANY[0])))
-    a_sample, _ = encode_request([(labels, STALE)], encode_timestamp(1000), 1)
+    a_sample, _ = encode_request([encode_sample(labels, STALE)], encode_timestamp(1000), 1)
     monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
 
 

@@ -188,13 +188,13 @@ def test_only_what_changed_is_rendered_and_compressed_again(monkeypatch: pytest.
     before = collector.render(Format.TEXT)
     join_gzip(before)
     rendered: list[FolderSnapshot] = []
-    lines = rendering.Renderer._lines
+    lines = rendering.Renderer._rendered
 
-    def counted(renderer: rendering.Renderer, folder: FolderSnapshot) -> rendering._Lines:
+    def counted(renderer: rendering.Renderer, folder: FolderSnapshot) -> rendering._Run:
         rendered.append(folder)
         return lines(renderer, folder)
 
-    monkeypatch.setattr(rendering.Renderer, "_lines", counted)
+    monkeypatch.setattr(rendering.Renderer, "_rendered", counted)
     assert {id(piece) for piece in collector.render(Format.TEXT)[:-2]} <= {id(piece) for piece in before}
     assert not rendered
     (group,) = folders[70].groups

@@ -41,6 +41,8 @@ class FolderWatch:
         self._scans: Counter[Reason] = Counter()
         self._last_scan_at: float | None = None
         self._overflows = self._drift_files = 0
+        self.lasting_snapshot: FolderSnapshot | None = None
+        """The snapshot, as long as only a change can end it. An attribute: readers ask all folders for it."""
         self._snapshot: FolderSnapshot | None = None
         """What readers get until something changes."""
         self._snapshot_ends_at = inf
@@ -88,7 +90,7 @@ class FolderWatch:
     def touch(self) -> None:
         """Take note that a number changed."""
         with self._context.lock:
-            self._snapshot = None
+            self._snapshot = self.lasting_snapshot = None
             self._snapshot_ends_at = inf
         self._context.changed()
 
@@ -279,4 +281,5 @@ class FolderWatch:
                 faults={fault: self.tree.faults[fault] for fault in Fault},
                 looked=self._looked,
             )
+            self.lasting_snapshot = self._snapshot if self._snapshot_ends_at == inf else None
         return self._snapshot

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from itertools import accumulate, pairwise
+from itertools import chain, groupby
 from operator import is_
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +35,7 @@ _KEPT_SECONDS = 900.0
 """A format that nobody has asked for so long gives its memory back."""
 _ROWS = tuple(row for row in CATALOGUE if row.scope is not Scope.SELF)
 _PLACE = {row.name: place for place, row in enumerate(_ROWS)}
+_NAMES = {row.name: row.names for row in _ROWS}
 
 
 class _Fault(NamedTuple):
@@ -45,37 +46,41 @@ class _Fault(NamedTuple):
     samples: int
 
 
-class _Lines(NamedTuple):
-    """What was rendered of one folder."""
+class _Run(NamedTuple):
+    """The lines of folders that follow one another."""
 
-    rows: Sequence[bytes]
-    faults: tuple[_Fault, ...]
+    texts: Sequence[bytes]
+    """One a row."""
+    lengths: Sequence[array[int]]
+    """For each row, that of each folder."""
+    faults: Sequence[tuple[_Fault, ...]]
+    """Of each folder."""
 
 
 class _Chunk:
     """Folders that follow one another, and their lines. Never changed once made."""
 
-    def __init__(self, folders: Sequence[FolderSnapshot], lines: Sequence[_Lines], before: _Chunk | None) -> None:
+    def __init__(self, folders: Sequence[FolderSnapshot], runs: Sequence[_Run], before: _Chunk | None) -> None:
         self.folders = folders
-        self._faults = [of_folder.faults for of_folder in lines]
-        columns = list(zip(*[of_folder.rows for of_folder in lines], strict=True))
-        self._lengths = [array("I", map(len, column)) for column in columns]
-        texts = [b"".join(column) for column in columns]
+        texts = [b"".join(column) for column in zip(*[run.texts for run in runs], strict=True)]
         kept = before.pieces if before is not None else [Piece(b"")] * len(texts)
-        self.pieces: list[Piece] = [
+        self.pieces: list[Piece] = [  # what is as before keeps what was compressed of it
             old if old.text == text else Piece(text) for old, text in zip(kept, texts, strict=True)
         ]
-        """One a row. What is as before keeps what was compressed of it."""
-        self.faults = [fault for of_folder in self._faults for fault in of_folder]
+        """One a row."""
+        columns = zip(*[run.lengths for run in runs], strict=True)
+        self._lengths = [array("I", chain.from_iterable(column)) for column in columns]
+        self._faults = [faults for run in runs for faults in run.faults]
+        self.faults = list(chain.from_iterable(self._faults))
 
-    def by_folder(self) -> Iterator[tuple[int, _Lines]]:
-        """Yield the lines of each folder, by the folder's identity."""
-        columns = [
-            [piece.text[begin:end] for begin, end in pairwise(accumulate(lengths, initial=0))]
-            for piece, lengths in zip(self.pieces, self._lengths, strict=True)
-        ]
-        for folder, rows, faults in zip(self.folders, zip(*columns, strict=True), self._faults, strict=True):
-            yield id(folder), _Lines(rows, faults)
+    def run(self, first: int, end: int) -> _Run:
+        """Return the lines of some of the folders."""
+        texts, lengths = [], []
+        for piece, all_lengths in zip(self.pieces, self._lengths, strict=True):
+            begin, some = sum(all_lengths[:first]), all_lengths[first:end]
+            texts.append(piece.text[begin : begin + sum(some)])
+            lengths.append(some)
+        return _Run(texts, lengths, self._faults[first:end])
 
 
 class Renderer:
@@ -106,7 +111,7 @@ class Renderer:
         for row in collector.rows:
             if row.scope is Scope.SELF:
                 pieces += self._fresh([good_family(row, snapshot, collector.left_out)], names)
-            elif not names or not row.names.isdisjoint(names):
+            elif not names or not _NAMES[row.name].isdisjoint(names):
                 pieces += self._kept(row, chunks)
         pieces += self._fresh(others, names)
         pieces.append(self._end)
@@ -139,13 +144,27 @@ class Renderer:
             for before, part in zip(befores, parts, strict=True)
         ]
         left = set(old).difference(chunks)
-        known = {identity: lines for chunk in left for identity, lines in chunk.by_folder()}
+        known = {id(folder): (chunk, place) for chunk in left for place, folder in enumerate(chunk.folders)}
         return tuple(
-            chunk or _Chunk(part, [known.get(id(folder)) or self._lines(folder) for folder in part], before)
+            chunk or _Chunk(part, list(self._runs(part, known)), before)
             for chunk, part, before in zip(chunks, parts, befores, strict=True)
         )
 
-    def _lines(self, folder: FolderSnapshot) -> _Lines:
+    def _runs(self, folders: Sequence[FolderSnapshot], known: Mapping[int, tuple[_Chunk, int]]) -> Iterator[_Run]:
+        """Yield the lines of folders: those that followed one another before, together; new ones one by one."""
+
+        def origin(place: int) -> tuple[_Chunk | None, int]:
+            chunk, old_place = known.get(id(folders[place]), (None, place))
+            return chunk, old_place - place
+
+        for (chunk, offset), places in groupby(range(len(folders)), origin):
+            followers = list(places)
+            if chunk is None:
+                yield from (self._rendered(folders[place]) for place in followers)
+            else:
+                yield chunk.run(followers[0] + offset, followers[-1] + offset + 1)
+
+    def _rendered(self, folder: FolderSnapshot) -> _Run:
         """Return what prometheus_client makes of one folder, cut at the headers: no line of a sample can be one."""
         faults: list[_Fault] = []
 
@@ -159,7 +178,8 @@ class Renderer:
         for header in reversed(self._headers):
             text, _, lines = text.rpartition(header.text)
             rows.append(lines)
-        return _Lines(rows[::-1], tuple(faults))
+        rows.reverse()
+        return _Run(rows, [array("I", [len(lines)]) for lines in rows], [tuple(faults)])
 
 
 def _same(before: Sequence[FolderSnapshot], now: Sequence[FolderSnapshot]) -> bool:

@@ -6,7 +6,6 @@ https://prometheus.io/docs/specs/prw/remote_write_spec/#protocol
 from __future__ import annotations
 
 import struct
-from functools import cache
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
 
 STALE = struct.pack("<Q", 0x7FF0000000000002)
 """The NaN that says: this series ended. As bytes: a float may lose what tells it from other NaNs."""
+_TIME_BYTES = 7
+"""Of an encoded timestamp from 1971 to 2109."""
+_MIDDLE_BYTES = 3
+"""Between the labels and the value."""
+_VALUE_BYTES = 8
 
 
 def series_of(families: Iterable[Metric], common: Mapping[str, str]) -> Iterator[tuple[Labels, float]]:
@@ -48,35 +52,35 @@ def encode_timestamp(at_ms: int) -> bytes:
     return b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)
 
 
-def encode_request(samples: Iterable[tuple[bytes, bytes]], timestamp: bytes, enough_bytes: int) -> tuple[bytes, int]:
-    """Return a ``prometheus.WriteRequest`` with the first so many samples as are enough, and their number.
+def encode_sample(labels: bytes, value: bytes, time_bytes: int = _TIME_BYTES) -> bytes:
+    """Return a ``prometheus.TimeSeries`` with one sample, up to the time: that comes last and differs every time.
 
-    A sample is the encoded labels of a series and its value, the eight bytes of a little-endian double.
+    The value comes as the eight bytes of a little-endian double.
     """
-    sample_bytes = 1 + 8 + len(timestamp)
+    sample_bytes = 1 + _VALUE_BYTES + time_bytes
     middle = b"\x12" + _varint(sample_bytes) + b"\x09"
-    begins = _begins(len(middle) - 1 + sample_bytes)
-    request, count = bytearray(), 0
-    for labels, value in samples:
-        request += b"%b%b%b%b%b" % (begins[len(labels)], labels, middle, value, timestamp)
-        count += 1
-        if len(request) >= enough_bytes:
+    return b"\x0a" + _varint(len(labels) + len(middle) - 1 + sample_bytes) + labels + middle + value
+
+
+def labels_of(sample: bytes) -> bytes:
+    """Return the encoded labels."""
+    begin = 1
+    while sample[begin] & 0x80:
+        begin += 1
+    return sample[begin + 1 : -_MIDDLE_BYTES - _VALUE_BYTES]
+
+
+def encode_request(samples: Iterable[bytes], timestamp: bytes, enough_bytes: int) -> tuple[bytes, int]:
+    """Return a ``prometheus.WriteRequest`` with the first so many samples as are enough, and their number."""
+    if len(timestamp) != _TIME_BYTES:  # a clock that was never set
+        samples = (encode_sample(labels_of(one), one[-_VALUE_BYTES:], len(timestamp)) for one in samples)
+    taken, request_bytes = [], 0
+    for sample in samples:
+        taken.append(sample)
+        request_bytes += len(sample) + len(timestamp)
+        if request_bytes >= enough_bytes:
             break
-    return bytes(request), count
-
-
-class _Begins(dict[int, bytes]):
-    """What stands before the labels of a series, by the bytes of its labels."""
-
-    def __init__(self, tail_bytes: int) -> None:
-        self._tail_bytes = tail_bytes
-
-    def __missing__(self, labels_bytes: int) -> bytes:
-        begin = self[labels_bytes] = b"\x0a" + _varint(labels_bytes + self._tail_bytes)
-        return begin
-
-
-_begins = cache(_Begins)
+    return timestamp.join([*taken, b""]), len(taken)
 
 
 def _bytes_field(number: int, content: bytes) -> bytes:

@@ -9,7 +9,7 @@ import struct
 import time
 from collections import deque
 from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from itertools import chain, islice
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import check_pairs, parse_pairs
@@ -17,7 +17,15 @@ from fexp.config.options import constant, option, repeatable
 from fexp.config.values import parse_text
 from fexp.errors import OutputError, SettingsError
 from fexp.outputs.push.endpoint import Endpoint
-from fexp.outputs.push.protobuf import STALE, encode_labels, encode_request, encode_timestamp, series_of
+from fexp.outputs.push.protobuf import (
+    STALE,
+    encode_labels,
+    encode_request,
+    encode_sample,
+    encode_timestamp,
+    labels_of,
+    series_of,
+)
 from fexp.outputs.push.sender import RefusedError, Sender
 
 if TYPE_CHECKING:
@@ -29,8 +37,8 @@ if TYPE_CHECKING:
     from fexp.model import FolderSnapshot
     from fexp.outputs import Collects
 
-    Block = dict[bytes, bytes]
-    """Samples by encoded labels: the eight bytes of a little-endian double."""
+    Block = list[bytes]
+    """Encoded samples, up to their time."""
 
 _HEADERS = {
     "Content-Type": "application/x-protobuf",
@@ -62,7 +70,7 @@ class RemoteWriteSettings(Endpoint):
     max_snapshots: int = constant(100)
     """So many snapshots wait for a receiver that is away; then the oldest is dropped."""
     max_samples: int = constant(200_000)
-    """So many samples wait, in all snapshots together; some 25 MiB."""
+    """So many samples wait, in all snapshots together; some 50 MiB."""
 
     def validate(self) -> None:
         super().validate()
@@ -94,18 +102,18 @@ class _Blocks:
         """By the identity of the folder's snapshot, which lives as long as it is here."""
         self.samples = sum(len(block) for _, block in blocks.values())
 
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return chain.from_iterable(block.items() for _, block in self.by_folder.values())
+    def __iter__(self) -> Iterator[bytes]:
+        return chain.from_iterable(block for _, block in self.by_folder.values())
 
-    def without(self, others: _Blocks) -> list[Block]:
-        """Return the blocks that others lack."""
-        return [
-            block for key, (_, block) in self.by_folder.items() if others.by_folder.get(key, (None, {}))[1] is not block
-        ]
+    def series_without(self, others: _Blocks) -> Iterator[bytes]:
+        """Yield the encoded labels of the samples in those blocks that others lack."""
+        for key, (_, block) in self.by_folder.items():
+            if others.by_folder.get(key, (None, None))[1] is not block:
+                yield from map(labels_of, block)
 
     def lacking(self, series: set[bytes]) -> set[bytes]:
         """Return those of the series that have no sample here."""
-        return series.difference(*[block for _, block in self.by_folder.values()]) if series else series
+        return series.difference(map(labels_of, self)) if series else series
 
 
 _NOTHING = _Blocks({})
@@ -132,7 +140,7 @@ class _Waiting:
 
     def next_request(self) -> tuple[bytes, int]:
         """Return the next WriteRequest of what is still to be sent, and the number of its samples."""
-        samples = chain(self.blocks, zip(self.ended, repeat(STALE), strict=False))
+        samples = chain(self.blocks, (encode_sample(labels, STALE) for labels in self.ended))
         return encode_request(islice(samples, self.samples_done, None), encode_timestamp(self.at_ms), _REQUEST_BYTES)
 
 
@@ -207,19 +215,17 @@ class RemoteWriteOutput:
         parts = list(source.by_folder() if isinstance(source, FexpCollector) else [(None, source.collect())])
         kept = {id(folder) for folder, _ in parts if folder is not None}
         old = self._blocks.by_folder
-        # The same labels are the same object in all snapshots: they are most of what waiting snapshots take.
-        known = {labels: labels for key, (_, block) in old.items() if key not in kept for labels in block}
+        # The same sample is the same object in all snapshots: they are most of what waiting snapshots take.
+        known = {sample: sample for key, (_, block) in old.items() if key not in kept for sample in block}
         blocks: dict[int, tuple[FolderSnapshot | None, Block]] = {}
         for folder, families in parts:
             key = id(folder)
             if folder is not None and key in old:
                 blocks[key] = old[key]
                 continue
-            block: Block = {}
-            for labels, value in series_of(families, self._common):
-                encoded = encode_labels(labels)
-                block[known.get(encoded, encoded)] = struct.pack("<d", value)
-            blocks[key] = (folder, block)
+            values = {encode_labels(labels): value for labels, value in series_of(families, self._common)}
+            samples = [encode_sample(labels, struct.pack("<d", value)) for labels, value in values.items()]
+            blocks[key] = (folder, [known.get(sample, sample) for sample in samples])
         return _Blocks(blocks)
 
     def _enqueue(self, blocks: _Blocks, *, is_last: bool) -> None:
@@ -228,8 +234,8 @@ class RemoteWriteOutput:
         now_ms = int(self._wall_clock() * 1000)
         barely_back = 0 <= self._latest_ms - now_ms < _BARELY_MS
         self._latest_ms = self._latest_ms + 1 if barely_back else now_ms
-        ended = self._owed.union(*self._blocks.without(blocks)).difference(*blocks.without(self._blocks))
-        self._queue.append(_Waiting(self._latest_ms, blocks, blocks.lacking(ended), is_last))
+        ended = set(self._blocks.series_without(blocks)).difference(blocks.series_without(self._blocks))
+        self._queue.append(_Waiting(self._latest_ms, blocks, ended | blocks.lacking(self._owed), is_last))
         self._blocks, self._owed = blocks, set()
         while self._too_many():
             oldest = 1 if self._queue[0].samples_done else 0  # what is half delivered is delivered
