@@ -86,9 +86,10 @@ class Batch:
                 folder.tree.look_at_files(directory, histories)
                 touched.add(folder)
         for child in self._detached:
-            folder = self._folder_of[child.root]
-            folder.tree.drop(child)
-            touched.add(folder)
+            if child.root in self._folder_of:  # its folder may have ended in this batch
+                folder = self._folder_of[child.root]
+                folder.tree.drop(child)
+                touched.add(folder)
         for (parent, name), hint in self._subdirectories.items():
             if parent.alive:
                 folder = self._folder_of[parent.root]
