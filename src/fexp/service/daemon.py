@@ -71,6 +71,8 @@ class Daemon:
         self._signals = signals or Signals()
         self._notifier = Notifier.from_environment(os.environ)
         self._renderers = Renderers()
+        self._left_out: set[str] = set()
+        """Families of which a sample could not be delivered: logged once each."""
         self._publishers = [Publisher(output, self._collector(output), settings.delivery) for output in outputs]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = self._server(settings.http) if settings.http.listen else None
@@ -94,7 +96,12 @@ class Daemon:
                 self._end()
 
     def _collector(self, output: Output) -> KeptCollector:
-        return KeptCollector(self.snapshot, output.scopes, renderers=self._renderers)
+        return KeptCollector(self.snapshot, output.scopes, self._log_left_out, renderers=self._renderers)
+
+    def _log_left_out(self, name: str, error: Exception, samples: int) -> None:  # noqa: ARG002  # once, however many
+        if name not in self._left_out:
+            self._left_out.add(name)
+            _log.error("left out of what is delivered: a value of %s does not render (%s)", name, type(error).__name__)
 
     def _server(self, settings: HttpSettings) -> HttpServer:
         try:

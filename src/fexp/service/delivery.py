@@ -25,8 +25,12 @@ def deliver(settings: Settings) -> None:
     (output,) = map(build_output, settings.outputs)
     with _in_turn(output, settings.one_shot):
         snapshot, problems = look_at_all(settings.folders)
+
+        def left_out(name: str, error: Exception, samples: int) -> None:
+            problems.append(f"{samples} values of {name} do not render ({type(error).__name__})")
+
         try:
-            output.publish(FexpCollector(lambda: snapshot, output.scopes))
+            output.publish(FexpCollector(lambda: snapshot, output.scopes, left_out))
         except FexpError as error:  # the deadline's, too
             problems.append(str(error))
     if problems:
