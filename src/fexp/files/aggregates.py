@@ -6,6 +6,7 @@ row in ``fexp.metrics``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fexp.model import Instant, KnownFiles
 
 
-class Aggregate:
+class Aggregate(ABC):
     """A number about files. ``state`` is all that it has taken in, as plain values."""
 
     __slots__ = ()
@@ -24,17 +25,17 @@ class Aggregate:
     """Of the value in a snapshot, and in the HTTP API."""
     state: Any
 
+    @abstractmethod
     def add(self, files: KnownFiles) -> None:
         """Take in files."""
-        raise NotImplementedError
 
+    @abstractmethod
     def merge(self, other: Self) -> None:
         """Take in what another of its class has taken in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value(self, now: Instant) -> float | None:
         """Return the number, or None while there is nothing to say."""
-        raise NotImplementedError
 
     def next_change_at(self, now: Instant) -> float:  # noqa: ARG002
         """Return when the value changes by time alone, on the steady clock; infinity for never."""
@@ -49,9 +50,9 @@ class Sum(Aggregate):
     def __init__(self) -> None:
         self.state: int = 0
 
+    @abstractmethod
     def part(self, files: KnownFiles) -> int:
         """Return what files add. Vectorised: this is called for every event."""
-        raise NotImplementedError
 
     def part_of_table(self, table: Table) -> int:
         """Return the part of all files of a table."""
