@@ -17,7 +17,7 @@ class Agenda:
 
     def __init__(self) -> None:
         self.unsettled: set[FolderWatch] = set()
-        """Folders with looks under way or due, or with dwell times to be observed."""
+        """Folders with looks under way or wanted, or with dwell times to be observed."""
         self.owing: set[FolderWatch] = set()
         """Those with dwell times to be observed."""
         self.suspicious: set[FolderWatch] = set()
@@ -68,10 +68,12 @@ class Agenda:
         """Sort the folders that were touched. Return them."""
         touched, self._touched = self._touched, {}
         for folder in touched:
-            _put(folder, self.unsettled, wanted=folder.is_unsettled)
-            _put(folder, self.owing, wanted=folder.tree.state.owes_dwells)
-            _put(folder, self.suspicious, wanted=bool(folder.tree.suspects))
-            if folder.tree.is_busy:
+            tree = folder.tree
+            is_busy, owes_dwells = tree.is_busy, tree.state.owes_dwells
+            _put(folder, self.unsettled, wanted=is_busy or owes_dwells or folder.is_looking)
+            _put(folder, self.owing, wanted=owes_dwells)
+            _put(folder, self.suspicious, wanted=bool(tree.suspects))
+            if is_busy:
                 self._busy.setdefault(folder)
             due_at = folder.due_at
             if due_at < inf and due_at != self._due_at.get(folder):

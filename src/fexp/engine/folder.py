@@ -50,11 +50,9 @@ class FolderWatch:
         """What readers get while another directory that took the folder's place is looked at."""
 
     @property
-    def is_unsettled(self) -> bool:
-        """Return whether looks are under way or due."""
-        tree, schedule = self.tree, self._schedule
-        has_work = tree.is_busy or tree.state.owes_dwells
-        return has_work or schedule.under_way is not None or schedule.wanted is not None
+    def is_looking(self) -> bool:
+        """Return whether a whole look is under way or wanted."""
+        return self._schedule.under_way is not None or self._schedule.wanted is not None
 
     @property
     def has_looked(self) -> bool:
