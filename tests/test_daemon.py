@@ -178,7 +178,7 @@ class Manager:
 
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
-    """Give a manager, whom every daemon made from now on will notify."""
+    """Yield a manager, whom every daemon made from now on will notify."""
     manager = Manager(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     yield manager
@@ -187,7 +187,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
 
 @pytest.fixture
 def scripted() -> Scripted:
-    """Give signals that come from a script."""
+    """Return signals that come from a script."""
     return Scripted()
 
 

@@ -31,7 +31,7 @@ FILES = sum(number % 5 for number in range(_DIRECTORIES))
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Give a tree whose directories hold different numbers of files of different sizes."""
+    """Return a tree whose directories hold different numbers of files of different sizes."""
     for number in range(_DIRECTORIES):
         directory = tmp_path / f"d{number}" / "deep"
         directory.mkdir(parents=True)

@@ -18,7 +18,7 @@ def _fold(names: list[bytes]) -> None:
     from fexp.metrics import AGGREGATES
     from fexp.model import ARRIVED, LEFT, FileColumns, Instant
 
-    state, root = FolderState(ByPattern(Selection(("*",))), AGGREGATES), Directory(b"")
+    state, root = FolderState(ByPattern(Selection(("*",))), AGGREGATES, (1.0, 60.0, 3600.0)), Directory(b"")
     now = Instant(2e9, 1e6)
     count = len(names)
     found = FileColumns(

@@ -22,7 +22,6 @@ from fexp.config.settings import (
 )
 from fexp.errors import SettingsError
 from fexp.files.selection import Selection
-from fexp.files.state import DEFAULT_DWELL_BOUNDS_SECONDS
 from fexp.outputs.kinds import OUTPUTS, settings_types
 from tests.outputs.samples import command_line
 
@@ -40,7 +39,7 @@ NOTHING = command_line({})
 
 
 def written(**values: tuple[Raw, str]) -> Written:
-    """Give what several sources hold: raw values with their places."""
+    """Return what several sources hold: raw values with their places."""
     return Written({name.replace("_", "-"): (raw, Origin(place)) for name, (raw, place) in values.items()})
 
 
@@ -97,10 +96,6 @@ def test_the_default_of_an_option_is_the_default_of_the_settings(group: type[Gro
         except SettingsError:  # its first setting has to be given
             continue
         assert getattr(settings, name) == one.value(), name
-
-
-def test_the_default_buckets_are_those_of_the_state() -> None:
-    assert EngineSettings().dwell_bounds_seconds == DEFAULT_DWELL_BOUNDS_SECONDS
 
 
 def test_settings_are_frozen_and_refuse_what_they_do_not_know() -> None:

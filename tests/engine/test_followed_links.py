@@ -10,7 +10,7 @@ import pytest
 from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.files.selection import Selection
 from fexp.model import Backend, Fault
-from fexp.watch.tree import WatchedDirectory
+from fexp.watch.directory import WatchedDirectory
 from tests.engine.live import NEVER, watching
 
 if TYPE_CHECKING:

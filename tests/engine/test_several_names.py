@@ -14,7 +14,7 @@ from fexp.engine.seen_elsewhere import HardLinks
 from fexp.files.selection import Folder, Selection
 from fexp.files.table import Table
 from fexp.model import Backend, FileColumns, KnownFiles
-from fexp.watch.tree import WatchedDirectory
+from fexp.watch.directory import WatchedDirectory
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching
 

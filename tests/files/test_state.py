@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from fexp.config.settings import EngineSettings
 from fexp.files.aggregates import Sum
 from fexp.files.grouping import ByPattern
 from fexp.files.selection import Selection
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 NOW = Instant(1.7e9, 1000.0)
 SELECTION = Selection(("*.txt", "a*", "*"), recursive=True)
 NAMES = st.sampled_from([b"a.txt", b"b.txt", b"a.csv", b"b.csv", b".hidden.txt", b"\xff.txt"])
+BOUNDS_SECONDS = EngineSettings().dwell_bounds_seconds
 HISTORIES = st.text("alc", max_size=6)
 INFOS = st.none() | st.builds(
     FileInfo,
@@ -42,7 +44,7 @@ class OneFolder:
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
-        self.state = FolderState(ByPattern(selection), AGGREGATES)
+        self.state = FolderState(ByPattern(selection), AGGREGATES, BOUNDS_SECONDS)
         self.root = Directory(b"")
 
     def fold(self, directory: Directory, told: Mapping[bytes, tuple[str, FileInfo | None]], now: Instant = NOW) -> bool:
@@ -337,7 +339,7 @@ class ByFirstLetter:
 
 
 def test_groups_come_and_go() -> None:
-    state, root = FolderState(ByFirstLetter(), AGGREGATES), Directory(b"")
+    state, root = FolderState(ByFirstLetter(), AGGREGATES, BOUNDS_SECONDS), Directory(b"")
     info = FileInfo(3, 1.0, 0.0, 1)
     state.fold(root, {b"ax": "a", b"bx": "a"}, columns({b"ax": info, b"bx": info}), [], NOW)
     assert [(group.labels["letter"], group.files) for group in state.groups(NOW)] == [("a", 1), ("b", 1)]
@@ -366,7 +368,7 @@ class YoungFiles(Sum):
 
 
 def test_a_number_that_time_changes_says_when() -> None:
-    state = FolderState(ByPattern(Selection()), (*AGGREGATES, YoungFiles))
+    state = FolderState(ByPattern(Selection()), (*AGGREGATES, YoungFiles), BOUNDS_SECONDS)
     state.fold(Directory(b""), {b"f": "a"}, columns({b"f": FileInfo(3, 1.0, 0.0, 1)}), [], NOW)
     later = Instant(NOW.wall + 10, NOW.steady + 10)
     assert (state.groups(NOW)[0].values["young_files"], state.next_change_at(NOW)) == (1, NOW.steady + 10)

@@ -140,7 +140,7 @@ class Machine:
 
 
 def _unavailable() -> str:
-    """Say why there can be no such machine here; empty when there can."""
+    """Return why there can be no such machine here; empty when there can."""
     if os.geteuid() != 0:
         return "it takes root"
     missing = [tool for tool in ("unshare", "nsenter", "setpriv", str(SYSTEMD)) if shutil.which(tool) is None]

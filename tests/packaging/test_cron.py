@@ -29,7 +29,7 @@ def job_command(job: str) -> str:
 
 
 def is_schedule_field(field: str, lowest: int, highest: int) -> bool:
-    """Say whether cron takes it: ``*``, ``N``, ``N-M``, lists of them, each with an optional ``/STEP``."""
+    """Return whether cron takes it: ``*``, ``N``, ``N-M``, lists of them, each with an optional ``/STEP``."""
     for part in field.split(","):
         match = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
         if not match:

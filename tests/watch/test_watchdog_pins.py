@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import BaseObserver
 
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
 PATIENCE_SECONDS = 10.0
 

@@ -24,7 +24,7 @@ def own_labels() -> frozenset[str]:
 
 
 def parse_pairs(origin: Origin | str, texts: Iterable[str]) -> Pairs:
-    """Return names and values of ``NAME=VALUE`` texts. Raises SettingsError."""
+    """Return names and values of ``NAME=VALUE`` texts. Raise SettingsError."""
     pairs = []
     for text in texts:
         name, equals, value = text.partition("=")
@@ -35,7 +35,7 @@ def parse_pairs(origin: Origin | str, texts: Iterable[str]) -> Pairs:
 
 
 def parse_labels(origin: Origin | str, texts: Iterable[str]) -> Mapping[str, str]:
-    """Return the labels for the folder series. Raises SettingsError."""
+    """Return the labels for the folder series. Raise SettingsError."""
     pairs = parse_pairs(origin, texts)
     check_pairs(origin, pairs)
     for name, _ in pairs:

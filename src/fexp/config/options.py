@@ -127,7 +127,7 @@ class Group:
         cls._declared = {**cls._declared, **own}
 
     def __init__(self, *values: Any, origins: Mapping[str, Origin] | None = None, **named: Any) -> None:
-        """Take values in the order of their declarations, or by name. Raises SettingsError."""
+        """Take values in the order of their declarations, or by name. Raise SettingsError."""
         given = {**dict(zip(self._declared, values, strict=False)), **named}
         if len(values) > len(self._declared) or not given.keys() <= self._declared.keys():
             unknown = sorted(given.keys() - self._declared.keys())
@@ -158,7 +158,7 @@ class Group:
         return {name: getattr(self, name) for name in self._declared}
 
     def replace(self, **changes: Any) -> Self:
-        """Return the same settings but for these. Raises SettingsError."""
+        """Return the same settings but for these. Raise SettingsError."""
         return type(self)(**{**self._values(), **changes}, origins=self.origins)
 
     def origin(self, name: str) -> Origin:
@@ -176,7 +176,7 @@ class Group:
 
     @classmethod
     def read(cls, written: Written) -> Self:
-        """Return the settings that were written. Raises SettingsError."""
+        """Return the settings that were written. Raise SettingsError."""
         values, origins = {}, {}
         for name, declared in cls.options().items():
             origins[name] = origin = written.origin(declared.name)

@@ -28,7 +28,7 @@ class OutputSettings(Group):
 
 
 def asked_for(kinds: Iterable[type[OutputSettings]], written: Written) -> tuple[OutputSettings, ...]:
-    """Return the settings of each output that was asked for. Raises SettingsError."""
+    """Return the settings of each output that was asked for. Raise SettingsError."""
     return tuple(kind.read(written) for kind in kinds if kind.prefix in written)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def parse_extensions(origin: Origin | str, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the globs for ``txt``, ``.txt`` or ``tar.gz``. Raises SettingsError for what is not an extension."""
+    """Return the globs for ``txt``, ``.txt`` or ``tar.gz``. Raise SettingsError for what is not an extension."""
     return tuple(_pattern_of_extension(origin, text) for text in texts)
 
 
@@ -34,7 +34,7 @@ def _pattern_of_extension(origin: Origin | str, text: str) -> str:
 
 
 def parse_patterns(origin: Origin | str, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return globs on names. Raises SettingsError for one that matches no name."""
+    """Return globs on names. Raise SettingsError for one that matches no name."""
     for text in texts:
         _check_text(origin, text)
         if not text or "/" in text or "\0" in text:
@@ -45,7 +45,7 @@ def parse_patterns(origin: Origin | str, texts: Iterable[str]) -> tuple[str, ...
 
 
 def parse_excludes(origin: Origin | str, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return globs on names, or with a ``/`` on paths below the folder. Raises SettingsError for an empty one."""
+    """Return globs on names, or with a ``/`` on paths below the folder. Raise SettingsError for an empty one."""
     for text in texts:
         _check_text(origin, text)
         if not text.strip("/"):

@@ -204,7 +204,7 @@ class Settings:
 
 
 def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputSettings, ...] = ()) -> Settings:
-    """Return the settings of one run. Raises SettingsError."""
+    """Return the settings of one run. Raise SettingsError."""
     if not paths:
         raise SettingsError("FOLDER is missing: name at least one folder to look at")
     selection = SelectionSettings.read(written)

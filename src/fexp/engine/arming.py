@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fexp.engine.context import Context
     from fexp.files.selection import Folder
     from fexp.watch import Source
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
 
 class Arming:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fexp.engine.folder import FolderWatch
     from fexp.watch import Source
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
     Deliveries = SimpleQueue[tuple[Source | None, object]]
     """What sources delivered, each with its source; and with None what is to be called in the engine's thread."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event reports every change."""

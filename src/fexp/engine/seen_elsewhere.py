@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fexp.model import FileColumns
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
     Names = Mapping[WatchedDirectory, set[bytes]]
 

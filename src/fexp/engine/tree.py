@@ -13,7 +13,7 @@ from fexp.engine.mount_doubts import MountDoubts
 from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.engine.shared_state import SharedState
 from fexp.model import ARRIVED, CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
-from fexp.watch.tree import WatchedDirectory
+from fexp.watch.directory import WatchedDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from fexp.files.grouping import Grouping
     from fexp.model import FileColumns, Instant
 
-DEFAULT_DWELL_BOUNDS_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 604800.0)
-
 
 class Directory:
     """The known files of one directory, by group."""
@@ -65,7 +63,7 @@ class FolderState:
         self,
         grouping: Grouping,
         aggregates: Sequence[type[Aggregate]],
-        dwell_bounds_seconds: tuple[float, ...] = DEFAULT_DWELL_BOUNDS_SECONDS,
+        dwell_bounds_seconds: tuple[float, ...],
     ) -> None:
         self.changes: list[Changed] | None = None
         """What happened since it was last emptied. None: nobody follows, and nothing is recorded."""

@@ -41,7 +41,7 @@ class Output(Protocol):
     """What a person calls the other side: a path, or a URL without credentials."""
 
     def __init__(self, settings: Any, /) -> None:
-        """Take settings of ``settings_type``. Touches nothing. Raises SettingsError."""
+        """Take settings of ``settings_type``. Touches nothing. Raise SettingsError."""
 
     @property
     def scopes(self) -> Collection[Scope]:

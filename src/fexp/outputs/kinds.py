@@ -29,5 +29,5 @@ def settings_types() -> tuple[type[OutputSettings], ...]:
 
 
 def build_output(settings: OutputSettings) -> Output:
-    """Return the output that these settings describe. Raises SettingsError."""
+    """Return the output that these settings describe. Raise SettingsError."""
     return output_type(settings.kind)(settings)

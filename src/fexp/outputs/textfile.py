@@ -42,7 +42,7 @@ _KINDS = {
 
 
 class TextfileSettings(OutputSettings):
-    """The file. Raises a SettingsError if nobody would read it."""
+    """The file. Raise a SettingsError if nobody would read it."""
 
     kind: ClassVar = "textfile"
     prefix: ClassVar = "textfile"

@@ -43,7 +43,7 @@ _EXTENSION_SECONDS = 30.0
 
 
 def watch(settings: Settings) -> None:
-    """Watch until a signal says stop. Raises SettingsError for what cannot begin, FexpError when parts die."""
+    """Watch until a signal says stop. Raise SettingsError for what cannot begin, FexpError when parts die."""
     outputs = build_outputs(settings)
     refuse_counting_itself(outputs, settings)
     daemon = Daemon(settings, outputs)
@@ -85,7 +85,7 @@ class Daemon:
         self._reloading: threading.Thread | None = None
 
     def run(self) -> None:
-        """Watch until a signal says stop. Raises SettingsError for a bad address, FexpError when parts die."""
+        """Watch until a signal says stop. Raise SettingsError for a bad address, FexpError when parts die."""
         if self._http is not None:
             self._http.open()  # a stop ends the process at once meanwhile: names and files may be slow to answer
         with self._signals:
@@ -223,7 +223,7 @@ class Daemon:
         return self._engine.unready() + dead
 
     def reload(self) -> None:
-        """Read the web config again, and look at everything again. Raises SettingsError and keeps the old config.
+        """Read the web config again, and look at everything again. Raise SettingsError and keeps the old config.
 
         During the first look systemd hears nothing of it: it would take it for ready.
         """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def deliver(settings: Settings) -> None:
-    """Look once and deliver what could be read. Raises one FexpError for all that went wrong."""
+    """Look once and deliver what could be read. Raise one FexpError for all that went wrong."""
     (output,) = map(build_output, settings.outputs)
     with _in_turn(output, settings.one_shot):
         snapshot, problems = look_at_all(settings.folders)
@@ -38,7 +38,7 @@ def deliver(settings: Settings) -> None:
 
 
 def remove(gateway: GatewaySettings, removal: RemovalSettings, one_shot: OneShotSettings) -> None:
-    """Delete groups of a Pushgateway. Raises FexpError."""
+    """Delete groups of a Pushgateway. Raise FexpError."""
     from fexp.outputs.push.gateway import GatewayOutput
 
     output = GatewayOutput(gateway)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def alone(place: str | None, *, shown: str) -> Iterator[None]:
-    """Run the block. Raises FexpError if another fexp process of the same user delivers to this place.
+    """Run the block. Raise FexpError if another fexp process of the same user delivers to this place.
 
     Both processes must have the same directory for locks. The kernel holds the lock, so it ends with its process,
     however that ends. The empty file stays.

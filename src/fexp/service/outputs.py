@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build_outputs(settings: Settings) -> tuple[Output, ...]:
-    """Return the outputs. Raises SettingsError."""
+    """Return the outputs. Raise SettingsError."""
     return tuple(build_output(output) for output in settings.outputs)
 
 

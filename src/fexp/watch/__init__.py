@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fexp.model import Backend
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
     Deliver = Callable[["Source", object], None]
     """Called by a source's own thread with what it has: cheap, never raises."""
@@ -35,7 +35,7 @@ class Hints(Protocol):
 
 
 class Source(Protocol):
-    """Gives hints where something happened in the directories it watches. It owes hints, never the truth.
+    """A watcher of directories that hints where something happened. It owes hints, never the truth.
 
     All but the source's own thread is called from the engine's thread.
     """

@@ -22,7 +22,7 @@ from fexp.watch.tap import HEADER, Tap
 
 if TYPE_CHECKING:
     from fexp.watch import Deliver, Hints
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
 _EVENTS = (
     In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
     from fexp.watch import Deliver, Hints
-    from fexp.watch.tree import WatchedDirectory
+    from fexp.watch.directory import WatchedDirectory
 
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 _EVENTS_LOST = object()

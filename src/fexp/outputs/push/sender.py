@@ -81,7 +81,7 @@ class Sender:
         headers: Mapping[str, str] | None = None,
         answer_limit_bytes: int = 64 * 1024,
     ) -> Answer:
-        """Send, again while that can help and there is time. Return the answer of a success. Raises OutputError."""
+        """Send, again while that can help and there is time. Return the answer of a success. Raise OutputError."""
         from fexp.outputs.push.wire import Request, proxy_secrets
 
         deadline_at = self._clock() + self._endpoint.deadline_seconds

@@ -71,7 +71,7 @@ class Wire:
         self._exchange: _Exchange | None = None
 
     def exchange(self, request: Request, seconds: float) -> Answer:
-        """Send the request and read the answer within this time. Raises OutputError with the bare reason.
+        """Send the request and read the answer within this time. Raise OutputError with the bare reason.
 
         The work is done in a thread that is left behind when the time is up, its connection shut: looking up
         a name cannot be interrupted, and a time-out of a socket starts anew with each byte that drips in.
