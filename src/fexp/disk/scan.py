@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import Counter
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,7 +50,7 @@ class Listing(NamedTuple):
     files: FileColumns
     subdirectories: dict[bytes, int]
     """With the inode that the directory has for each."""
-    faults: Counter[Fault]
+    faults: list[Fault]
     seen_elsewhere: SeenElsewhere
 
 
@@ -62,7 +61,7 @@ class Found(NamedTuple):
     missing: list[bytes]
     occupied: list[bytes]
     """Those of the missing names that something else has."""
-    faults: Counter[Fault]
+    faults: list[Fault]
     seen_elsewhere: SeenElsewhere
 
 
@@ -77,10 +76,15 @@ def fault_of(error: OSError) -> Fault | None:
     return Fault.IO
 
 
+def _is_in_reach(directory: bytes) -> bool:
+    """Return whether the kernel takes the path of any name in a directory."""
+    return len(directory) + 1 + _NAME_MAX < _PATH_MAX
+
+
 @contextmanager
 def in_reach(path: bytes) -> Iterator[bytes]:
     """Return a path by which the kernel takes a directory, with any name in it. Raise OSError."""
-    if len(path) + 1 + _NAME_MAX < _PATH_MAX:
+    if _is_in_reach(path):
         yield path
         return
     descriptor = os.open(b"/", _PLACE)
@@ -100,22 +104,25 @@ def in_reach(path: bytes) -> Iterator[bytes]:
 
 def look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
     """Look at some names of a directory."""
+    if _is_in_reach(directory):
+        return _look_at(directory, names, follow_symlinks=follow_symlinks)
     try:
         with in_reach(directory) as shorter:
-            return _look_at(os.path.join(shorter, b""), names, follow_symlinks=follow_symlinks)
+            return _look_at(shorter, names, follow_symlinks=follow_symlinks)
     except OSError as error:  # of the way there
         fault = fault_of(error)
         nothing = FileColumns([], [], [], [], [])
-        return Found(nothing, list(names), [], Counter([fault] if fault else []), SeenElsewhere([], []))
+        return Found(nothing, list(names), [], [fault] if fault else [], SeenElsewhere([], []))
 
 
-def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
+def _look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
+    prefix = directory + b"/"
     files, seen_elsewhere = FileColumns([], [], [], [], []), SeenElsewhere([], [])
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
     add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
     missing: list[bytes] = []
     occupied: list[bytes] = []
-    faults: Counter[Fault] = Counter()
+    faults: list[Fault] = []
     for name in names:
         is_link = False
         try:
@@ -127,7 +134,7 @@ def _look_at(prefix: bytes, names: Sequence[bytes], *, follow_symlinks: bool) ->
         except OSError as error:
             fault = fault_of(error)
             if fault is not None:
-                faults[fault] += 1
+                faults.append(fault)
             missing.append(name)
             if is_link:
                 occupied.append(name)
@@ -186,7 +193,7 @@ def list_directory(
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
     add_modified_at, add_changed_at = files.modified_at.append, files.changed_at.append
     subdirectories: dict[bytes, int] = {}
-    faults: Counter[Fault] = Counter()
+    faults: list[Fault] = []
     follow, patterns_of = selection.follow_symlinks, selection.patterns_of
     with in_reach(path) as shorter, os.scandir(shorter) as entries:
         os.stat(os.path.join(shorter, b"."))  # names alone can be listed without the right to enter
@@ -213,7 +220,7 @@ def list_directory(
             except OSError as error:
                 fault = fault_of(error)
                 if fault is not None:
-                    faults[fault] += 1
+                    faults.append(fault)
     return Listing(files, subdirectories, faults, seen_elsewhere)
 
 

@@ -16,7 +16,7 @@ from fexp.model import ARRIVED, CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileCol
 from fexp.watch.directory import WatchedDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
@@ -264,7 +264,7 @@ class FolderTree:
     def _give_up(self, directory: WatchedDirectory, error: OSError) -> None:
         """A subdirectory cannot be read: nothing in it counts until it can. When no event will say so, it is polled."""
         fault = scan.fault_of(error)
-        self._count_faults(Counter([fault] if fault else []))
+        self._count_faults([fault] if fault else [])
         if fault is Fault.IO:
             self.arming.poll(directory, error.strerror or str(error))
         if scan.directory_inode(directory.path) is None:
@@ -274,7 +274,7 @@ class FolderTree:
             self.drop(child)
         self._touch_if(self.state.clear([directory]))
 
-    def _count_faults(self, faults: Counter[Fault]) -> None:
+    def _count_faults(self, faults: Sequence[Fault]) -> None:
         if faults:
             self.faults.update(faults)
             self._touch()

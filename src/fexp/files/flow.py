@@ -63,6 +63,8 @@ class Flow:
         self.dwell_sum_seconds += now.steady * len(ordered) - sum(ordered)
         above = len(ordered)
         for bucket, bound in enumerate(self._bounds_seconds):
+            if not above:
+                return
             longer = bisect_left(ordered, now.steady - bound)
             self.dwell_counts[bucket] += above - longer
             above = longer

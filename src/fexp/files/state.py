@@ -103,7 +103,9 @@ class FolderState:
                 changed |= self._replay(directory, name, histories[name] + LEFT, now)
         if found.names:
             changed |= bool(self.take_in(directory, found, now, now.steady, is_start=False))
-        return self.let_go(directory, gone, now) or changed
+        if gone:
+            changed |= self.let_go(directory, gone, now)
+        return changed
 
     def _replay(self, directory: Directory, name: bytes, history: str, now: Instant) -> bool:
         """Count the departures that events reported, and the arrivals that they undid."""
