@@ -44,10 +44,11 @@ def known_files(folder: FolderWatch) -> dict[str, dict[bytes, Seen]]:
     patterns = folder.folder.selection.patterns
     known: dict[str, dict[bytes, Seen]] = {pattern: {} for pattern in patterns}
     for directory in folder.tree.root.subtree():
-        for index, table in directory.tables.items():
-            assert isinstance(index, int)
-            for name, size_bytes, modified_at in zip(table.names, table.sizes, table.modified_at, strict=True):
-                known[patterns[index]][directory.below + name] = Seen(size_bytes, modified_at)
+        for table in directory.tables:
+            assert isinstance(table.key, int)
+            files = table.copy()
+            for name, size_bytes, modified_at in zip(files.names, files.sizes, files.modified_at, strict=True):
+                known[patterns[table.key]][directory.below + name] = Seen(size_bytes, modified_at)
     return known
 
 

@@ -115,7 +115,7 @@ def test_events_are_enough_for_what_is_no_link(tmp_path: Path) -> None:
 
 
 def test_many_links_are_looked_at_for_a_share_of_the_time() -> None:
-    links, root = FollowedLinks(), WatchedDirectory(None, b"", b"/root")
+    links, root = FollowedLinks(), WatchedDirectory.of_folder(b"/root")
     assert links.due_at == float("inf")
     links.record(root, None, [b"a", b"b"])
     assert links.due(100.0) == {root: {b"a", b"b"}}

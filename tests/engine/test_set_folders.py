@@ -79,12 +79,15 @@ def test_a_folder_that_is_removed_leaves_another_of_the_same_path_its_watches(tm
         assert [(one.folder, one.groups[0].files) for one in (live.quiet(),)] == [("two", 2)]
 
 
-def test_a_folder_that_is_removed_with_events_on_their_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("events_first", [True, False])
+def test_a_folder_that_is_removed_with_events_on_their_way(tmp_path: Path, events_first: bool) -> None:
     (tmp_path / "sub").mkdir()
     with watching(tmp_path, Selection(recursive=True)) as live:
         with live.held():
             (tmp_path / "sub" / "a").touch()
             (tmp_path / "sub").rename(tmp_path / "bus")
+            if events_first:
+                live.drain_the_kernel()
             live.engine.set_folders([])
             (tmp_path / "bus" / "b").touch()
         assert live.engine.flush(60)

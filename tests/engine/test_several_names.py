@@ -269,8 +269,9 @@ def test_an_inode_that_another_file_has_now(tmp_path: Path) -> None:
 
 
 def test_what_was_forgotten_is_searched_for_again() -> None:
-    links, root = HardLinks(), WatchedDirectory(None, b"", b"/root")
-    table = root.tables[0] = Table()
+    links, root = HardLinks(), WatchedDirectory.of_folder(b"/root")
+    table = Table(0)
+    root.tables = (table,)
 
     def put(name: bytes, inode: int) -> FileColumns:
         table.fill(KnownFiles([name], [1], [1.0], [inode], [1.0]))
@@ -297,7 +298,7 @@ def test_what_was_forgotten_is_searched_for_again() -> None:
     links.sweep()
     links.search([root])
     assert links.take() == {root: {b"b"}}, "what waits is not forgotten"
-    root.alive = False
+    root.has_left = True
     assert other_names() == set()
 
 

@@ -137,10 +137,11 @@ def build_folders(paths: Iterable[str], settings: SelectionSettings | None = Non
             files.setdefault(absolute, [])
             whole.add(absolute)
     label_of = unique_labels(map(os.fsencode, files))
-    folders = []
+    folders, known = [], dict[Selection, Selection]()
     for path, own in files.items():
         shared = settings.patterns if path in whole else ()
         selection = settings.applied_to(tuple(dict.fromkeys((*shared, *own))), frozenset(own).difference(shared))
+        selection = known.setdefault(selection, selection)  # a thousand folders share the matchers of one
         raw = os.fsencode(path)
         folders.append(Folder(path=raw, label=label_of[raw], selection=selection, labels=settings.labels))
     return tuple(folders)

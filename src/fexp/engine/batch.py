@@ -36,7 +36,7 @@ class Batch:
         self.histories: defaultdict[WatchedDirectory, defaultdict[bytes, str]] = defaultdict(partial(defaultdict, str))
         self.events_lost = events_lost
         self._folder_of = folder_of
-        """By root."""
+        """By root: of each directory that is alive."""
         self._detached: list[WatchedDirectory] = []
         self._subdirectories: dict[tuple[WatchedDirectory, bytes], str] = {}
         self._roots: dict[WatchedDirectory, bool] = {}
@@ -86,7 +86,7 @@ class Batch:
                 folder.tree.look_at_files(directory, histories)
                 touched.add(folder)
         for child in self._detached:
-            if child.root in self._folder_of:  # its folder may have ended in this batch
+            if child.alive:
                 folder = self._folder_of[child.root]
                 folder.tree.drop(child)
                 touched.add(folder)

@@ -50,6 +50,6 @@ class MountDoubts:
             return []
         doubtful = [directory for directory in self._doubtful if directory.alive]
         self._doubtful.clear()
-        files = sum(len(table) for directory in doubtful for table in directory.tables.values())
+        files = sum(len(table) for directory in doubtful for table in directory.tables)
         self._may_settle_at = now + files * _LISTED_FILE_SECONDS * (LOOK_SHARE - 1)
         return doubtful

@@ -77,7 +77,7 @@ class HardLinks:
         """Find the names that changed files have had for long. It passes all files, once for each run of changes."""
         wanted = self._changed - self._searched
         for directory in directories:
-            for table in directory.tables.values():
+            for table in directory.tables:
                 for name, inode in table.with_inodes(wanted):
                     self._add(inode, directory, name)
         self._searched |= wanted

@@ -102,8 +102,7 @@ class SharedState:
         now = self._context.clock()
         for directory in directories:
             changes = [
-                Changed(Happening.PRESENT, key, directory.below, table.copy())
-                for key, table in directory.tables.items()
+                Changed(Happening.PRESENT, table.key, directory.below, table.copy()) for table in directory.tables
             ]
             if changes:
                 yield self._batch(now, changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ class FolderTree:
     """
 
     def __init__(self, folder: Folder, source: Source | None, context: Context, touch: Callable[[], None]) -> None:
-        self.root = WatchedDirectory(None, b"", folder.path)
+        self.root = WatchedDirectory.of_folder(folder.path)
         self.arming = Arming(folder, source, context)
         self.state = SharedState(folder, context)
         self.doubts = MountDoubts()
@@ -56,7 +56,7 @@ class FolderTree:
         self._selection = folder.selection
         self._context = context
         self._touch = touch
-        self._listings: deque[_Listing] = deque()
+        self._listings: list[_Listing] = []
 
     @property
     def is_busy(self) -> bool:
@@ -73,8 +73,7 @@ class FolderTree:
         """Stop watching for good."""
         self.forget_watches()
         self._listings.clear()
-        for directory in self.root.subtree():
-            directory.alive = False
+        self.root.has_left = True
 
     # Files ---------------------------------------------------------------------------------------------------------
 
@@ -153,7 +152,7 @@ class FolderTree:
         directory.detach()
         parts = list(directory.subtree())
         for part in parts:
-            part.alive = False
+            part.has_left = True
         self._touch_if(self.state.clear(parts))
 
     def _touch_if(self, changed: object) -> None:

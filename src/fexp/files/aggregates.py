@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from math import inf
+from operator import countOf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fexp.files.extremes import Extremum
@@ -175,7 +176,7 @@ class EmptyFiles(Sum):
 
     def part(self, files: KnownFiles) -> int:
         """See ``Sum.part``."""
-        return files.sizes.count(0)
+        return countOf(files.sizes, 0)
 
 
 class OldestArrival(Extreme):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Pick = Callable[[Sequence[float]], float]
+    Column = array[float] | array[int]
 
 BLOCK_BITS = 8
 BLOCK = 1 << BLOCK_BITS
@@ -20,32 +21,34 @@ class Extremum(NamedTuple):
     column: str
     pick: Pick
 
+    def array(self) -> Column:
+        """Return a column for such extremes."""
+        return array("q" if self.column == "sizes" else "d")
+
 
 class Blocks:
     """Extremes of each run of 256 slots: finding a column's anew costs its changes, not its length."""
 
-    __slots__ = ("_known", "_picks", "changed")
+    __slots__ = ("_known", "_wanted", "changed")
 
-    def __init__(self, picks: Sequence[Pick]) -> None:
+    def __init__(self, wanted: Sequence[Extremum]) -> None:
         self.changed: set[int] = set()
         """Blocks in which a slot changed since the last look."""
-        self._picks = picks
-        self._known: list[array[float] | array[int]] = []
+        self._wanted = wanted
+        self._known = [extremum.array() for extremum in wanted]
 
-    def find(self, columns: Sequence[array[float] | array[int]]) -> tuple[float, ...]:
+    def find(self, columns: Sequence[Column | memoryview]) -> tuple[float, ...]:
         """Return the extreme of each column; they have one length, above 0."""
-        if not self._known:
-            self._known = [array(column.typecode) for column in columns]
         count = (len(columns[0]) + BLOCK - 1) >> BLOCK_BITS
         recorded = min(len(self._known[0]), count)
         changed = sorted(block for block in self.changed if block < recorded)
-        for column, known, pick in zip(columns, self._known, self._picks, strict=True):
+        for column, known, (_, pick) in zip(columns, self._known, self._wanted, strict=True):
             del known[count:]
             for block in changed:
-                known[block] = pick(column[block << BLOCK_BITS : (block + 1) << BLOCK_BITS])  # type: ignore[call-overload]
+                known[block] = pick(column[block << BLOCK_BITS : (block + 1) << BLOCK_BITS].tolist())  # type: ignore[call-overload]
             known.extend(
-                pick(column[first : first + BLOCK])  # type: ignore[misc]
+                pick(column[first : first + BLOCK].tolist())  # type: ignore[misc]
                 for first in range(recorded << BLOCK_BITS, len(column), BLOCK)
             )
         self.changed.clear()
-        return tuple(pick(known) for known, pick in zip(self._known, self._picks, strict=True))
+        return tuple(extremum.pick(known) for extremum, known in zip(self._wanted, self._known, strict=True))

@@ -6,7 +6,6 @@ fold depends on what changed, never on how many files there are.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.files.group import Group
@@ -30,18 +29,26 @@ class Directory:
     def __init__(self, below: bytes) -> None:
         self.below = below
         """Its path below the folder: empty, or ending in ``/``."""
-        self.tables: dict[Hashable, Table] = {}
+        self.tables: tuple[Table, ...] = ()
+        """One for each group that has files here: mostly one, and a dict would cost more than the table."""
+
+    def table_of(self, key: Hashable) -> Table | None:
+        """Return the table of a group; None when it has no files here."""
+        for table in self.tables:
+            if table.key == key:
+                return table
+        return None
 
     def names(self) -> set[bytes]:
         """Return the names of all its files that count."""
         known: set[bytes] = set()
-        for table in self.tables.values():
+        for table in self.tables:
             known.update(table.names)
         return known
 
     def inode_of(self, name: bytes) -> int | None:
         """Return the inode of one of its files that counts; None when it is not there."""
-        inodes = (table.inode_of(name) for table in self.tables.values())
+        inodes = (table.inode_of(name) for table in self.tables)
         return next((inode for inode in inodes if inode is not None), None)
 
 
@@ -71,10 +78,8 @@ class FolderState:
         self._aggregates = aggregates
         self._dwell_bounds_seconds = dwell_bounds_seconds
         self._groups = {key: Group(aggregates, dwell_bounds_seconds) for key in grouping.lasting}
-        self._gone: deque[tuple[Group, Table, Instant]] = deque()
-        """Tables of directories that departed whole, and when: their dwell times are still to be observed."""
-        self._observed = 0
-        """Files of the first of them whose dwell times are."""
+        self._gone: list[tuple[Group, Sequence[float], Instant]] = []
+        """When files arrived whose directories departed whole, and when that was: dwell times still to be observed."""
 
     @property
     def files(self) -> int:
@@ -110,7 +115,7 @@ class FolderState:
     def _replay(self, directory: Directory, name: bytes, history: str, now: Instant) -> bool:
         """Count the departures that events reported, and the arrivals that they undid."""
         keys = self._grouping.keys_of(name, directory.below)
-        here = any(name in directory.tables.get(key, ()) for key in keys)
+        here = any(name in table for table in directory.tables)
         changed = unseen = False
         for step in history:
             if step == ARRIVED and not here:
@@ -119,8 +124,7 @@ class FolderState:
                 if unseen:
                     self._pass_through(directory, name, keys, now)
                 else:
-                    for key in keys:
-                        self._depart(directory, key, [name], now)
+                    self.let_go(directory, [name], now)
                 here, unseen, changed = False, False, bool(keys)
         return changed
 
@@ -135,7 +139,7 @@ class FolderState:
         different: list[bytes] = []
         for key, matching in by_group(self._grouping, files, directory.below):
             new = matching
-            table = directory.tables.get(key)
+            table = directory.table_of(key)
             if table is not None:
                 is_new, before, after = table.update(matching)
                 if after.names:
@@ -150,8 +154,8 @@ class FolderState:
     def let_go(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
         """Let files depart, those of them that are known. Return whether any was."""
         changed = False
-        for key in tuple(directory.tables):
-            changed |= self._depart(directory, key, names, now)
+        for table in directory.tables:
+            changed |= self._depart(directory, table, names, now)
         return changed
 
     def clear(self, directory: Directory, now: Instant) -> bool:
@@ -159,14 +163,14 @@ class FolderState:
 
         Return whether there were any. Their dwell times follow with ``observe_some``.
         """
-        tables, directory.tables = directory.tables, {}
-        for key, table in tables.items():
-            group = self._groups[key]
-            self._record(Happening.DEPARTURE, key, directory, table.files())
+        tables, directory.tables = directory.tables, ()
+        for table in tables:
+            group, files = self._groups[table.key], table.files()
+            self._record(Happening.DEPARTURE, table.key, directory, files)
             group.flow.depart(len(table), table.size_bytes, now)
             group.drop(table)
-            self._gone.append((group, table, now))
-            self._end_if_empty(key, group)
+            self._gone.append((group, files.arrived_at, now))
+            self._end_if_empty(table.key, group)
         return bool(tables)
 
     @property
@@ -177,14 +181,11 @@ class FolderState:
     def observe_some(self, count: int) -> None:
         """Observe the dwell times of up to so many files whose directories departed."""
         while count > 0 and self._gone:
-            group, table, left_at = self._gone[0]
-            part = table.arrived_at[self._observed : self._observed + count]
-            group.flow.observe_dwells(part, left_at)
-            self._observed += len(part)
-            count -= len(part)
-            if self._observed == len(table):
-                self._gone.popleft()
-                self._observed = 0
+            group, arrived_at, left_at = self._gone.pop()
+            group.flow.observe_dwells(arrived_at[:count], left_at)
+            if len(arrived_at) > count:
+                self._gone.append((group, arrived_at[count:], left_at))
+            count -= len(arrived_at)
 
     # What they are made of -----------------------------------------------------------------------------------------
 
@@ -203,9 +204,10 @@ class FolderState:
         *, is_start: bool,
     ) -> None:  # fmt: skip
         group = self._group(key)
-        table = directory.tables.get(key)
+        table = directory.table_of(key)
         if table is None:
-            table = directory.tables[key] = Table()
+            table = Table(key)
+            directory.tables += (table,)
         shift, latest = now.steady - now.wall, now.steady
         if absent_since >= latest:
             arrived_at = [latest] * len(files.names)
@@ -218,8 +220,8 @@ class FolderState:
             group.flow.arrive(len(known.names), sum(known.sizes), now)
         self._record(Happening.PRESENT if is_start else Happening.ARRIVAL, key, directory, known)
 
-    def _depart(self, directory: Directory, key: Hashable, names: Iterable[bytes], now: Instant) -> bool:
-        table, group = directory.tables[key], self._groups[key]
+    def _depart(self, directory: Directory, table: Table, names: Iterable[bytes], now: Instant) -> bool:
+        key, group = table.key, self._groups[table.key]
         removed = table.remove(names)
         if not removed.names:
             return False
@@ -227,7 +229,7 @@ class FolderState:
         group.flow.depart(len(removed.names), sum(removed.sizes), now)
         group.flow.observe_dwells(removed.arrived_at, now)
         if not table:
-            del directory.tables[key]
+            directory.tables = tuple([other for other in directory.tables if other is not table])
             self._end_if_empty(key, group)
         self._record(Happening.DEPARTURE, key, directory, removed)
         return True
@@ -259,8 +261,8 @@ class FolderState:
 
     def refresh(self, directory: Directory) -> None:
         """Find the extremes of a directory now, so that a reader need not wait for it."""
-        for key, table in directory.tables.items():
-            self._groups[key].tables.refresh(table)
+        for table in directory.tables:
+            self._groups[table.key].tables.refresh(table)
 
     def groups(self, now: Instant) -> tuple[GroupSnapshot, ...]:
         """Return the numbers of every group as they are now."""

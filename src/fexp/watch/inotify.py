@@ -44,7 +44,7 @@ class InotifySource:
 
     def __init__(self, deliver: Deliver) -> None:
         self._tap = Tap(lambda events: deliver(self, events))
-        self._watched: dict[int, list[WatchedDirectory]] = {}
+        self._watched: dict[int, tuple[WatchedDirectory, ...]] = {}
         """Several where folders overlap: an inode has one descriptor."""
         self._hints: dict[int, str] = {}
         """By event mask."""
@@ -63,7 +63,7 @@ class InotifySource:
             return False
         if directory.watch is not None:
             self.disarm(directory)
-        self._watched.setdefault(descriptor, []).append(directory)
+        self._watched[descriptor] = (*self._watched.get(descriptor, ()), directory)
         directory.watch = descriptor
         return True
 
@@ -72,10 +72,11 @@ class InotifySource:
         descriptor, directory.watch = directory.watch, None
         if descriptor is None:
             return
-        others = self._watched.get(descriptor, [])
-        if directory in others:
-            others.remove(directory)
-        if not others and self._watched.pop(descriptor, None) is not None:
+        known = self._watched.pop(descriptor, ())
+        others = tuple([other for other in known if other is not directory])
+        if others:
+            self._watched[descriptor] = others
+        elif known:
             inotify_rm_watch(self._tap.descriptor, WatchDescriptor(descriptor))
 
     def watching(self, directory: WatchedDirectory) -> bool:
@@ -109,7 +110,7 @@ class InotifySource:
         if mask & In.IN_Q_OVERFLOW:
             hints.events_lost()
             return
-        directories = tuple(self._watched.get(descriptor, ()))
+        directories = self._watched.get(descriptor, ())
         if mask & In.IN_IGNORED and directories:
             del self._watched[descriptor]
             for directory in directories:
