@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.end_to_end.fork_server import fork_server
 from tests.servers import Reply, fetch, poll
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def environment(**extra: str) -> dict[str, str]:
 
 def run(*arguments: str, timeout_seconds: float = 30, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
+    if not any(name.startswith("PYTHON") for name in extra):  # what a fresh interpreter would read
+        return fork_server().run(list(arguments), environment(**extra), timeout_seconds)
     return subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,

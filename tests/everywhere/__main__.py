@@ -21,7 +21,7 @@ from tests.everywhere.environments import Environment, InstallError, build_wheel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AT_ONCE = 2
+AT_ONCE = 3
 """A suite waits for a third of its time."""
 _CLOSING_LINE = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+ in .*?) ?=*$", re.MULTILINE)
 _SHOWN_LINES = 200

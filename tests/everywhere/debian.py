@@ -17,31 +17,20 @@ from pathlib import Path
 from typing import TextIO
 
 from tests.everywhere.checkout import REPOSITORY, copy_checkout
+from tests.new_root import DEVICES, ENTER
 
 SUITE = "trixie"
 CHECKOUT = "/root/fexp"
 # The last line makes the words after it the machine's first process.
-BOOT = """
+BOOT = f"""
 set -eu
 mount --bind "$0" "$0"
 cd "$0"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 tmpfs run
-mount -t tmpfs -o mode=755 tmpfs dev
-for node in null zero full random urandom tty; do
-    touch dev/$node
-    mount --bind /dev/$node dev/$node
-done
-ln -s /proc/self/fd dev/fd
-mkdir dev/shm dev/pts
-mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
-ln -s pts/ptmx dev/ptmx
-mount -t tmpfs -o mode=1777 tmpfs dev/shm
-mkdir host
-pivot_root . host
-umount --lazy host
-rmdir host
+{DEVICES}
+{ENTER}
 cd "$CHECKOUT"
 exec "$@"
 """

@@ -160,12 +160,12 @@ def test_a_large_table_keeps_its_extremes_through_every_kind_of_change(seed: int
         else:
             table.remove([name])
             del files[name]
-        if files and number % 97 == 0:
+        if files and number % 397 == 0:
             assert table.extremes(WANTED) == extremes_of(files)
     for name in list(files):
         table.remove([name])
         del files[name]
-        if files and len(files) % 211 == 0:
+        if files and len(files) % 811 == 0:
             assert table.extremes(WANTED) == extremes_of(files)
     assert not len(table)
 

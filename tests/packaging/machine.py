@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.new_root import DEVICES, ENTER
+
 from .contract import REPOSITORY
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ CGROUP = f"fexp-units-{os.getpid()}"
 
 # What systemd expects of a container: https://systemd.io/CONTAINER_INTERFACE/. A cgroup2 without controllers serves
 # it everywhere, also where the host's controllers belong to version 1.
-BOOT = """
+BOOT = f"""
 set -eu
 mount -t cgroup2 cgroup2 cgroup
 mkdir "cgroup/$CGROUP"
@@ -55,24 +57,13 @@ mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
-mount -t tmpfs -o mode=755 tmpfs dev
-for node in null zero full random urandom tty; do
-    touch dev/$node
-    mount --bind /dev/$node dev/$node
-done
-ln -s /proc/self/fd dev/fd
-mkdir dev/shm dev/pts
-mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
-ln -s pts/ptmx dev/ptmx
-mount -t tmpfs -o mode=1777 tmpfs dev/shm
+{DEVICES}
 touch run/console dev/console
 mount --bind run/console dev/console
 printf "[Unit]\\nDefaultDependencies=no\\n" >run/nothing.target
 mkdir -p run/systemd/system
 mv run/nothing.target run/systemd/system/
-mkdir host
-pivot_root . host
-umount --lazy host
+{ENTER}
 cd /
 exec setpriv --bounding-set=-sys_boot,-sys_module,-sys_rawio,-sys_time env -i container=fexp LC_ALL=C.UTF-8 \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin "$SYSTEMD" --unit=nothing.target --log-target=journal-or-kmsg --show-status=no

@@ -6,6 +6,7 @@ fold depends on what changed, never on how many files there are.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.files.group import Group
@@ -100,33 +101,38 @@ class FolderState:
         and a departure of no bytes. What is new arrived now.
         """
         changed = False
+        unseen: list[bytes] = []
         for name in found.names:
             if LEFT in histories[name]:
-                changed |= self._replay(directory, name, histories[name], now)
+                changed |= self._replay(directory, name, histories[name], unseen, now)
         for name in gone:
             if ARRIVED in histories[name]:
-                changed |= self._replay(directory, name, histories[name] + LEFT, now)
+                changed |= self._replay(directory, name, histories[name] + LEFT, unseen, now)
+        if unseen:
+            changed |= self._pass_through(directory, unseen, now)
         if found.names:
             changed |= bool(self.take_in(directory, found, now, now.steady, is_start=False))
         if gone:
             changed |= self.let_go(directory, gone, now)
         return changed
 
-    def _replay(self, directory: Directory, name: bytes, history: str, now: Instant) -> bool:
-        """Count the departures that events reported, and the arrivals that they undid."""
-        keys = self._grouping.keys_of(name, directory.below)
-        here = any(name in table for table in directory.tables)
-        changed = unseen = False
+    def _replay(self, directory: Directory, name: bytes, history: str, unseen: list[bytes], now: Instant) -> bool:
+        """Let a file depart if events reported it. Return whether it did.
+
+        The name is added to ``unseen`` each time that a file of this name came and went since.
+        """
+        is_known = is_here = any(name in table for table in directory.tables)
+        departed = False
         for step in history:
-            if step == ARRIVED and not here:
-                here = unseen = True
-            elif step == LEFT and here:
-                if unseen:
-                    self._pass_through(directory, name, keys, now)
+            if step == ARRIVED:
+                is_here = True
+            elif step == LEFT and is_here:
+                if is_known:
+                    departed = self.let_go(directory, [name], now)
                 else:
-                    self.let_go(directory, [name], now)
-                here, unseen, changed = False, False, bool(keys)
-        return changed
+                    unseen.append(name)
+                is_known = is_here = False
+        return departed
 
     def take_in(
         self, directory: Directory, files: FileColumns, now: Instant, absent_since: float, *, is_start: bool
@@ -234,18 +240,23 @@ class FolderState:
         self._record(Happening.DEPARTURE, key, directory, removed)
         return True
 
-    def _pass_through(self, directory: Directory, name: bytes, keys: Iterable[Hashable], now: Instant) -> None:
-        """Count a file that came and went unseen."""
-        for key in keys:
-            group = self._group(key)
-            group.flow.arrive(1, 0, now)
-            group.flow.depart(1, 0, now)
-            group.flow.observe_dwells([now.steady], now)
+    def _pass_through(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
+        """Count files that came and went unseen. Return whether any of them counts."""
+        names_of: defaultdict[Hashable, list[bytes]] = defaultdict(list)
+        for name in names:
+            for key in self._grouping.keys_of(name, directory.below):
+                names_of[key].append(name)
+        for key, passed in names_of.items():
+            group, count = self._group(key), len(passed)
+            group.flow.arrive(count, 0, now)
+            group.flow.depart(count, 0, now)
+            group.flow.observe_dwells([now.steady] * count, now)
             self._end_if_empty(key, group)
-        unseen = KnownFiles([name], [0], [now.wall], [0], [now.steady])
-        for happening in (Happening.ARRIVAL, Happening.DEPARTURE):
-            for key in keys:
-                self._record(happening, key, directory, unseen)
+            zeros = [0] * count
+            files = KnownFiles(passed, zeros, [now.wall] * count, zeros, [now.steady] * count)
+            self._record(Happening.ARRIVAL, key, directory, files)
+            self._record(Happening.DEPARTURE, key, directory, files)
+        return bool(names_of)
 
     def _modify(self, directory: Directory, key: Hashable, table: Table, before: KnownFiles, after: KnownFiles) -> None:
         group = self._groups[key]

@@ -102,6 +102,8 @@ class Table:
 
         Return which files are new (they are not added), and the changed ones as they were and as they are.
         """
+        if len(files.names) > _SEARCHED_MAX and self._are_as_known(files):
+            return [False] * len(files.names), _NOTHING, _NOTHING
         slot_of = self._slot_of if self._slots is None else self._slots.get
         rows = self._rows
         is_new, changed = [], []
@@ -123,6 +125,20 @@ class Table:
         after = self._at(slots)
         self.size_bytes += sum(after.sizes) - sum(before.sizes)
         return is_new, before, after
+
+    def _are_as_known(self, files: FileColumns) -> bool:
+        """Return whether these are the files of some slots in a row, unchanged: so are most that are listed again."""
+        first = self._slot_of(files.names[0])
+        if first is None:
+            return False
+        span = slice(first, first + len(files.names))
+        known = self.files()
+        return (
+            known.names[span] == files.names
+            and list(known.sizes[span]) == files.sizes
+            and list(known.modified_at[span]) == files.modified_at
+            and list(known.inodes[span]) == files.inodes
+        )
 
     def _at(self, slots: Sequence[int]) -> KnownFiles:
         """Return some of the files; there is one."""
