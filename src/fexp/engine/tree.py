@@ -87,18 +87,19 @@ class FolderTree:
         hard_links.report(directory, histories)
         gone: list[bytes] = []
         uncertain: list[bytes] = []
+        others: list[bytes] = []
         for name, history in histories.items():
             if departures_are_facts and history[-1] == LEFT:
                 gone.append(name)
             elif self._selection.patterns_of(name, directory.below):
                 uncertain.append(name)
             else:
-                hard_links.changed(_inode_of_unnamed(name))
+                others.append(name)
+        hard_links.changed(_inodes_of_unnamed(others))
         for first in range(0, len(uncertain), _FOLD_AT_ONCE):
             found = self._look_at(directory, histories, uncertain[first : first + _FOLD_AT_ONCE])
             hard_links.changed(inode for name, inode in found.seen_elsewhere.shared if CHANGED in histories[name])
-            for name in found.missing:
-                hard_links.changed(_inode_of_unnamed(name))
+            hard_links.changed(_inodes_of_unnamed(found.missing))
         for first in range(0, len(gone), _FOLD_AT_ONCE):
             self._touch_if(self.state.fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE]))
 
@@ -285,6 +286,6 @@ def _before_last_arrival(history: str) -> str:
     return history if last < 0 else history[:last]
 
 
-def _inode_of_unnamed(name: bytes) -> list[int]:
-    """Return the inode of a file that was made without a name (O_TMPFILE): events call it ``#`` and that for ever."""
-    return [int(name[1:])] if name[:1] == b"#" and name[1:].isdigit() else []
+def _inodes_of_unnamed(names: Iterable[bytes]) -> list[int]:
+    """Return the inodes of files that were made without a name (O_TMPFILE): events call one ``#`` and that for ever."""
+    return [int(name[1:]) for name in names if name[:1] == b"#" and name[1:].isdigit()]

@@ -47,6 +47,10 @@ class Directory:
             known.update(table.names)
         return known
 
+    def known(self, names: Iterable[bytes]) -> set[bytes]:
+        """Return those of the names that it has a file of that counts."""
+        return {name for table in self.tables for name in names if name in table}
+
     def inode_of(self, name: bytes) -> int | None:
         """Return the inode of one of its files that counts; None when it is not there."""
         inodes = (table.inode_of(name) for table in self.tables)
@@ -101,13 +105,11 @@ class FolderState:
         and a departure of no bytes. What is new arrived now.
         """
         changed = False
-        unseen: list[bytes] = []
-        for name in found.names:
-            if LEFT in histories[name]:
-                changed |= self._replay(directory, name, histories[name], unseen, now)
-        for name in gone:
-            if ARRIVED in histories[name]:
-                changed |= self._replay(directory, name, histories[name] + LEFT, unseen, now)
+        lives = {name: histories[name] for name in found.names if LEFT in histories[name]}
+        lives.update((name, histories[name] + LEFT) for name in gone if ARRIVED in histories[name])
+        known, unseen = directory.known(lives), list[bytes]()
+        for name, history in lives.items():
+            changed |= self._replay(directory, name, history, unseen, now, is_known=name in known)
         if unseen:
             changed |= self._pass_through(directory, unseen, now)
         if found.names:
@@ -116,13 +118,14 @@ class FolderState:
             changed |= self.let_go(directory, gone, now)
         return changed
 
-    def _replay(self, directory: Directory, name: bytes, history: str, unseen: list[bytes], now: Instant) -> bool:
+    def _replay(
+        self, directory: Directory, name: bytes, history: str, unseen: list[bytes], now: Instant, *, is_known: bool
+    ) -> bool:
         """Let a file depart if events reported it. Return whether it did.
 
         The name is added to ``unseen`` each time that a file of this name came and went since.
         """
-        is_known = is_here = any(name in table for table in directory.tables)
-        departed = False
+        is_here, departed = is_known, False
         for step in history:
             if step == ARRIVED:
                 is_here = True

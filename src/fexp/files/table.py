@@ -50,7 +50,7 @@ class Table:
         return len(self.names)
 
     def __contains__(self, name: bytes) -> bool:
-        return self._slot_of(name) is not None
+        return name in (self.names if self._slots is None else self._slots)
 
     def _slot_of(self, name: bytes) -> int | None:
         if self._slots is None:
