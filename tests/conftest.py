@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytest_plugins = ["tests.servers"]
 
@@ -20,3 +21,13 @@ def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("RUNTIME_DIRECTORY", raising=False)
         patch.setitem(os.environ, "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         yield
+
+
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Give what has no thread start from then on, as where the user may have no more."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    return lambda: monkeypatch.setattr(threading.Thread, "start", start)

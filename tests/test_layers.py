@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SOURCE = Path(fexp.__file__).parent
 
 LAYERS = (
-    {"fexp", "errors", "model", "clock", "text"},
+    {"fexp", "errors", "limits", "model", "clock", "text"},
     {"files", "metrics"},
     {"config"},
     {"disk", "watch", "outputs"},

@@ -54,6 +54,13 @@ def test_a_client_that_comes_before_the_start_is_answered_after_it() -> None:
     server.stop()
 
 
+def test_the_first_client_has_no_file_opened() -> None:
+    """There may be no descriptor to read a module with."""
+    with running() as server:
+        assert server._acceptor is not None
+        assert server._acceptor._config.loaded
+
+
 def test_stop_is_harmless_at_any_time() -> None:
     make_server("127.0.0.1:0").stop()
     opened = make_server("127.0.0.1:0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import gzip
 import html
 import json
@@ -133,7 +134,8 @@ def test_a_stop_ends_the_pause_and_the_group_is_still_deleted() -> None:
         publisher = Publisher(GatewayOutput(endpoint), Numbers(), DeliverySettings())
         publisher.start()
         poll(lambda: server.attempts == 1)
-        assert publisher.stop(retract=True, timeout_seconds=30)
+        publisher.stop(retract=True)
+        assert publisher.join(30)
         assert server.heads[1].startswith("DELETE ")
 
 
@@ -145,7 +147,8 @@ def test_a_stop_ends_the_answer_under_way_too_and_what_follows_has_its_time(monk
         publisher = Publisher(GatewayOutput(endpoint), Numbers(), DeliverySettings())
         publisher.start()
         poll(lambda: server.requests)
-        assert publisher.stop(retract=True, timeout_seconds=30)
+        publisher.stop(retract=True)
+        assert publisher.join(30)
         assert [head.partition(" ")[0] for head in server.heads] == ["PUT", "DELETE", "DELETE"]
 
 
@@ -320,6 +323,14 @@ def test_the_deadline_covers_a_tls_handshake_that_hangs() -> None:
         assert_ends_in_time(server.url.replace("http:", "https:"))
 
 
+def test_without_a_thread_it_is_tried_again_and_the_way_out_is_named(no_thread: Callable[[], None]) -> None:
+    clock = TurnedClock()
+    sender = send("http://gateway.example", clock, deadline_seconds=1.0)
+    no_thread()
+    assert "can't start new thread; allow more with ulimit -u" in str(failure(sender))
+    assert clock.waits
+
+
 def test_nothing_is_left_of_an_exchange_that_was_given_up() -> None:
     """Memory and threads stay bounded however long the other side plays."""
     with ScriptedServer(drip(b"HTTP/1.1 200 OK\r\nX-Long: ")) as server:
@@ -329,6 +340,7 @@ def test_nothing_is_left_of_an_exchange_that_was_given_up() -> None:
 
 
 def assert_no_exchange_is_left() -> None:
+    gc.collect()  # the outputs of other tests, with their threads
     poll(lambda: not [one for one in threading.enumerate() if one.name == "fexp-exchange"], seconds=2)
 
 
@@ -695,7 +707,7 @@ def test_a_proxy_that_is_no_url_is_refused(proxy_url: str, monkeypatch: pytest.M
     [("10.0.0.0/8", "10.9.9.9"), ("x, fd00::/8", "[fd00::1]"), ("fd00::1", "[fd00::1]"), ("[fd00::1]", "[fd00::1]")],
 )
 def test_no_proxy_may_name_networks(no_proxy: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fexp.outputs.push.wire import proxy_for
+    from fexp.outputs.push.proxy import proxy_for
 
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
@@ -705,7 +717,7 @@ def test_no_proxy_may_name_networks(no_proxy: str, host: str, monkeypatch: pytes
 
 @pytest.mark.parametrize("no_proxy", ["gateway.example", "*", ".example", "gateway.example:9091"])
 def test_no_proxy_is_honoured(no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fexp.outputs.push.wire import proxy_for
+    from fexp.outputs.push.proxy import proxy_for
 
     monkeypatch.setenv("http_proxy", "proxy.example:3128")
     assert proxy_for("http://gateway.example:9091", loopback=False) == "http://proxy.example:3128"
@@ -863,8 +875,10 @@ def test_who_was_away_for_ten_minutes_slowed_nobody_and_gets_the_truth(
         assert publisher.snapshot().failures == 11
         assert not publisher.snapshot().dropped
         assert neighbour.snapshot().failures == 0
-        assert neighbour.stop(retract=False)
-        publisher.stop(retract=False)
+        for one in (neighbour, publisher):
+            one.stop(retract=False)
+        assert neighbour.join()
+        publisher.join()
 
 
 def test_a_tls_connection_closed_in_the_handshake_is_tried_again() -> None:

@@ -144,6 +144,8 @@ class Recorder:
     def check(self) -> None:
         """Always fit."""
 
+    def prepare(self) -> None: ...
+
     def publish(self, source: Collects) -> None:
         self._note("publish")
         list(source.collect())
@@ -170,6 +172,11 @@ def fails(error: Exception) -> Callable[[int], None]:
     return act
 
 
+def stopped(publisher: Publisher, *, retract: bool, timeout_seconds: float = 15.0) -> bool:
+    publisher.stop(retract=retract)
+    return publisher.join(timeout_seconds)
+
+
 def turn(publisher: Publisher, clock: TurnedClock, by_seconds: float) -> None:
     """Let time pass for a publisher that waits."""
     clock.now += by_seconds
@@ -193,7 +200,7 @@ def test_publishes_at_the_start_on_change_and_at_the_end() -> None:
     poll(lambda: publisher.snapshot().deliveries == 2, every_seconds=0.001)
     turn(publisher, clock, 60.0)
     output.wait_for_calls(3)
-    assert publisher.stop(retract=False)
+    assert stopped(publisher, retract=False)
     assert output.calls == ["publish"] * 4 + ["close"]
 
 
@@ -221,7 +228,7 @@ def test_a_change_is_delivered_once() -> None:
     with publisher._wake:
         publisher._wake.notify()
     poll(lambda: clock.reads > reads, every_seconds=0.001)  # it knows the time now, and what it makes of it is decided
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
     assert output.calls == ["publish", "publish", "retract", "close"]
 
 
@@ -239,7 +246,7 @@ def test_the_heartbeat_counts_from_the_beginning_of_a_slow_delivery() -> None:
     assert publisher.snapshot().duration_seconds == 10.0
     turn(publisher, clock, 50.0)
     output.wait_for_calls(2)
-    assert publisher.stop(retract=False)
+    assert stopped(publisher, retract=False)
 
 
 def test_retracts_at_the_end() -> None:
@@ -248,7 +255,7 @@ def test_retracts_at_the_end() -> None:
     publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     output.wait_for_calls(1)
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
     assert output.calls[-2:] == ["retract", "close"]
 
 
@@ -259,7 +266,7 @@ def test_taking_back_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
     publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     poll(lambda: publisher.snapshot().failures == 1, every_seconds=0.001)
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
     assert output.calls == ["publish", "retract", "close"]
     assert publisher.snapshot() == DeliverySnapshot("gateway", 0, 1, None, None, is_failing=True)
     assert [record.message for record in caplog.records] == ["gateway: its directory is not there"]
@@ -267,15 +274,43 @@ def test_taking_back_is_no_delivery(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_publisher_that_never_started_delivers_nothing() -> None:
     output = Recorder()
-    assert Publisher(output, Numbers(), DELIVERY).stop(retract=True)
+    assert stopped(Publisher(output, Numbers(), DELIVERY), retract=True)
     assert output.calls == ["close"]
+
+
+def test_a_publisher_that_waits_for_its_start_delivers_nothing() -> None:
+    output = Recorder()
+    publisher = Publisher(output, Numbers(), DELIVERY)
+    publisher.prepare()
+    publisher.announce()
+    assert stopped(publisher, retract=True)
+    assert output.calls == ["close"]
+
+
+def test_after_the_preparation_neither_a_start_nor_a_stop_needs_a_thread(no_thread: Callable[[], None]) -> None:
+    """A daemon may begin to deliver, or be stopped, when its user may start no thread any more."""
+    output = Recorder()
+    publisher = Publisher(output, Numbers(), DELIVERY)
+    publisher.prepare()
+    no_thread()
+    publisher.start()
+    output.wait_for_calls(1)
+    assert stopped(publisher, retract=True)
+    assert output.calls == ["publish", "retract", "close"]
+
+
+def test_a_publisher_without_a_thread_says_the_way_out(no_thread: Callable[[], None]) -> None:
+    publisher = Publisher(Recorder(), Numbers(), DELIVERY)
+    no_thread()
+    with pytest.raises(OSError, match="can't start new thread; allow more with ulimit -u"):
+        publisher.prepare()
 
 
 def test_a_publisher_that_was_stopped_has_not_died() -> None:
     """It would be told as a bug in the midst of every stop."""
     publisher = Publisher(Recorder(), Numbers(), DELIVERY)
     publisher.start()
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
     assert not publisher._thread.is_alive()
     assert not publisher.has_died()
 
@@ -291,7 +326,7 @@ def test_a_storm_of_changes_is_few_deliveries_and_the_last_change_is_among_them(
     passed_seconds = monotonic() - began_at
     assert passed_seconds < 5
     output.wait_for_calls(2)
-    assert publisher.stop(retract=False)
+    assert stopped(publisher, retract=False)
     assert len(output.calls) <= 5 + passed_seconds / 0.05
 
 
@@ -310,7 +345,7 @@ def test_what_changes_during_a_delivery_is_delivered_after_it() -> None:
     publisher.announce()
     go_on.set()
     output.wait_for_calls(2)
-    assert publisher.stop(retract=False)
+    assert stopped(publisher, retract=False)
 
 
 def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptureFixture) -> None:
@@ -333,7 +368,7 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptu
         ("WARNING", "gateway: http://gateway.example: Connection refused"),
         ("INFO", "gateway: http://gateway.example works, failures: 5"),
     ]
-    assert publisher.stop(retract=False)
+    assert stopped(publisher, retract=False)
 
 
 REASONS = [
@@ -363,7 +398,7 @@ def test_another_reason_is_told_too_and_so_is_what_fails_at_the_stop(caplog: pyt
         poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
         if count < len(REASONS):
             turn(publisher, clock, 61.0)
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
     told = [record.message for record in caplog.records]
     assert told == [f"gateway: {REASONS[number]}" for number in (0, 2, 4, 0)]
 
@@ -375,7 +410,7 @@ def test_the_thread_survives_what_nobody_foresaw(caplog: pytest.LogCaptureFixtur
     for count in range(1, 4):
         poll(lambda count=count: publisher.snapshot().failures == count, every_seconds=0.001)
         turn(publisher, clock, 61.0)
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
     (record,) = caplog.records
     assert record.exc_info is not None
     assert record.message == "gateway: unexpected error with http://gateway.example"
@@ -392,7 +427,7 @@ def test_retry_after_is_handed_on() -> None:
     assert output.calls == ["publish"]
     turn(publisher, clock, 1.0)
     output.wait_for_calls(2)
-    assert publisher.stop(retract=True)
+    assert stopped(publisher, retract=True)
 
 
 def test_what_a_stop_interrupts_is_not_told_as_a_failure(caplog: pytest.LogCaptureFixture) -> None:
@@ -415,7 +450,7 @@ def test_what_a_stop_interrupts_is_not_told_as_a_failure(caplog: pytest.LogCaptu
     publisher = Publisher(output, Numbers(), DELIVERY)
     publisher.start()
     output.wait_for_calls(1)
-    assert publisher.stop(retract=True, timeout_seconds=60)
+    assert stopped(publisher, retract=True, timeout_seconds=60)
     assert output.calls == ["publish", "retract", "close"]
     assert caplog.records == []
 
@@ -436,6 +471,6 @@ def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> No
     publisher.start()
     output.wait_for_calls(1)
     began_at = monotonic()
-    assert publisher.stop(retract=True, timeout_seconds=0.1)
+    assert stopped(publisher, retract=True, timeout_seconds=0.1)
     assert monotonic() - began_at < 1
     assert "did not finish in time" in caplog.text

@@ -44,6 +44,8 @@ class ToyOutput:
 
     def check(self) -> None: ...
 
+    def prepare(self) -> None: ...
+
     def publish(self, source: Collects) -> None:
         DELIVERED[self.place].append(render_text(source))
 

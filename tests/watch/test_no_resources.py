@@ -7,19 +7,20 @@ import gc
 import logging
 import os
 import resource
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fexp.engine.sources import Sources
 from fexp.model import Backend
+from fexp.watch.directory import WatchedDirectory
 from fexp.watch.inotify import InotifySource
 from fexp.watch.observer import ObserverSource
 from fexp.watch.paths import PathWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def descriptors() -> int:
@@ -31,10 +32,6 @@ def alarms() -> list[logging.Handler]:
     """Return what listens to watchdog's log for lost events."""
     handlers = logging.getLogger("watchdog.observers.inotify_c").handlers
     return [handler for handler in handlers if type(handler).__module__ == ObserverSource.__module__]
-
-
-def no_thread(_: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")
 
 
 @pytest.mark.parametrize("begin", [lambda: InotifySource(lambda *_: None), lambda: PathWatch(lambda _: None)])
@@ -58,23 +55,25 @@ def test_no_descriptor_is_left(begin: Callable[[], object], free: int) -> None:
 
 
 @pytest.mark.parametrize("begin", [lambda: InotifySource(lambda *_: None), lambda: PathWatch(lambda _: None)])
-def test_no_thread_is_left(begin: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_thread_is_left(begin: Callable[[], object], no_thread: Callable[[], None]) -> None:
     before = descriptors()
-    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    no_thread()
     with pytest.raises(OSError, match="can't start new thread"):
         begin()
     assert descriptors() == before
 
 
 @pytest.mark.parametrize("backend", [None, Backend.INOTIFY, Backend.OBSERVER])
-def test_what_cannot_begin_is_polled_and_begins_later(backend: Backend | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_begin_is_polled_and_begins_later(
+    backend: Backend | None, monkeypatch: pytest.MonkeyPatch, no_thread: Callable[[], None]
+) -> None:
     assert not alarms()
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", no_thread)
-        sources = Sources(backend, lambda *_: None, lambda _: None)
-        for _ in range(3):
-            assert not sources.open_missing()
-        assert not alarms()
+    no_thread()
+    sources = Sources(backend, lambda *_: None, lambda _: None)
+    for _ in range(3):
+        assert not sources.open_missing()
+    assert not alarms()
+    monkeypatch.undo()
     try:
         assert sources.open_missing()
     finally:
@@ -84,3 +83,15 @@ def test_what_cannot_begin_is_polled_and_begins_later(backend: Backend | None, m
         if sources.ways is not None:
             sources.ways.close()
     assert not alarms()
+
+
+def test_a_directory_without_a_thread_for_it_cannot_be_watched(tmp_path: Path, no_thread: Callable[[], None]) -> None:
+    """It is polled then. Anything but an OSError would end the engine."""
+    source, root = ObserverSource(lambda *_: None), WatchedDirectory(None, b"", os.fsencode(tmp_path))
+    try:
+        no_thread()
+        with pytest.raises(OSError, match="can't start new thread; allow more with ulimit -u"):
+            source.arm(root, root.path, recursive=True)
+        assert not source.watching(root)
+    finally:
+        source.close()

@@ -19,6 +19,7 @@ from fexp.engine.folder import FolderWatch
 from fexp.engine.path_checks import PathChecks
 from fexp.engine.seen_elsewhere import HardLinks
 from fexp.engine.sources import Sources
+from fexp.limits import starting_threads
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
@@ -94,8 +95,9 @@ class Engine:
     # For other threads ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
+        """Begin to watch. Raise OSError when no thread can be had."""
+        with starting_threads():
+            self._thread.start()
 
     def stop(self) -> None:
         """End the watching. The numbers stay readable. A look that hangs in the file system is left behind."""
@@ -142,7 +144,7 @@ class Engine:
         """Wait until everything that has happened is folded. Return False when it did not come to that in time."""
         done = threading.Event()
         self._ask(partial(self._flushes.append, done))
-        return done.wait(timeout_seconds)
+        return self.is_alive() and done.wait(timeout_seconds)
 
     def snapshot(self) -> Snapshot:
         """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
@@ -186,6 +188,7 @@ class Engine:
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._sources.log_problem()  # only now: a fexp that cannot begin says nothing but that
         self._check_paths()
         while not self._stopping:
             self._progress()

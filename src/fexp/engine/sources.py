@@ -25,9 +25,16 @@ class Sources:
         self._backend = backend
         self._deliver = deliver
         self._deliver_ways = deliver_ways
+        self._problem = ""
         if backend is not Backend.POLLING:
             self._open_first()
             self._open_ways()
+
+    def log_problem(self) -> None:
+        """Log why there were no events to begin with, if there were none."""
+        if self._problem:
+            wanted = self._backend or "file event"
+            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted, self._problem)
 
     def open_missing(self) -> bool:
         """Open what could not be opened before, for another process may have freed it. Return whether something was."""
@@ -45,8 +52,7 @@ class Sources:
         try:
             self.events = self._open()
         except (OSError, ImportError) as error:
-            wanted = self._backend or "file event"
-            log.warning("no %s watcher (%s); all folders are polled until there is one", wanted, error)
+            self._problem = str(error)
 
     def _open_again(self) -> bool:
         try:

@@ -67,6 +67,13 @@ class Output(Protocol):
         """Raise a SettingsError if something on this machine keeps it from delivering now."""
         ...
 
+    def prepare(self) -> None:
+        """Take what each delivery needs, such as a thread: later there may be none. Raise OSError if there is none now.
+
+        Called before the first delivery of a daemon.
+        """
+        ...
+
     def publish(self, source: Collects) -> None:
         """Deliver the numbers as they are now. Doing it twice is harmless."""
         ...

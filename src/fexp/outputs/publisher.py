@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fexp.errors import OutputError
+from fexp.limits import starting_threads
 from fexp.model import DeliverySnapshot
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Publisher:
         self._wall_clock = wall_clock
         self._thread = threading.Thread(target=self._run, name=f"fexp-{output.name}", daemon=True)
         self._wake = threading.Condition()  # guards what both threads write
+        self._started = False
         self._changed = False
         self._stopping = False
         self._retracting = False
@@ -86,9 +88,19 @@ class Publisher:
         self._logged_reasons: set[str] = set()
         self._state = DeliverySnapshot(output.name, 0, 0, None, None)
 
+    def prepare(self) -> None:
+        """Take what the deliveries need, and have a thread wait for ``start``. Raise OSError if that cannot be had."""
+        self._output.prepare()
+        with starting_threads():
+            self._thread.start()
+
     def start(self) -> None:
         """Publish at once, and from then on when it is time."""
-        self._thread.start()
+        if self._thread.ident is None:
+            self.prepare()
+        with self._wake:
+            self._started = True
+            self._wake.notify()
 
     def announce(self) -> None:
         """Note that the numbers changed. Cheap, from any thread, never waits for the output."""
@@ -98,20 +110,26 @@ class Publisher:
             self._changed = True
             self._wake.notify()
 
-    def stop(self, *, retract: bool, timeout_seconds: float = 15.0) -> bool:
-        """Take back what was delivered, or deliver the last state once more; then close the output.
+    def stop(self, *, retract: bool) -> None:
+        """Have what was delivered taken back, or the last state delivered once more; ``join`` waits for it.
 
-        Returns after ``timeout_seconds`` and a moment at the latest; False when the thread was left behind.
+        Needs neither a thread nor a descriptor that is not there already.
         """
         with self._wake:
             self._stopping = True
             self._retracting = retract
             self._output.hurry()  # before the thread can begin with its last attempt
             self._wake.notify()
+
+    def join(self, timeout_seconds: float = 15.0) -> bool:
+        """Wait until it has stopped and its output is closed.
+
+        Return after ``timeout_seconds`` and a moment at the latest; False when the thread was left behind.
+        """
         if self._thread.ident is None:
             self._output.close()
             return True
-        self._thread.join(timeout_seconds)
+        self._thread.join(max(0.0, timeout_seconds))
         if self._thread.is_alive():
             logger.warning("%s: %s did not finish in time; giving up", self._output.name, self._output.target)
             self._output.close()
@@ -129,9 +147,10 @@ class Publisher:
     def _run(self) -> None:
         while self._wait_until_due():
             self._attempt(self._publish)
-        self._ending = True
-        self._logged_reasons.clear()  # nobody tries again: whatever fails now is logged
-        self._attempt(self._output.retract if self._retracting else self._publish)
+        if self._started:
+            self._ending = True
+            self._logged_reasons.clear()  # nobody tries again: whatever fails now is logged
+            self._attempt(self._output.retract if self._retracting else self._publish)
         self._output.close()
 
     def _publish(self) -> None:
@@ -143,6 +162,9 @@ class Publisher:
         """Wait until it is time to publish. Return False when it is time to stop."""
         with self._wake:
             while not self._stopping:
+                if not self._started:
+                    self._wake.wait()
+                    continue
                 now = self._clock()
                 due_at = next_publish_at(
                     now=now,

@@ -132,10 +132,13 @@ class TextfileOutput:
         except OutputError as error:
             raise SettingsError(f"{self._settings.origin('file')} {error}") from None
 
+    def prepare(self) -> None:
+        """Do nothing: a write needs only what is there, and two descriptors for a moment."""
+
     def publish(self, source: Collects) -> None:
         """Replace the file by one with the numbers as they are now."""
         text = render_text(source)
-        with self._in_directory("write") as directory:
+        with self._in_directory() as directory:
             if not self._swept:
                 self._sweep(directory)
                 self._swept = True
@@ -143,14 +146,14 @@ class TextfileOutput:
             self._replace(directory, text)
 
     def retract(self) -> None:
-        """Remove the file."""
+        """Remove the file. Needs no descriptor: a stop may come when none is left."""
+        self._refuse_other_kinds(None)
         try:
-            with self._in_directory("remove") as directory:
-                self._refuse_other_kinds(directory)
-                os.unlink(self._file, dir_fd=directory)
-        except OutputError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
+            os.unlink(os.path.join(self._directory, self._file))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise OutputError(f"cannot remove {self.target}: {error.strerror or error}") from error
 
     def hurry(self) -> None:
         """Do nothing: a write is always quick."""
@@ -159,7 +162,7 @@ class TextfileOutput:
         """Do nothing: it holds nothing between two writes."""
 
     @contextmanager
-    def _in_directory(self, verb: str) -> Iterator[int]:
+    def _in_directory(self) -> Iterator[int]:
         """Open the directory, so that all steps happen in the same one; name what an ``OSError`` is about."""
         try:
             directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -168,9 +171,9 @@ class TextfileOutput:
             finally:
                 os.close(directory)
         except FileNotFoundError as error:
-            raise OutputError(f"cannot {verb} {self.target}: its directory is not there") from error
+            raise OutputError(f"cannot write {self.target}: its directory is not there") from error
         except OSError as error:
-            raise OutputError(f"cannot {verb} {self.target}: {error.strerror or error}") from error
+            raise OutputError(f"cannot write {self.target}: {error.strerror or error}") from error
 
     def _refuse_other_kinds(self, directory: int | None) -> None:
         path = self._file if directory is not None else os.path.join(self._directory, self._file)

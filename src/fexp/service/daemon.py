@@ -6,11 +6,13 @@ import logging
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
+from fexp.limits import holding_descriptors, starting_threads
 from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
@@ -21,7 +23,7 @@ from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fexp.clock import Clock
     from fexp.config.settings import HttpSettings, Settings
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("fexp")
 
+_DESCRIPTORS = 40
+"""So many are enough for the engine, all outputs and a handful of clients."""
+_LAST_DESCRIPTORS = 8
+"""So many are kept for the stop: for the last deliveries, when all others are taken."""
 _TICK_SECONDS = 1.0
 """How often systemd is notified, once fexp is ready."""
 _START_TICK_SECONDS = 0.05
@@ -43,7 +49,12 @@ _EXTENSION_SECONDS = 30.0
 
 
 def watch(settings: Settings) -> None:
-    """Watch until a signal says stop. Raise SettingsError for what cannot begin, FexpError when parts die."""
+    """Watch until a signal says stop.
+
+    Raise SettingsError for what cannot begin, OSError when the system grants too little, FexpError when parts die.
+    """
+    with holding_descriptors(_DESCRIPTORS + 2 * len(settings.http.listen)):
+        pass  # they are there
     outputs = build_outputs(settings)
     refuse_counting_itself(outputs, settings)
     daemon = Daemon(settings, outputs)
@@ -89,9 +100,10 @@ class Daemon:
         if self._http is not None:
             self._http.open()  # a stop ends the process at once meanwhile: names and files may be slow to answer
         with self._signals:
-            self._start()
             try:
-                self._watch_over()
+                with holding_descriptors(_LAST_DESCRIPTORS):
+                    self._start()
+                    self._watch_over()
             finally:
                 self._end()
 
@@ -111,11 +123,14 @@ class Daemon:
         return HttpServer(listens, self, web_config=settings.web_config, renderers=self._renderers)
 
     def _start(self) -> None:
+        """Take all that the run and the stop need of the system: later it may have none."""
         if self._http is not None:
             self._http.start()
-            for address in self._http.addresses:
-                _log.info("listening on %s", address)
         self._engine.start()
+        for publisher in self._publishers:
+            publisher.prepare()
+        for address in self._http.addresses if self._http is not None else ():
+            _log.info("listening on %s", address)
 
     def _watch_over(self) -> None:
         """Obey signals, start the deliveries when all is known, and report to systemd and the terminal."""
@@ -151,13 +166,12 @@ class Daemon:
         if self._reload_asked and not (self._reloading and self._reloading.is_alive()):
             self._reload_asked = False
             self._reloading = threading.Thread(target=self._obey_reload, name="fexp-reload", daemon=True)
-            self._reloading.start()
+            with _logged_reload(), starting_threads():
+                self._reloading.start()
 
     def _obey_reload(self) -> None:
-        try:
+        with _logged_reload():
             self.reload()
-        except FexpError as error:
-            _log.error("not reloaded, the old config stays in force: %s", error)
 
     def _notify_systemd(self) -> None:
         unready = self.unready()
@@ -181,12 +195,11 @@ class Daemon:
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""
-        stop = {"retract": not self._settings.delivery.keep_on_exit, "timeout_seconds": _LAST_DELIVERY_SECONDS}
-        stoppers = [threading.Thread(target=publisher.stop, kwargs=stop) for publisher in self._publishers]
-        for stopper in stoppers:
-            stopper.start()
-        for stopper in stoppers:
-            stopper.join()
+        until = self._clock().steady + _LAST_DELIVERY_SECONDS
+        for publisher in self._publishers:
+            publisher.stop(retract=not self._settings.delivery.keep_on_exit)
+        for publisher in self._publishers:
+            publisher.join(until - self._clock().steady)
 
     def _announce(self) -> None:
         self._changes += 1
@@ -254,3 +267,12 @@ class Daemon:
                 "min_interval_seconds": self._settings.delivery.min_interval_seconds,
             },
         }
+
+
+@contextmanager
+def _logged_reload() -> Iterator[None]:
+    """Run the block; what keeps it from reloading is logged."""
+    try:
+        yield
+    except (FexpError, OSError) as error:
+        _log.error("not reloaded, the old config stays in force: %s", error)

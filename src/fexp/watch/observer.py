@@ -5,7 +5,6 @@ It owes hints only: one that is late, doubled or under an old name costs time, n
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import warnings
@@ -22,6 +21,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
+from fexp.limits import starting_threads
 from fexp.model import ARRIVED, CHANGED, DIRECTORY_CHANGED, Backend
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class ObserverSource:
             self._begin()
         spelling = self._spelling(directory.path)
         handler = _Handler(self, directory, os.fsencode(spelling), self._deliver)
-        watch = self._observer.schedule(handler, spelling, recursive=recursive)
+        with starting_threads():
+            watch = self._observer.schedule(handler, spelling, recursive=recursive)
         ObserverSource._ids += 1
         directory.watch = ObserverSource._ids
         self._watches[directory.watch] = watch
@@ -169,11 +170,9 @@ class ObserverSource:
         self._end()
 
     def _begin(self) -> None:
-        try:
+        with starting_threads():
             self._observer = Observer()
             self._observer.start()
-        except RuntimeError as error:  # no thread is left
-            raise OSError(errno.EAGAIN, str(error)) from error
 
     def _end(self) -> None:
         try:

@@ -8,7 +8,6 @@ second. The tap only moves bytes; they are read where the state is. What it lean
 from __future__ import annotations
 
 import array
-import errno
 import fcntl
 import os
 import struct
@@ -16,6 +15,8 @@ import termios
 from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import InotifyFD
+
+from fexp.limits import starting_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,11 +55,12 @@ class Tap(InotifyFD):
 
     def start(self) -> None:
         try:
-            super().start()
-        except RuntimeError as error:
+            with starting_threads():
+                super().start()
+        except OSError:
             self._is_reading = False
             self.close()
-            raise OSError(errno.EAGAIN, str(error)) from error
+            raise
 
     def run(self) -> None:
         while self.should_keep_running():

@@ -8,6 +8,8 @@ and does not count those that never finish their TLS handshake.
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -56,9 +58,11 @@ class Acceptor:
             timeout_keep_alive=limits.idle_seconds,
             h11_max_incomplete_event_size=limits.header_bytes,
         )
+        self._config.load()  # imports: at the first connection there may be no descriptor to read a module with
         self._state = ServerState()
         self._state.default_headers = [(b"server", f"fexp/{__version__}".encode())]
         self._listeners: list[socket.socket] = []
+        self._descriptors_of_others = 0
         self._connections: dict[Connection, asyncio.Task[None]] = {}
 
     @property
@@ -69,6 +73,9 @@ class Acceptor:
     def start(self, listeners: Iterable[socket.socket]) -> None:
         """Accept connections from now on."""
         self._listeners = list(listeners)
+        lowest_free = os.dup(self._listeners[0].fileno())
+        os.close(lowest_free)
+        self._descriptors_of_others = lowest_free + self._limits.spare_descriptors
         for listener in self._listeners:
             self._listen(listener)
 
@@ -121,12 +128,17 @@ class Acceptor:
             loop.call_later(_PAUSE_SECONDS, self._listen, listener)
             return False
         network = client_network(address[0]) if isinstance(address, tuple) else ""
-        if len(self._connections) >= self._limits.connections and not self._make_room(network):
+        if len(self._connections) >= self._connections_max() and not self._make_room(network):
             client.close()
             return True
         connection = Connection(self._config, self._state, client, network, self._limits.request_seconds, self._log)
         self._connections[connection] = asyncio.create_task(self._attend(connection))
         return True
+
+    def _connections_max(self) -> int:
+        """Return how many there may be: what is left of the descriptors, but one at least."""
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return max(1, min(self._limits.connections, descriptors - self._descriptors_of_others))
 
     def _make_room(self, newcomer: str) -> bool:
         """Cut a connection of the network that has most of them, counting the newcomer. Return whether one was cut.

@@ -9,6 +9,8 @@ class Limits(NamedTuple):
     """Bounds of one server. The defaults suit a handful of Prometheus servers."""
 
     connections: int = 256
+    spare_descriptors: int = 16
+    """So many of what the process may open are not for clients: folders are read with them, and outputs written."""
     event_clients: int = 32
     events_per_client: int = 1 << 16
     """Events that may wait for one client, some 16 MiB. One that is so far behind when the next come is dropped."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fexp.limits import starting_threads
 from fexp.outputs.http.limits import Limits
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor
 
     from fexp.model import ReloadSnapshot
@@ -80,9 +82,13 @@ class HttpServer:
         return self._guard.latest if self._guard is not None else None
 
     def start(self) -> None:
-        """Answer from now on, in a thread of its own. Clients that came since ``open`` are answered first."""
+        """Answer from now on, in threads of its own. Clients that came since ``open`` are answered first.
+
+        Raise OSError when a thread or a descriptor that it needs cannot be had.
+        """
         self._thread = threading.Thread(target=self._run, name="fexp-http", daemon=True)
-        self._thread.start()
+        with starting_threads():
+            self._thread.start()
         self._started.wait()
         if self._failure is not None:
             raise self._failure
@@ -101,19 +107,17 @@ class HttpServer:
         self._thread = None
 
     def _run(self) -> None:
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fexp-http-work")
         try:
-            asyncio.run(self._serve(workers))
+            import asyncio
+
+            with _started_workers() as workers:
+                asyncio.run(self._serve(workers))
         except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise to: start() does, or the log
             self._failure = error
             if self._started.is_set():
                 self._log.critical("the HTTP server has ended", exc_info=error)
         finally:
             self._started.set()
-            workers.shutdown(wait=False, cancel_futures=True)
 
     async def _serve(self, workers: Executor) -> None:
         import asyncio
@@ -147,6 +151,24 @@ class HttpServer:
             looking.cancel()
         following.leave()
         await self._acceptor.stop()
+
+
+@contextmanager
+def _started_workers() -> Iterator[Executor]:
+    """Yield a pool of threads that all run already: later there may be none to be had, and answers would fail."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fexp-http-work")
+    all_run = threading.Event()
+    try:
+        with starting_threads():
+            for _ in range(_WORKERS):
+                workers.submit(all_run.wait)  # none is idle, so that each takes a thread of its own
+        all_run.set()
+        yield workers
+    finally:
+        all_run.set()
+        workers.shutdown(wait=False, cancel_futures=True)
 
 
 async def _follow_files(guard: Guard, workers: Executor) -> None:

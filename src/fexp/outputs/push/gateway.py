@@ -132,6 +132,10 @@ class GatewayOutput:
         """Raise a SettingsError for a named file that cannot be used."""
         self._settings.check()
 
+    def prepare(self) -> None:
+        """Have the modules and the thread to send with."""
+        self._sender.prepare()
+
     def publish(self, source: Collects) -> None:
         """Replace the whole group, so that what ended here ends there."""
         is_import = self._settings.mode is GatewayMode.IMPORT

@@ -187,6 +187,10 @@ class RemoteWriteOutput:
         """Raise a SettingsError for a named file that cannot be used."""
         self._settings.check()
 
+    def prepare(self) -> None:
+        """Have the modules and the thread to send with."""
+        self._sender.prepare()
+
     def publish(self, source: Collects) -> None:
         """Send the numbers as they are now, after those that still wait."""
         is_last = self._values_until is not None  # what a stop interrupts is not the last

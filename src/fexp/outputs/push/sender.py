@@ -72,6 +72,10 @@ class Sender:
         self._secrets: tuple[str, ...] = ()
         self._wire: Wire | None = None
 
+    def prepare(self) -> None:
+        """Have what sending needs of this machine. Raise OSError when that cannot be had."""
+        self._opened_wire().prepare()
+
     def send(
         self,
         method: str,
@@ -82,7 +86,8 @@ class Sender:
         answer_limit_bytes: int = 64 * 1024,
     ) -> Answer:
         """Send, again while that can help and there is time. Return the answer of a success. Raise OutputError."""
-        from fexp.outputs.push.wire import Request, proxy_secrets
+        from fexp.outputs.push.proxy import proxy_secrets
+        from fexp.outputs.push.wire import Request
 
         deadline_at = self._clock() + self._endpoint.deadline_seconds
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
@@ -109,25 +114,29 @@ class Sender:
         self._retry_until = self._clock() + _LAST_RETRIES_SECONDS
         self._interrupted.set()
         if self._wire is not None:
-            self._wire.cut(after_seconds=_LAST_ANSWER_SECONDS)
+            self._wire.hurry(_LAST_ANSWER_SECONDS)
 
     def close(self) -> None:
         """End whatever is under way."""
         self._closed.set()
         self._interrupted.set()
         if self._wire is not None:
-            self._wire.cut()
+            self._wire.close()
 
-    def _try(self, request: Request, deadline_at: float) -> Answer:
+    def _opened_wire(self) -> Wire:
         from fexp.outputs.push.wire import Wire
 
         if self._wire is None:
             self._wire = Wire(self._endpoint)
-        answer = self._wire.exchange(request, self._seconds_until(deadline_at))
+        return self._wire
+
+    def _try(self, request: Request, deadline_at: float) -> Answer:
+        wire = self._opened_wire()
+        answer = wire.exchange(request, self._seconds_until(deadline_at))
         location = answer.headers.get("Location", "")
         if answer.status in _REDIRECTS and is_upgrade(request.url, location):
             request = request._replace(url=location)
-            answer = self._wire.exchange(request, self._seconds_until(deadline_at))
+            answer = wire.exchange(request, self._seconds_until(deadline_at))
         if not 200 <= answer.status < 300:
             raise self._refused(answer)
         if request.method != "GET" and _is_of_another(answer):

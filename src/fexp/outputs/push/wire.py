@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
-import ipaddress
 import queue
 import re
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple, cast
-from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from fexp.errors import OutputError
+from fexp.limits import starting_threads
 from fexp.outputs.push.endpoint import shown_url
+from fexp.outputs.push.proxy import proxy_for, through
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +68,17 @@ class Wire:
         self._endpoint = endpoint
         self._tls: tuple[object, ssl.SSLContext] | None = None
         self._exchange: _Exchange | None = None
+        self._worker: _Worker | None = None
+
+    def prepare(self) -> _Worker:
+        """Return the thread for the next exchange: a stop may come when none can be started. Raise OSError."""
+        worker = self._worker
+        if worker is None:
+            worker = _Worker()
+            with starting_threads():
+                worker.start()
+            self._worker = worker
+        return worker
 
     def exchange(self, request: Request, seconds: float) -> Answer:
         """Send the request and read the answer within this time. Raise OutputError with the bare reason.
@@ -77,13 +87,16 @@ class Wire:
         a name cannot be interrupted, and a time-out of a socket starts anew with each byte that drips in.
         """
         manager = self._manager(request.url)
-        self._exchange = exchange = _Exchange(manager, request, seconds)
-        exchange.start()
         try:
-            outcome = exchange.outcome.get(timeout=seconds)
-        except queue.Empty:
-            exchange.abandon()
-            raise OutputError("no whole answer in time") from None
+            worker = self.prepare()
+        except OSError as error:
+            raise OutputError(str(error.strerror)) from error
+        self._exchange = exchange = _Exchange(manager, request, seconds)
+        worker.exchanges.put(exchange)
+        outcome = exchange.wait()
+        if outcome is None:
+            self._end_worker()
+            raise OutputError("no whole answer in time")
         if isinstance(outcome, Answer):
             return outcome
         explained = _explained(outcome)
@@ -92,15 +105,24 @@ class Wire:
         via = f"through the proxy {shown_url(manager.proxy.url)}"
         raise OutputError(f"{via}: {explained}", final=explained.final) from outcome
 
-    def cut(self, after_seconds: float = 0.0) -> None:
-        """Make the exchange that is under way fail, now or when it is still under way then."""
+    def hurry(self, seconds: float) -> None:
+        """Have the exchange that is under way given up after this time at the latest."""
         if self._exchange is not None:
-            if after_seconds:
-                timer = threading.Timer(after_seconds, self._exchange.abandon)
-                timer.daemon = True
-                timer.start()
-            else:
-                self._exchange.abandon()
+            self._exchange.hurry(seconds)
+
+    def close(self) -> None:
+        """End the exchange that is under way, and the thread."""
+        self.hurry(0.0)
+        self._end_worker()
+
+    def __del__(self) -> None:
+        """Leave no thread to wait for what never comes."""
+        self._end_worker()
+
+    def _end_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.exchanges.put(None)
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         context = self._tls_context() if url.startswith("https:") else None
@@ -108,7 +130,7 @@ class Wire:
         if proxy_url is None:
             manager = urllib3.PoolManager(num_pools=1, ssl_context=context)
         else:
-            manager = _through(proxy_url, context)
+            manager = through(proxy_url, context)
         manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
         return manager
 
@@ -119,100 +141,70 @@ class Wire:
         return self._tls[1]
 
 
-def proxy_for(url: str, loopback: bool) -> str | None:
-    """Return the proxy that the environment asks for. As in Go's programs, none for this machine itself."""
-    parts = urlsplit(url)
-    proxies = getproxies_environment()
-    proxy_url = proxies.get(parts.scheme) or proxies.get("all")
-    if loopback or not proxy_url or proxy_bypass(parts.netloc) or _is_exempt(parts.hostname, proxies.get("no", "")):
-        return None
-    return proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+class _Worker(threading.Thread):
+    """Makes exchanges, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__(name="fexp-exchange", daemon=True)
+        self.exchanges: queue.SimpleQueue[_Exchange | None] = queue.SimpleQueue()
+        """None: there are no more."""
+        self.exchange: _Exchange | None = None
+
+    def run(self) -> None:
+        while exchange := self.exchanges.get():
+            self.exchange = exchange
+            exchange.run()
+            self.exchange = exchange = None  # a body may be large
 
 
-def _is_exempt(host: str | None, no_proxy: str) -> bool:
-    """Return whether no_proxy names the address or its network, which the standard library does not know."""
-    try:
-        address = ipaddress.ip_address(host or "")
-    except ValueError:
-        return False
-    for entry in no_proxy.split(","):
-        try:
-            if address in ipaddress.ip_network(entry.strip().strip("[]"), strict=False):
-                return True
-        except ValueError:
-            continue  # a name
-    return False
-
-
-def proxy_secrets() -> tuple[str, ...]:
-    """Return what no message may hold of the proxies in the environment."""
-    secrets: list[str] = []
-    for proxy_url in getproxies_environment().values():
-        user_info, at, _ = proxy_url.rpartition("@")
-        if at:
-            credentials = unquote_to_bytes(user_info.rpartition("//")[2])
-            password = credentials.partition(b":")[2]
-            secrets += [base64.b64encode(credentials).decode("ascii"), password.decode("utf-8", "surrogateescape")]
-    return tuple(secrets)
-
-
-def _through(proxy_url: str, context: ssl.SSLContext | None) -> urllib3.ProxyManager:
-    try:
-        parts = urllib3.util.parse_url(proxy_url)
-        if not parts.host:
-            raise urllib3.exceptions.LocationValueError
-        headers = {}
-        if parts.auth:
-            credentials = base64.b64encode(unquote_to_bytes(parts.auth)).decode("ascii")
-            headers["Proxy-Authorization"] = f"Basic {credentials}"
-        return urllib3.ProxyManager(
-            parts._replace(auth=None).url, num_pools=1, ssl_context=context, proxy_headers=headers
-        )
-    except (urllib3.exceptions.HTTPError, ValueError):
-        raise OutputError(
-            f"the proxy {shown_url(proxy_url)} from the environment is none that fexp can use;"
-            " give an http:// or https:// one, or set no_proxy",
-            final=True,
-        ) from None
-
-
-class _Exchange(threading.Thread):
-    """The thread of one exchange; knows the socket, so that others can shut it."""
+class _Exchange:
+    """One exchange: one thread makes it, another waits for it. Knows the socket, so that it can be shut."""
 
     def __init__(self, manager: urllib3.PoolManager, request: Request, seconds: float) -> None:
-        super().__init__(name="fexp-exchange", daemon=True)
-        self.outcome: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
         self._manager = manager
         self._request = request
         self._seconds = seconds
-        self._lock = threading.Lock()  # guards the two below
+        self._changed = threading.Condition()  # guards what follows
+        self._give_up_at = time.monotonic() + seconds
+        self._outcome: Answer | Exception | None = None
         self._abandoned = False
         self._socket: socket.socket | None = None
 
+    def wait(self) -> Answer | Exception | None:
+        """Wait for what comes of it. None: it is given up, and its socket shut now or as soon as there is one."""
+        with self._changed:
+            while self._outcome is None and (seconds := self._give_up_at - time.monotonic()) > 0:
+                self._changed.wait(seconds)
+            self._abandoned = self._outcome is None
+            if self._abandoned and self._socket is not None:
+                _shut(self._socket)
+            return self._outcome
+
+    def hurry(self, seconds: float) -> None:
+        """Have it given up after this time at the latest. From any thread."""
+        with self._changed:
+            self._give_up_at = min(self._give_up_at, time.monotonic() + seconds)
+            self._changed.notify()
+
     def run(self) -> None:
+        """Make it."""
         try:
-            self.outcome.put(self._make())
+            outcome: Answer | Exception = self._make()
         except Exception as error:  # noqa: BLE001 - carried to the thread that waits, which judges it
-            self.outcome.put(error)
-        finally:
-            self._manager.clear()
-            with self._lock:
-                if self._socket is not None:
-                    self._socket.close()
-                    self._socket = None
+            outcome = error
+        self._manager.clear()
+        with self._changed:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+            self._outcome = outcome
+            self._changed.notify()
 
     def connected(self, connected_socket: socket.socket) -> None:
         """Take note of the connection: of a descriptor of our own, as TLS will take the given one for itself."""
-        with self._lock:
+        with self._changed:
             self._socket = connected_socket.dup()
             if self._abandoned:
-                _shut(self._socket)
-
-    def abandon(self) -> None:
-        """Shut the socket now, or as soon as there is one."""
-        with self._lock:
-            self._abandoned = True
-            if self._socket is not None:
                 _shut(self._socket)
 
     def _make(self) -> Answer:
@@ -309,9 +301,10 @@ class _SecurePool(HTTPSConnectionPool):
 
 def _announced(connected_socket: socket.socket) -> socket.socket:
     """Hand the socket to its exchange before a proxy's tunnel or TLS can take their time. Return the socket."""
-    exchange = threading.current_thread()
-    assert isinstance(exchange, _Exchange)
-    exchange.connected(connected_socket)
+    worker = threading.current_thread()
+    assert isinstance(worker, _Worker)
+    assert worker.exchange is not None
+    worker.exchange.connected(connected_socket)
     return connected_socket
 
 
