@@ -520,6 +520,17 @@ def test_the_advice_to_exclude_the_textfile_works(data: Path) -> None:
         assert fexp.stop() == 0
 
 
+@pytest.mark.parametrize(("folder", "textfile"), [("data", "link/x.prom"), ("link", "data/x.prom")])
+def test_a_textfile_that_counts_is_refused_by_whatever_way_it_is_named(
+    data: Path, tmp_path: Path, folder: str, textfile: str
+) -> None:
+    """Each writing would be a change, and so a reason for the next."""
+    (tmp_path / "link").symlink_to(data)
+    ended = run("watch", str(tmp_path / folder), "--textfile", str(tmp_path / textfile), "--listen", "127.0.0.1:0")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert f"{textfile} would count as a file of {tmp_path / folder}, and each writing as a change" in ended.stderr
+
+
 def test_options_of_an_output_that_nobody_asked_for_are_told(data: Path) -> None:
     """A URL that was left out is else seen when the numbers are missed. A file may serve several units."""
     idle = ("--grouping=a=b", "--gateway-user=u", "--remote-write-label=a=b", "--textfile-mode=0600", "--job=x")

@@ -83,7 +83,7 @@ def push(folders: list[str], written: Written) -> None:
     from fexp.outputs.push.gateway import GatewaySettings
     from fexp.service.delivery import deliver, remove
 
-    with added_to_failure(lambda: _hints(folders)), _in_time(written) as one_shot:
+    with _in_time(written, folders) as one_shot:
         gateway = GatewaySettings.read(written)
         removal = RemovalSettings.read(written)
         if not removal:
@@ -104,7 +104,7 @@ def write(folders: list[str], written: Written) -> None:
     from fexp.outputs.textfile import TextfileSettings
     from fexp.service.delivery import deliver
 
-    with added_to_failure(lambda: _hints(folders)), _in_time(written):
+    with _in_time(written, folders):
         deliver(read_settings(folders, written, (TextfileSettings.read(written),)))
 
 
@@ -134,14 +134,15 @@ def _hints(folders: Iterable[str]) -> Iterator[str]:
 
 
 @contextmanager
-def _in_time(written: Written) -> Iterator[OneShotSettings]:
+def _in_time(written: Written, folders: list[str]) -> Iterator[OneShotSettings]:
     """Run the block within its deadline: the folders, and files with secrets, may hang too."""
     from fexp.cli.messages import print_error
     from fexp.config.settings import OneShotSettings
     from fexp.service.deadline import deadline
 
     settings = OneShotSettings.read(written)
-    with deadline(settings.deadline_seconds, settings.origin("deadline_seconds"), print_error):
+    last_word = deadline(settings.deadline_seconds, settings.origin("deadline_seconds"), print_error)
+    with last_word, added_to_failure(lambda: _hints(folders)):  # which looks at the folders too
         yield settings
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ def meant_instead(arguments: Sequence[str], commands: Iterable[str]) -> str | No
     """Return the command line that was meant if the first argument is no command; None when nobody can say."""
     if not arguments or arguments[0] in commands:
         return None
+    import shlex
+
     if arguments[0] == "help":
         return shlex.join(["fexp", *(name for name in arguments[1:2] if name in commands), "--help"])
     return shlex.join(["fexp", "watch", *arguments]) if os.path.exists(arguments[0]) else None
@@ -27,6 +28,8 @@ def meant_instead(arguments: Sequence[str], commands: Iterable[str]) -> str | No
 
 def taken_as_paths(folders: Iterable[str]) -> Iterator[str]:
     """Yield a line for each path that is not there and looks like a glob that no shell expanded."""
+    import shlex
+
     for path in folders:
         if _GLOB.search(path) and not os.path.lexists(path):
             folder, name = os.path.split(path)
