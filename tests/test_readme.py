@@ -113,6 +113,25 @@ tests:
       - alertname: FexpTextfileGone
         eval_time: 20m
         exp_alerts: [exp_labels: {job: node, instance: a, file: fexp-gone.prom}]
+  - name: a restart, which removes the textfile for a moment, alerts nobody
+    interval: 1m
+    input_series:
+      - {series: 'up{job="node"}', values: "1x20"}
+      - {series: 'node_textfile_mtime_seconds{job="node", file="fexp.prom"}', values: "0+60x9 stale 660+60x9"}
+    alert_rule_test:
+      - {alertname: FexpTextfileGone, eval_time: 10m}
+      - {alertname: FexpTextfileGone, eval_time: 11m}
+  - name: a folder where nothing arrives is told of, but not for a restart, nor before it was watched for long enough
+    interval: 5m
+    input_series:
+      - {series: 'fexp_arrivals_total{job="fexp", instance="a", folder="/quiet"}', values: "7x100"}
+      - {series: 'fexp_arrivals_total{job="fexp", instance="a", folder="/restarted"}', values: "7x90 stale 1x10"}
+      - {series: 'fexp_arrivals_total{job="fexp", instance="a", folder="/new"}', values: "_x50 0x50"}
+    alert_rule_test:
+      - {alertname: FexpNothingArrived, eval_time: 5h}
+      - alertname: FexpNothingArrived
+        eval_time: 490m
+        exp_alerts: [exp_labels: {job: fexp, instance: a, folder: /quiet}]
 """
 
 

@@ -61,7 +61,7 @@ def human_age(seconds: float) -> str:
     """Write an age: ``3d 4h``. A time in the future is ``-5m``."""
     sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
     parts: list[str] = []
-    for unit, length_seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+    for unit, length_seconds in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, length_seconds)
         if count or parts or unit == "s":
             parts.append(f"{count:.0f}{unit}")

@@ -260,6 +260,12 @@ def _mistakes() -> list[tuple[tuple[str, ...], str]]:
         (("scan",), "FOLDER"),
         (("push",), "FOLDER"),
         (("sacn", "{data}"), "scan"),
+        (("{data}",), "did you mean: fexp watch {data}"),
+        (("{data}", "--ext", "txt"), "did you mean: fexp watch {data} --ext txt"),
+        (("help",), "did you mean: fexp --help"),
+        (("help", "scan"), "did you mean: fexp scan --help"),
+        (("scan", "{data}", "--ext", "txt,"), "without a comma"),
+        (("watch", "{data}", "--ext", "txt,csv"), "without a comma"),
     ]
 
 
@@ -514,6 +520,17 @@ def test_the_advice_to_exclude_the_textfile_works(data: Path) -> None:
         assert fexp.stop() == 0
 
 
+@pytest.mark.parametrize(("folder", "textfile"), [("data", "link/x.prom"), ("link", "data/x.prom")])
+def test_a_textfile_that_counts_is_refused_by_whatever_way_it_is_named(
+    data: Path, tmp_path: Path, folder: str, textfile: str
+) -> None:
+    """Each writing would be a change, and so a reason for the next."""
+    (tmp_path / "link").symlink_to(data)
+    ended = run("watch", str(tmp_path / folder), "--textfile", str(tmp_path / textfile), "--listen", "127.0.0.1:0")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert f"{textfile} would count as a file of {tmp_path / folder}, and each writing as a change" in ended.stderr
+
+
 def test_options_of_an_output_that_nobody_asked_for_are_told(data: Path) -> None:
     """A URL that was left out is else seen when the numbers are missed. A file may serve several units."""
     idle = ("--grouping=a=b", "--gateway-user=u", "--remote-write-label=a=b", "--textfile-mode=0600", "--job=x")
@@ -654,6 +671,42 @@ def test_a_misspelt_variable_is_named_with_the_nearest_right_one(data: Path) -> 
     assert "FEXP_RESCN is not a variable of fexp's; did you mean FEXP_RESCAN?" in said
     assert "FEXP_LISTEN_ADDR is not" in said
     assert "FEXP_EXT" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(("write", "{data}"), 2), (("push", "{data}/gone", "--gateway", "http://127.0.0.1:1", "--deadline", "1s"), 1)],
+)
+def test_a_one_shot_that_fails_names_misspelt_variables_too(
+    data: Path, arguments: tuple[str, ...], status: int
+) -> None:
+    """When all goes well it prints nothing."""
+    ended = run(*(argument.format(data=data) for argument in arguments), FEXP_TEXTFLE="/x.prom")
+    assert (ended.returncode, ended.stderr.count("\n")) == (status, 1)
+    assert ended.stderr.endswith("; FEXP_TEXTFLE is not a variable of fexp's; did you mean FEXP_TEXTFILE?\n")
+    ended = run("scan", str(data), FEXP_TEXTFLE="/x.prom")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_glob_that_no_shell_expanded_is_named(data: Path) -> None:
+    """A folder may have such a name, and may be missing: it is a hint and no mistake."""
+    ended = run("scan", f"{data}/*.pdf", "--format", "prom")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.endswith(f"; {data}/*.pdf is taken as it stands; for a glob give {data} --match '*.pdf'\n")
+    ended = run("scan", f"{data}/*/in", "--format", "prom")
+    assert ended.stderr.endswith(f"; {data}/*/in is taken as it stands; for a glob leave out the quotes\n")
+    with watching(f"{data}/[a]", "--listen", "127.0.0.1:0") as fexp:
+        assert f'level=warning msg="{data}/[a] is taken as it stands; for a glob give {data} --match' in fexp.lines[0]
+        (data / "[a]").mkdir()
+        poll(lambda: fexp.value("fexp_folder_up") == 1)
+    with watching(f"{data}/[a]", "--listen", "127.0.0.1:0") as fexp:
+        assert not [line for line in fexp.lines if "level=info" not in line]
+
+
+def test_a_stop_is_logged(data: Path) -> None:
+    with watching(str(data), "--listen", "127.0.0.1:0") as fexp:
+        assert fexp.stop() == 0
+    assert [line.partition(" ")[2] for line in fexp.lines[-2:]] == ["level=info msg=stopping", "level=info msg=stopped"]
 
 
 def test_the_deadline_names_what_failed_last(data: Path) -> None:

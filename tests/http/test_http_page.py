@@ -18,22 +18,32 @@ HOSTILE = "/<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
 
 class Reader(HTMLParser):
-    """Collects the tags and the text of a page."""
+    """Collects the tags and the text of a page. A place where a line may break is neither."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.words: list[str] = []
+        self._goes_on = False
         self.feed(page.decode())
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
+        self._goes_on = tag == "wbr"
+        if not self._goes_on:
+            self.tags.append(tag)
+            self.attributes += attrs
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self._goes_on:
+            self.words[-1] += data
+        else:
+            self.words.append(data)
+        self._goes_on = False
+
+    def handle_endtag(self, tag: str) -> None:
+        self._goes_on = False
 
 
 def test_names_are_escaped() -> None:
@@ -104,7 +114,22 @@ def test_problems_come_first_and_outputs_say_how_they_fare() -> None:
         DeliverySnapshot("remote_write", 0, 2, None, None, is_failing=True),
     )
     page = render_page(Snapshot(folders, deliveries), [], 1000.0).decode()
-    assert page.index("/gone") < page.index("/fine")
-    assert "<p>textfile: delivered 10s ago</p>" in page
-    assert '<p class="down">gateway: delivered 1m 0s ago; the latest try failed</p>' in page
-    assert '<p class="down">remote_write: no delivery yet; the latest try failed</p>' in page
+    assert page.index("gone<") < page.index("fine<")
+    assert '<span class="down">1 of 2 folders up</span>' in page
+    well = "<p>textfile: delivered 10s ago</p>"
+    ill = '<p class="down">gateway: delivered 1m 0s ago; the latest try failed</p>'
+    never = '<p class="down">remote_write: no delivery yet; the latest try failed</p>'
+    assert page.index(ill) < page.index(never) < page.index(well)
+
+
+def test_where_all_is_well_nothing_is_marked() -> None:
+    page = render_page(Snapshot((make_folder("/fine"),), (DeliverySnapshot("textfile", 3, 0, 990.0, 0.1),)), [], 1000.0)
+    assert page.count(b'class="down"') == 1  # of the line that is hidden while fexp answers
+    assert b"; 1 of 1 folders up</p>" in page
+
+
+def test_lines_may_break_between_links_and_within_a_path_after_each_slash() -> None:
+    """Else a phone scrolls sideways, and a long path breaks within its names."""
+    page = render_page(Snapshot((make_folder("/a/b"),)), [], 0.0).decode()
+    assert "</a><a" not in page
+    assert ">/<wbr>a/<wbr>b</td>" in page

@@ -43,6 +43,7 @@ def run(arguments: list[str]) -> int:
 
         from fexp.cli.app import build_app
         from fexp.cli.commands import COMMANDS
+        from fexp.cli.hints import meant_instead
 
         only = arguments[0] if arguments and arguments[0] in COMMANDS else None
         is_list = arguments in ([], ["-h"], ["--help"]) and "_FEXP_COMPLETE" not in os.environ
@@ -50,7 +51,7 @@ def run(arguments: list[str]) -> int:
             app = build_app(only, with_options=not is_list)
             result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False, obj=tuple(arguments))
         except typer.TyperException as error:
-            return _mistake(error)
+            return _mistake(error, meant_instead(arguments, COMMANDS))
         except typer.Abort:
             return 130
     except FexpError as error:
@@ -103,8 +104,11 @@ def _unwritable(error: OSError) -> int:
     return 1
 
 
-def _mistake(error: Exception) -> int:
-    """Print a mistake of the command line in one line; typer's own box needs ten. Return the exit status."""
+def _mistake(error: Exception, meant: str | None) -> int:
+    """Print a mistake of the command line in one line; typer's own box needs ten. Return the exit status.
+
+    ``meant`` is the command line that would do.
+    """
     context = getattr(error, "ctx", None)
     _name_the_variable(error, context, getattr(error, "param", None))
     if type(error).__name__ == "NoArgsIsHelpError":
@@ -113,7 +117,8 @@ def _mistake(error: Exception) -> int:
     format_message = getattr(error, "format_message", None)
     message = " ".join(str(format_message() if format_message else error).split()).rstrip(".")
     command = context.command_path if context else "fexp"
-    print_error(f"{message[:1].lower()}{message[1:]}; see {command} --help")
+    way_out = f"did you mean: {meant}" if meant else f"see {command} --help"
+    print_error(f"{message[:1].lower()}{message[1:].replace('. Did you mean', '; did you mean')}; {way_out}")
     return int(getattr(error, "exit_code", 2))
 
 

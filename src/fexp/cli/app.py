@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from fexp.cli.commands import COMMANDS
-from fexp.cli.help import GroupedCommand
+from fexp.cli.help import CommandWithHelp, GroupWithHelp
 
-_EPILOG = "Every option also reads FEXP_OPTION from the environment. Full manual: the README."
+_EPILOG = "Every option also reads a variable of the environment: --max-depth reads FEXP_MAX_DEPTH."
 
 
 def _print_version(wanted: bool) -> None:  # typer gives the flag's value so
@@ -33,16 +33,16 @@ def build_app(only: str | None = None, *, with_options: bool = True) -> typer.Ty
     """Return the command line, or the part of it that one command needs: a one-shot does not pay for the others."""
     app = typer.Typer(
         name="fexp",
+        cls=GroupWithHelp,
         help=_fexp.__doc__,
-        epilog="Example: fexp watch /data --ext txt, then look at http://127.0.0.1:9877",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_fexp)
     for name, command in COMMANDS.items():
         if only in (None, name):
             function = command.for_typer() if with_options else command.without_options()
-            app.command(name, cls=GroupedCommand, epilog=_EPILOG)(function)
+            app.command(name, cls=CommandWithHelp, epilog=_EPILOG)(function)
     return app

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fexp.cli.hints import added_to_failure, taken_as_paths
 from fexp.cli.options import Command, misspelt_variables, reads
 from fexp.errors import FexpError, SettingsError
 
@@ -67,7 +68,7 @@ def watch(folders: list[str], written: Written) -> None:
     from fexp.service.daemon import watch as run
 
     set_up_logging(LoggingSettings.read(written))
-    for line in (*misspelt_variables(COMMANDS.values()), *sorted(without_effect(settings_types(), written))):
+    for line in (*_hints(folders), *sorted(without_effect(settings_types(), written))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
     run(read_settings(folders, written, asked_for(settings_types(), written)))
 
@@ -82,7 +83,7 @@ def push(folders: list[str], written: Written) -> None:
     from fexp.outputs.push.gateway import GatewaySettings
     from fexp.service.delivery import deliver, remove
 
-    with _in_time(written) as one_shot:
+    with _in_time(written, folders) as one_shot:
         gateway = GatewaySettings.read(written)
         removal = RemovalSettings.read(written)
         if not removal:
@@ -103,7 +104,7 @@ def write(folders: list[str], written: Written) -> None:
     from fexp.outputs.textfile import TextfileSettings
     from fexp.service.delivery import deliver
 
-    with _in_time(written):
+    with _in_time(written, folders):
         deliver(read_settings(folders, written, (TextfileSettings.read(written),)))
 
 
@@ -113,23 +114,35 @@ def scan(folders: list[str], written: Written) -> None:
     from fexp.cli.printing import FORMATS
     from fexp.config.settings import PrintingSettings, read_settings
     from fexp.service.oneshot import look_at_all
+    from fexp.service.progress import shown_on_terminal
+    from fexp.text import visible
 
-    printing = PrintingSettings.read(written)
-    snapshot, problems = look_at_all(read_settings(folders, written).folders)
-    FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
-    if problems:
-        raise FexpError("; ".join(problems))
+    with added_to_failure(lambda: _hints(folders)):
+        printing = PrintingSettings.read(written)
+        settings = read_settings(folders, written)
+        begun: list[str] = []
+        with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(settings.folders)}: {begun[-1]}"):
+            snapshot, problems = look_at_all(settings.folders, lambda folder: begun.append(visible(folder.label)))
+        FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
+        if problems:
+            raise FexpError("; ".join(problems))
+
+
+def _hints(folders: Iterable[str]) -> Iterator[str]:
+    yield from misspelt_variables(COMMANDS.values())
+    yield from taken_as_paths(folders)
 
 
 @contextmanager
-def _in_time(written: Written) -> Iterator[OneShotSettings]:
+def _in_time(written: Written, folders: list[str]) -> Iterator[OneShotSettings]:
     """Run the block within its deadline: the folders, and files with secrets, may hang too."""
     from fexp.cli.messages import print_error
     from fexp.config.settings import OneShotSettings
     from fexp.service.deadline import deadline
 
     settings = OneShotSettings.read(written)
-    with deadline(settings.deadline_seconds, settings.origin("deadline_seconds"), print_error):
+    last_word = deadline(settings.deadline_seconds, settings.origin("deadline_seconds"), print_error)
+    with last_word, added_to_failure(lambda: _hints(folders)):  # which looks at the folders too
         yield settings
 
 

@@ -29,6 +29,8 @@ def _pattern_of_extension(origin: Origin | str, text: str) -> str:
     bare = text.removeprefix(".")
     if not bare or re.search(r"[*?\[\\/\0]", bare):
         raise SettingsError(f"{origin} {text!r} is not an extension: write it as txt or .txt; for a glob use match")
+    if "," in bare:
+        raise SettingsError(f"{origin} {text!r} is not an extension: give each by itself, without a comma")
     _check_text(origin, text)
     return f"*.{bare}"
 

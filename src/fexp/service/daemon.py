@@ -18,7 +18,7 @@ from fexp.outputs.http import HttpServer, parse_listen
 from fexp.outputs.publisher import Publisher
 from fexp.outputs.rendering import KeptCollector, Renderers
 from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
-from fexp.service.progress import Progress
+from fexp.service.progress import Progress, first_looks
 from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
 
@@ -151,7 +151,7 @@ class Daemon:
                     publisher.start()
             now = self._clock().steady
             if not self._ready and progress.is_due(now):
-                progress.show(self._engine.statuses(), now)
+                progress.show(first_looks(self._engine.statuses()), now)
             if not self._ready and not self._engine.unready():
                 self._ready = True
                 progress.end()
@@ -185,6 +185,7 @@ class Daemon:
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
     def _end(self) -> None:
+        _log.info("stopping")
         self._ready = False  # a reload under way notifies systemd no more
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
@@ -192,6 +193,7 @@ class Daemon:
         if self._http is not None:
             self._http.stop()
         self._engine.stop()  # last: a number that is still served is still true
+        _log.info("stopped")
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""

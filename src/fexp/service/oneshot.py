@@ -11,7 +11,7 @@ from fexp.metrics import AGGREGATES
 from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
     from fexp.files.selection import Folder
@@ -42,7 +42,15 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     return snapshot, f"{folder.label}: {problem}" if problem else None
 
 
-def look_at_all(folders: Sequence[Folder]) -> tuple[Snapshot, list[str]]:
-    """Look once at each folder. Return the numbers and a line for each folder that could not be read."""
-    looks = [look_at(folder) for folder in folders]
+def look_at_all(
+    folders: Sequence[Folder], begins: Callable[[Folder], None] = lambda _: None
+) -> tuple[Snapshot, list[str]]:
+    """Look once at each folder. Return the numbers and a line for each folder that could not be read.
+
+    ``begins`` is called before each look.
+    """
+    looks = []
+    for folder in folders:
+        begins(folder)
+        looks.append(look_at(folder))
     return Snapshot(tuple(snapshot for snapshot, _ in looks)), [problem for _, problem in looks if problem]

@@ -1,12 +1,16 @@
-"""The progress of a long first look: a line that moves on a terminal, a log line every few seconds elsewhere."""
+"""The progress of long looks: a line that moves on a terminal; a daemon's is else logged every few seconds."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING, TextIO
 
+from fexp import clock as clocks
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fexp.model import FolderStatus
 
@@ -15,12 +19,13 @@ _log = logging.getLogger("fexp")
 _QUIET_SECONDS = 1.0
 """A look that is done sooner needs no report."""
 _LOG_SECONDS = 5.0
+_TICK_SECONDS = 0.1
 _WIDTH = 24
 _CLEAR = "\r\x1b[K"
 
 
 class Progress:
-    """Reports first looks until all are done. ``began_at`` and ``now`` are on the steady clock."""
+    """Reports what takes long until it is done. ``began_at`` and ``now`` are on the steady clock."""
 
     def __init__(self, stream: TextIO, began_at: float) -> None:
         self._stream = stream
@@ -34,14 +39,12 @@ class Progress:
         is_quiet = not self._is_terminal and now - self._logged_at < _LOG_SECONDS
         return now - self._began_at >= _QUIET_SECONDS and not is_quiet
 
-    def show(self, statuses: Sequence[FolderStatus], now: float) -> None:
+    def show(self, what: str, now: float) -> None:
         """Report, if it is time."""
         if not self.is_due(now):
             return
         passed_seconds = now - self._began_at
-        done = sum(status.looked for status in statuses)
-        files = sum(status.files_seen for status in statuses)
-        text = f"first look: {done} of {len(statuses)} folders, {files:,} files so far, {passed_seconds:.0f} s"
+        text = f"{what}, {passed_seconds:.0f} s"
         if self._is_terminal:
             # How much is left is not known before it is found: the bar moves, it does not fill.
             place = int(passed_seconds * _WIDTH / 2) % _WIDTH
@@ -59,3 +62,34 @@ class Progress:
             self._stream.write(_CLEAR)
             self._stream.flush()
             self._shown = False
+
+
+def first_looks(statuses: Sequence[FolderStatus]) -> str:
+    """Return how far the first looks are."""
+    done = sum(status.looked for status in statuses)
+    files = sum(status.files_seen for status in statuses)
+    return f"first look: {done} of {len(statuses)} folders, {files:,} files so far"
+
+
+@contextmanager
+def shown_on_terminal(stream: TextIO, what: Callable[[], str]) -> Iterator[None]:
+    """Show on a terminal what the block is doing, once it takes long."""
+    if not stream.isatty():
+        yield
+        return
+    progress, done = Progress(stream, clocks.now().steady), Event()
+
+    def tick() -> None:
+        while not done.wait(_TICK_SECONDS):
+            progress.show(what(), clocks.now().steady)
+
+    ticker = Thread(target=tick, name="fexp-progress", daemon=True)
+    with suppress(RuntimeError):  # the user may have no thread left
+        ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if ticker.is_alive():
+            ticker.join()
+        progress.end()

@@ -23,12 +23,14 @@ h1{font-size:1.3rem;margin:0 0 .2rem}p{margin:.4rem 0}nav a{margin-right:1rem;wh
 table{border-collapse:collapse;width:100%;margin-top:1rem}
 th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td.name{overflow-wrap:anywhere}tbody tr:hover{background:var(--soft)}
-.up{color:var(--good)}.down{color:var(--bad);font-weight:600}
-@media(max-width:48rem){thead{display:none}
-tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}
-td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0}
-td::before{content:attr(data-label);opacity:.7}}
+td{overflow-wrap:anywhere}tbody tr:hover{background:var(--soft)}
+.up{color:var(--good)}.down{color:var(--bad);font-weight:600}td.down{min-width:15rem}
+@media(max-width:60rem){thead{display:none}
+tr{display:flex;flex-direction:column;padding:.5rem 0;border-bottom:1px solid var(--line)}
+td,td.n{display:grid;grid-template-columns:6rem 1fr;border:0;padding:.1rem 0;text-align:left}td:empty{display:none}
+td::before{content:attr(data-label);color:CanvasText;opacity:.7;font-weight:400}
+td[data-label=State]{order:-1}td[data-label=Folder]{order:-2;display:block;font-weight:600}
+td[data-label=Folder]::before{content:none}}
 """
 
 _SCRIPT = """
@@ -78,22 +80,27 @@ def render_page(snapshot: Snapshot, statuses: Sequence[FolderStatus], now: float
     by_folder = {status.folder: status for status in statuses}
     folders = sorted(snapshot.folders, key=lambda folder: folder.up)
     rows = "".join(_row(cells) for folder in folders for cells in _cells(folder, by_folder, now))
-    outputs = "".join(_output(delivery, now) for delivery in snapshot.deliveries)
+    deliveries = sorted(snapshot.deliveries, key=lambda delivery: not delivery.is_failing)
+    outputs = "".join(_output(delivery, now) for delivery in deliveries)
     head = "".join(f"<th{_kind(column)}>{column}</th>" for column in _COLUMNS)
-    links = "".join(f'<a href="{path}">{label}</a>' for path, label in _PATHS)
+    links = " ".join(f'<a href="{path}">{label}</a>' for path, label in _PATHS)
     files = sum(group.files for folder in snapshot.folders if folder.up for group in folder.groups)
-    up = sum(folder.up for folder in snapshot.folders)
     document = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>fexp</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body>'
         f"<h1>fexp {escape(__version__)}</h1><p>Watches folders and tells Prometheus what waits in them.</p>"
         f'<nav>{links}</nav><p id="lost" class="down" hidden>fexp does not answer.</p><main>'
-        f"<p>{_grouped(files)} files; {up} of {len(snapshot.folders)} folders up</p>"
+        f"<p>{_grouped(files)} files; {_up(sum(folder.up for folder in folders), len(folders))}</p>"
         f"{outputs}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></main>"
         f"<script>{_SCRIPT}</script></body></html>\n"
     )
     return document.encode("utf-8", "replace")
+
+
+def _up(up: int, folders: int) -> str:
+    text = f"{up} of {folders} folders up"
+    return text if up == folders else f'<span class="down">{text}</span>'
 
 
 def _output(delivery: DeliverySnapshot, now: float) -> str:
@@ -140,11 +147,14 @@ def _cell(column: str, text: str) -> str:
     kind = _kind(column)
     if column == "State":
         kind = ' class="up"' if text == "up" else ' class="down"'
-    return f'<td{kind} data-label="{column}">{escape(text)}</td>'
+    shown = escape(text)
+    if column == "Folder":
+        shown = shown.replace("/", "/<wbr>")  # a long path breaks there first
+    return f'<td{kind} data-label="{column}">{shown}</td>'
 
 
 def _kind(column: str) -> str:
-    return ' class="n"' if column in _NUMBERS else ' class="name"'
+    return ' class="n"' if column in _NUMBERS else ""
 
 
 def _grouped(number: float) -> str:

@@ -1,0 +1,37 @@
+"""Examples for the end of each command's help. Each works as it is pasted, on any Linux."""
+
+EXAMPLES = {
+    "fexp": (
+        ("See what waits in this folder:", "fexp scan ."),
+        ("Follow it; a browser shows it at http://127.0.0.1:9877:", "fexp watch ."),
+    ),
+    "watch": (
+        ("Serve the numbers at http://127.0.0.1:9877/metrics:", "fexp watch /var/log --ext log"),
+        ("Keep a file for node_exporter:", "fexp watch /var/log --ext log --textfile fexp.prom"),
+        (
+            "Look into subfolders too, push to a Pushgateway, and serve on all addresses:",
+            "fexp watch /var/log -r --gateway http://127.0.0.1:9091 --listen :9877",
+        ),
+    ),
+    "push": (
+        ("Push to the Pushgateway of this host:", "fexp push /var/log --ext log"),
+        (
+            "Push a group of its own, to the Pushgateway of that URL:",
+            "fexp push /var/log --gateway http://127.0.0.1:9091 --job logs --grouping site=a",
+        ),
+        ("Delete that group:", "fexp push --delete --gateway http://127.0.0.1:9091 --job logs --grouping site=a"),
+    ),
+    "write": (
+        ("Write a file for node_exporter:", "fexp write /var/log --ext log --textfile fexp.prom"),
+        (
+            "Leave out what was rotated away, and add a label:",
+            "fexp write /var/log --exclude '*.gz' --label team=web --textfile fexp.prom",
+        ),
+    ),
+    "scan": (
+        ("Count the files of this folder:", "fexp scan ."),
+        ("Count logs and archives, each by itself, in subfolders too:", "fexp scan /var/log -r --ext log --ext gz"),
+        ("Print JSON for a script:", "fexp scan /var/log --format json"),
+    ),
+}
+"""By command: what is wanted, and the command line. ``fexp`` stands for the list of commands."""
