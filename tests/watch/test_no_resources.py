@@ -87,7 +87,7 @@ def test_what_cannot_begin_is_polled_and_begins_later(
 
 def test_a_directory_without_a_thread_for_it_cannot_be_watched(tmp_path: Path, no_thread: Callable[[], None]) -> None:
     """It is polled then. Anything but an OSError would end the engine."""
-    source, root = ObserverSource(lambda *_: None), WatchedDirectory(None, b"", os.fsencode(tmp_path))
+    source, root = ObserverSource(lambda *_: None), WatchedDirectory.of_folder(os.fsencode(tmp_path))
     try:
         no_thread()
         with pytest.raises(OSError, match="can't start new thread; allow more with ulimit -u"):

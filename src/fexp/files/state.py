@@ -6,7 +6,7 @@ fold depends on what changed, never on how many files there are.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.files.group import Group
@@ -245,21 +245,23 @@ class FolderState:
 
     def _pass_through(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
         """Count files that came and went unseen. Return whether any of them counts."""
-        names_of: defaultdict[Hashable, list[bytes]] = defaultdict(list)
+        counts: Counter[Hashable] = Counter()
         for name in names:
-            for key in self._grouping.keys_of(name, directory.below):
-                names_of[key].append(name)
-        for key, passed in names_of.items():
-            group, count = self._group(key), len(passed)
+            keys = self._grouping.keys_of(name, directory.below)
+            for key in keys:
+                counts[key] += 1
+            if self.changes is not None:
+                unseen = KnownFiles([name], [0], [now.wall], [0], [now.steady])
+                for happening in (Happening.ARRIVAL, Happening.DEPARTURE):
+                    for key in keys:
+                        self._record(happening, key, directory, unseen)
+        for key, count in counts.items():
+            group = self._group(key)
             group.flow.arrive(count, 0, now)
             group.flow.depart(count, 0, now)
             group.flow.observe_dwells([now.steady] * count, now)
             self._end_if_empty(key, group)
-            zeros = [0] * count
-            files = KnownFiles(passed, zeros, [now.wall] * count, zeros, [now.steady] * count)
-            self._record(Happening.ARRIVAL, key, directory, files)
-            self._record(Happening.DEPARTURE, key, directory, files)
-        return bool(names_of)
+        return bool(counts)
 
     def _modify(self, directory: Directory, key: Hashable, table: Table, before: KnownFiles, after: KnownFiles) -> None:
         group = self._groups[key]

@@ -104,8 +104,10 @@ class Daemon:
                 with holding_descriptors(_LAST_DESCRIPTORS):
                     self._start()
                     self._watch_over()
+                _log.info("stopping")
             finally:
                 self._end()
+            _log.info("stopped")
 
     def _collector(self, output: Output) -> KeptCollector:
         return KeptCollector(self.snapshot, output.scopes, self._log_left_out, renderers=self._renderers)
@@ -185,7 +187,6 @@ class Daemon:
             self._notifier.extend_timeout(_EXTENSION_SECONDS)
 
     def _end(self) -> None:
-        _log.info("stopping")
         self._ready = False  # a reload under way notifies systemd no more
         self._notifier.stopping()
         self._engine.flush(_FLUSH_SECONDS)
@@ -193,7 +194,6 @@ class Daemon:
         if self._http is not None:
             self._http.stop()
         self._engine.stop()  # last: a number that is still served is still true
-        _log.info("stopped")
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""
