@@ -101,6 +101,8 @@ def test_a_slow_subscriber_loses_its_own_place_and_nothing_else(tmp_path: Path) 
         live.quiet()
         for number in range(50):
             (tmp_path / str(number)).touch()
+            if number % 10 == 9:
+                live.quiet()  # one batch may be larger than the capacity, if nothing waits
         arrivals = [one for one in taken(live, quick) if one.happening is Happening.ARRIVAL]
         assert len(arrivals) == 50
         assert live.pattern().files == 50
