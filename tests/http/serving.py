@@ -115,6 +115,9 @@ class MemoryServed:
     def statuses(self) -> Sequence[FolderStatus]:
         return self.folder_statuses or tuple(FolderStatus(f.folder, f.up, True, 3, None) for f in self.folders)
 
+    def catch_up(self) -> None:
+        """There is nothing to fold."""
+
     def unready(self) -> Sequence[str]:
         return self.reasons
 

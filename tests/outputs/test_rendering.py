@@ -188,19 +188,27 @@ def test_only_what_changed_is_rendered_and_compressed_again(monkeypatch: pytest.
     before = collector.render(Format.TEXT)
     join_gzip(before)
     rendered: list[FolderSnapshot] = []
-    lines = rendering.Renderer._rendered
+    families: list[str] = []
+    lines, form = rendering.Renderer._rendered, Format.render
 
-    def counted(renderer: rendering.Renderer, folder: FolderSnapshot) -> rendering._Run:
+    def counted(renderer: rendering.Renderer, folder: FolderSnapshot, known: rendering._Known) -> rendering._Run:
         rendered.append(folder)
-        return lines(renderer, folder)
+        return lines(renderer, folder, known)
+
+    def named(one: Format, source: Families) -> bytes:
+        families.extend(family.name for family in source.collect())
+        return form(one, source)
 
     monkeypatch.setattr(rendering.Renderer, "_rendered", counted)
+    monkeypatch.setattr(Format, "render", named)
     assert {id(piece) for piece in collector.render(Format.TEXT)[:-2]} <= {id(piece) for piece in before}
     assert not rendered
     (group,) = folders[70].groups
     folders[70] = folders[70]._replace(groups=(group._replace(values={**group.values, "files": 1_000}),))
+    families.clear()
     after = collector.render(Format.TEXT)
     assert rendered == [folders[70]]
+    assert families == ["fexp_files", "fexp_build_info"]
     fresh = [piece.text for piece in after if "deflated" not in vars(piece)]
     assert [text.partition(b"{")[0] for text in fresh if b"/in/f" in text] == [b"fexp_files"]  # the only other number
     rendered.clear()

@@ -42,9 +42,9 @@ class Batch:
         self._roots: dict[WatchedDirectory, bool] = {}
         """Folders to which something happened, and whether they were moved or removed."""
 
-    def take(self, deliveries: Deliveries, patience_seconds: float) -> None:
-        """Wait so long for a delivery, and read what is there."""
-        read_bytes = 0
+    def take(self, deliveries: Deliveries, patience_seconds: float) -> int:
+        """Wait so long for a delivery, and read what is there. Return how many came from sources."""
+        read_bytes = taken = 0
         try:
             for _ in range(_DELIVERIES_MAX):
                 source, delivered = deliveries.get(patience_seconds > 0, patience_seconds)
@@ -54,11 +54,13 @@ class Batch:
                     delivered()
                     continue
                 source.read(delivered, self)
+                taken += 1
                 read_bytes += len(delivered) if isinstance(delivered, bytes) else 1
                 if read_bytes > _READ_BYTES_MAX:
-                    return
+                    break
         except Empty:
             pass
+        return taken
 
     def subdirectory(self, parent: WatchedDirectory, name: bytes, hint: str) -> None:
         """See ``Hints.subdirectory``."""

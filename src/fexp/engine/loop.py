@@ -74,6 +74,9 @@ class Engine:
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
         self._flushes: list[threading.Event] = []
+        self._catching_up: list[threading.Event] = []
+        self._delivered = self._folded = 0
+        """Deliveries of the sources. Each number has one thread that changes it, so no lock is needed."""
         self._sources = Sources(self._settings.backend, self._deliver, self._deliver_path)
         self._paths = PathChecks(self._sources.ways, self._mounts)
         self._hard_links = HardLinks()
@@ -146,6 +149,17 @@ class Engine:
         self._ask(partial(self._flushes.append, done))
         return self.is_alive() and done.wait(timeout_seconds)
 
+    def catch_up(self, timeout_seconds: float) -> bool:
+        """Wait until the events of what has happened are folded. Return False when it did not come to that in time.
+
+        Costs next to nothing when there are none. What takes a look at a whole directory may still be to come.
+        """
+        if self._sources.drained() and self._folded == self._delivered:
+            return True
+        done = threading.Event()
+        self._ask(partial(self._catching_up.append, done))
+        return done.wait(timeout_seconds)
+
     def snapshot(self) -> Snapshot:
         """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
         with self._lock:
@@ -213,15 +227,16 @@ class Engine:
             return 0.0
         if agenda.owing:
             return 0.0 if self._flushes else _BREATH_SECONDS
-        if self._flushes or agenda.suspicious:
+        if self._flushes or self._catching_up or agenda.suspicious:
             return _DOUBT_SECONDS
         return max(0.0, min(agenda.next_due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
     def _take(self, patience_seconds: float) -> None:
         """Take what sources delivered, look where it points to and fold."""
         batch = Batch(self._folder_of, self._lost_events)
-        batch.take(self._queue, patience_seconds)
+        taken = batch.take(self._queue, patience_seconds)
         self._agenda.touch(batch.look())
+        self._folded += taken
 
     def _work(self) -> None:
         """List directories for a while, each folder in its turn."""
@@ -276,11 +291,14 @@ class Engine:
     def _settle_doubts(self) -> None:
         """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
         agenda = self._agenda
-        if not self._flushes and not agenda.suspicious:
+        if not self._flushes and not agenda.suspicious and not self._catching_up:
             return
-        if not self._paths.drained() or not self._sources.drained():
+        if not self._paths.drained() or not self._sources.drained() or not self._queue.empty():
             return
-        if not self._queue.empty() or agenda.unsettled or agenda.is_busy:
+        for done in self._catching_up:
+            done.set()
+        self._catching_up.clear()
+        if agenda.unsettled or agenda.is_busy:
             return
         for folder in agenda.suspicious:
             folder.count_drift()
@@ -357,6 +375,7 @@ class Engine:
             self._check_paths()
 
     def _deliver(self, source: Source, delivered: object) -> None:
+        self._delivered += 1
         self._queue.put((source, delivered))
 
     def _deliver_path(self, events: bytes) -> None:

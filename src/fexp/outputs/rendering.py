@@ -34,7 +34,8 @@ _CHUNK_FOLDERS = 64
 _KEPT_SECONDS = 900.0
 """A format that nobody has asked for so long gives its memory back."""
 _ROWS = tuple(row for row in CATALOGUE if row.scope is not Scope.SELF)
-_PLACE = {row.name: place for place, row in enumerate(_ROWS)}
+_ROWS_BY_PLACE = tuple(enumerate(_ROWS))
+_PLACE = {row.name: place for place, row in _ROWS_BY_PLACE}
 _NAMES = {row.name: row.names for row in _ROWS}
 
 
@@ -144,42 +145,72 @@ class Renderer:
             for before, part in zip(befores, parts, strict=True)
         ]
         left = set(old).difference(chunks)
-        known = {id(folder): (chunk, place) for chunk in left for place, folder in enumerate(chunk.folders)}
+        known = _Known(left)
         return tuple(
             chunk or _Chunk(part, list(self._runs(part, known)), before)
             for chunk, part, before in zip(chunks, parts, befores, strict=True)
         )
 
-    def _runs(self, folders: Sequence[FolderSnapshot], known: Mapping[int, tuple[_Chunk, int]]) -> Iterator[_Run]:
+    def _runs(self, folders: Sequence[FolderSnapshot], known: _Known) -> Iterator[_Run]:
         """Yield the lines of folders: those that followed one another before, together; new ones one by one."""
 
         def origin(place: int) -> tuple[_Chunk | None, int]:
-            chunk, old_place = known.get(id(folders[place]), (None, place))
+            chunk, old_place = known.by_id.get(id(folders[place]), (None, place))
             return chunk, old_place - place
 
         for (chunk, offset), places in groupby(range(len(folders)), origin):
             followers = list(places)
             if chunk is None:
-                yield from (self._rendered(folders[place]) for place in followers)
+                yield from (self._rendered(folders[place], known) for place in followers)
             else:
                 yield chunk.run(followers[0] + offset, followers[-1] + offset + 1)
 
-    def _rendered(self, folder: FolderSnapshot) -> _Run:
-        """Return what prometheus_client makes of one folder, cut at the headers: no line of a sample can be one."""
-        faults: list[_Fault] = []
-
-        def left_out(name: str, error: Exception, samples: int) -> None:
-            faults.append(_Fault(name, error.with_traceback(None), samples))
-
+    def _rendered(self, folder: FolderSnapshot, known: _Known) -> _Run:
+        """Return the lines of one folder: of rows that are as before those that were made then."""
         snapshot = Snapshot((folder,))
-        families = [labelled(good_family(row, snapshot, left_out), self._labels) for row in _ROWS]
-        text = self._form.render(Families(families))
-        rows = []
-        for header in reversed(self._headers):
-            text, _, lines = text.rpartition(header.text)
-            rows.append(lines)
-        rows.reverse()
-        return _Run(rows, [array("I", [len(lines)]) for lines in rows], [tuple(faults)])
+        try:
+            kept = known.lines_as_before(folder)
+            return self._cut([None if place in kept else row.family(snapshot) for place, row in _ROWS_BY_PLACE], kept)
+        except Exception:  # noqa: BLE001 - found out sample by sample
+            faults: list[_Fault] = []
+
+            def left_out(name: str, error: Exception, samples: int) -> None:
+                faults.append(_Fault(name, error.with_traceback(None), samples))
+
+            run = self._cut([good_family(row, snapshot, left_out) for row in _ROWS], {})
+            return run._replace(faults=[tuple(faults)])
+
+    def _cut(self, families: Sequence[Metric | None], kept: Mapping[int, bytes]) -> _Run:
+        """Return what prometheus_client makes of families, cut at the headers: no line of a sample can be one."""
+        wanted = [family for family in families if family is not None and family.samples]
+        text = self._form.render(Families([labelled(family, self._labels) for family in wanted]))
+        rows = [kept.get(place, b"") for place in range(len(families))]
+        for place in reversed(range(len(families))):
+            family = families[place]
+            if family is not None and family.samples:
+                text, _, rows[place] = text.rpartition(self._headers[place].text)
+        return _Run(rows, [array("I", [len(lines)]) for lines in rows], [()])
+
+
+class _Known:
+    """What there was before of folders that changed."""
+
+    def __init__(self, chunks: Collection[_Chunk]) -> None:
+        places = [(chunk, place, folder) for chunk in chunks for place, folder in enumerate(chunk.folders)]
+        self.by_id = {id(folder): (chunk, place) for chunk, place, folder in places}
+        self._by_name = {folder.folder: (chunk, place) for chunk, place, folder in places}
+
+    def lines_as_before(self, folder: FolderSnapshot) -> Mapping[int, bytes]:
+        """Return the lines of the rows whose samples are as before, by the row's place."""
+        chunk, place = self._by_name.get(folder.folder, (None, 0))
+        if chunk is None:
+            return {}
+        run, before, now = chunk.run(place, place + 1), Snapshot((chunk.folders[place],)), Snapshot((folder,))
+        if any(run.faults):
+            return {}
+        return {
+            place: run.texts[place] for place, row in _ROWS_BY_PLACE if list(row.read(before)) == list(row.read(now))
+        }
 
 
 def _same(before: Sequence[FolderSnapshot], now: Sequence[FolderSnapshot]) -> bool:

@@ -40,6 +40,8 @@ _LAST_DESCRIPTORS = 8
 _TICK_SECONDS = 1.0
 """How often systemd is notified, once fexp is ready."""
 _START_TICK_SECONDS = 0.05
+_CATCH_UP_SECONDS = 0.005
+"""A request waits so long for what happened before it; in a storm it gets what is known by then."""
 _FLUSH_SECONDS = 1.0
 """How long a stop waits for what happened just before it."""
 _LAST_DELIVERY_SECONDS = 12.0
@@ -220,6 +222,10 @@ class Daemon:
         return line
 
     # What the HTTP server serves -----------------------------------------------------------------------------------
+
+    def catch_up(self) -> None:
+        """Give what has happened until now a moment to be folded."""
+        self._engine.catch_up(_CATCH_UP_SECONDS)
 
     def snapshot(self) -> Snapshot:
         """Return the numbers of the folders and of the outputs as they are now."""

@@ -125,6 +125,7 @@ class App:
     async def _made(self, make: Callable[[Request], Answer], request: Request) -> Answer:
         def work() -> Answer:
             try:
+                self._served.catch_up()
                 return make(request)
             except Exception:  # noqa: BLE001 - the fault of one answer stays one answer's
                 self._log.exception("cannot answer %s", request.path)

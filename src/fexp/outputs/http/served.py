@@ -26,6 +26,9 @@ class Served(Protocol):
     def snapshot(self) -> Snapshot:
         """Return the numbers as they are now."""
 
+    def catch_up(self) -> None:
+        """Give what has happened until now a moment to be folded."""
+
     def statuses(self) -> Sequence[FolderStatus]:
         """Return how far the watching of each folder is."""
 
