@@ -36,7 +36,7 @@ def test_what_has_no_lower_bound_is_no_dependency() -> None:
 def test_the_readme_says_what_a_bare_debian_lacks_and_then_what_to_do() -> None:
     install, first, second = readme_commands()
     assert install == "apt install git python3-venv"
-    assert "pip install" in first
+    assert ". .venv/bin/activate && pip install" in first  # so that the commands after it find fexp too
     assert first.endswith("&& fexp watch . --ext md")
     assert second == "tests/run"
 
