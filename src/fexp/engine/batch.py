@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Deliveries = SimpleQueue[tuple[Source | None, object]]
     """What sources delivered, each with its source; and with None what is to be called in the engine's thread."""
 
+_no_histories = partial(defaultdict[bytes, str], str)
 _DELIVERIES_MAX = 64
 _READ_BYTES_MAX = 1 << 20
 """Of events. A batch ends after so many, that one name's history cannot grow without bound."""
@@ -33,7 +34,7 @@ class Batch:
     """
 
     def __init__(self, folder_of: Mapping[WatchedDirectory, FolderWatch], events_lost: Callable[[], None]) -> None:
-        self.histories: defaultdict[WatchedDirectory, defaultdict[bytes, str]] = defaultdict(partial(defaultdict, str))
+        self.histories: defaultdict[WatchedDirectory, defaultdict[bytes, str]] = defaultdict(_no_histories)
         self.events_lost = events_lost
         self._folder_of = folder_of
         """By root: of each directory that is alive."""
