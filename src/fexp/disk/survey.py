@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from fexp.disk import scan
+from fexp.disk.sharing import SHARE_FROM, other_cores, pipe
 from fexp.files.grouping import by_group
 from fexp.model import Fault, Instant, KnownFiles
 
@@ -25,29 +26,9 @@ if TYPE_CHECKING:
     from fexp.files.grouping import Grouping
     from fexp.files.selection import Selection
 
-_SHARE_FROM = 64
-"""So many directories waiting are worth the other cores."""
 _TASK = struct.Struct("I")
 _TASKS_MAX = 1024
 """Task numbers must fit into a pipe without anybody reading. A user with many pipes gets one page each, see pipe(7)."""
-_LOOK_DESCRIPTORS = 2
-"""So many are open at once while a directory deep down is opened."""
-
-
-def _pipe() -> tuple[int, int]:
-    """Return a pipe. Raise OSError when it would leave too few descriptors to look with."""
-    pipe = os.pipe()
-    spare: list[int] = []
-    try:
-        while len(spare) < _LOOK_DESCRIPTORS:
-            spare.append(os.dup(pipe[0]))
-    except OSError:
-        spare.extend(pipe)
-        raise
-    finally:
-        for descriptor in spare:
-            os.close(descriptor)
-    return pipe
 
 
 class Survey:
@@ -80,9 +61,9 @@ class Survey:
     def run(self) -> None:
         """Look at everything. Raise OSError when the folder itself cannot be read."""
         waiting = self._measure(self._path, b"")
-        helpers = len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 0
+        helpers = other_cores()
         while waiting:
-            if len(waiting) >= _SHARE_FROM and helpers:
+            if len(waiting) >= SHARE_FROM and helpers:
                 if self._share(waiting, helpers):
                     return
                 helpers = 0
@@ -116,7 +97,7 @@ class Survey:
     def _share(self, waiting: list[bytes], helpers: int) -> bool:
         """Look at everything that waits, with as many helpers as can be had. Return whether it was shared."""
         try:
-            next_task, add_task = _pipe()
+            next_task, add_task = pipe()
         except OSError:
             return False
         size = -(-len(waiting) // _TASKS_MAX)
@@ -149,7 +130,7 @@ class Survey:
 
     def _start_worker(self, next_task: int, tasks: list[list[bytes]]) -> tuple[int, int]:
         """Fork a process that works along; give its id and where its sums come from. Raise OSError."""
-        result, write_result = _pipe()
+        result, write_result = pipe()
         parent = os.getpid()
         with catch_warnings():
             simplefilter(
