@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import fexp
 from fexp.disk.lister import LENGTH, request
-from fexp.disk.sharing import other_cores, pipe
+from fexp.disk.sharing import other_cores
+from fexp.limits import holding_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ _LISTERS_MAX = 7
 """More would find faster than one thread takes in."""
 _AHEAD = 4
 """Directories that a process is asked for at a time, so that it always has something to do."""
+_DESCRIPTORS_LEFT = 16
+"""So many stay for the looks of this process and for what it serves."""
 _PIPE_BYTES = 1 << 20
 _SILENT_SECONDS = 10.0
 """Who says nothing for so long is not waited for."""
@@ -48,7 +51,8 @@ class Listers:
         self.is_open = True
         with suppress(OSError):
             while len(self._listers) < min(other_cores(), _LISTERS_MAX):
-                self._listers.append(_Lister())
+                with holding_descriptors(_DESCRIPTORS_LEFT):
+                    self._listers.append(_Lister())
 
     def ask(self, path: bytes, below: bytes, selection: Selection, answered: Answered, now: float) -> bool:
         """Have a directory listed. Return False when no process has room for it."""
@@ -64,16 +68,13 @@ class Listers:
             try:
                 lister.read(now)
             except OSError:
-                self._listers.remove(lister)
                 self._end(lister)
-                for answered in lister.waiting:
-                    answered(None)
 
     def close(self) -> None:
-        """End the processes. Nobody is called for what they were asked."""
+        """End the processes. What they were asked for comes back without an answer."""
         self.is_open = False
         while self._listers:
-            self._end(self._listers.pop())
+            self._end(self._listers[0])
         self.reap()
 
     def reap(self, patience_seconds: float = 0.0) -> None:
@@ -84,8 +85,11 @@ class Listers:
         self._ended = [process for process in self._ended if process.returncode is None]
 
     def _end(self, lister: _Lister) -> None:
+        self._listers.remove(lister)
         lister.end()
         self._ended.append(lister.process)
+        for answered in lister.waiting:
+            answered(None)
 
 
 class _Lister:
@@ -98,10 +102,10 @@ class _Lister:
         self._received = bytearray()
         self._heard_at = 0.0
         with ExitStack() as undone, ExitStack() as theirs:
-            requests, self._requests = pipe()
+            requests, self._requests = os.pipe()
             theirs.callback(os.close, requests)
             undone.callback(os.close, self._requests)
-            self._answers, answers = pipe()
+            self._answers, answers = os.pipe()
             theirs.callback(os.close, answers)
             undone.callback(os.close, self._answers)
             self.process = subprocess.Popen(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from fexp.disk import scan
-from fexp.disk.sharing import SHARE_FROM, other_cores, pipe
+from fexp.disk.sharing import SHARE_FROM, other_cores
 from fexp.files.grouping import by_group
 from fexp.model import Fault, Instant, KnownFiles
 
@@ -29,6 +29,24 @@ if TYPE_CHECKING:
 _TASK = struct.Struct("I")
 _TASKS_MAX = 1024
 """Task numbers must fit into a pipe without anybody reading. A user with many pipes gets one page each, see pipe(7)."""
+_LOOK_DESCRIPTORS = 2
+"""So many are open at once while a directory deep down is opened."""
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe. Raise OSError when it would leave too few descriptors to look with."""
+    pipe = os.pipe()
+    spare: list[int] = []
+    try:
+        while len(spare) < _LOOK_DESCRIPTORS:
+            spare.append(os.dup(pipe[0]))
+    except OSError:
+        spare.extend(pipe)
+        raise
+    finally:
+        for descriptor in spare:
+            os.close(descriptor)
+    return pipe
 
 
 class Survey:
@@ -97,7 +115,7 @@ class Survey:
     def _share(self, waiting: list[bytes], helpers: int) -> bool:
         """Look at everything that waits, with as many helpers as can be had. Return whether it was shared."""
         try:
-            next_task, add_task = pipe()
+            next_task, add_task = _pipe()
         except OSError:
             return False
         size = -(-len(waiting) // _TASKS_MAX)
@@ -130,7 +148,7 @@ class Survey:
 
     def _start_worker(self, next_task: int, tasks: list[list[bytes]]) -> tuple[int, int]:
         """Fork a process that works along; give its id and where its sums come from. Raise OSError."""
-        result, write_result = pipe()
+        result, write_result = _pipe()
         parent = os.getpid()
         with catch_warnings():
             simplefilter(
