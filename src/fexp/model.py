@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import compress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,6 +65,12 @@ class FileColumns(NamedTuple):
     modified_at: list[float]
     changed_at: list[float]
     inodes: list[int]
+
+    def extend(self, columns: Iterable[Iterable[Any]]) -> None:
+        """Add files, given as columns in the same order. Of no files there may be no columns."""
+        own: tuple[list[Any], ...] = self
+        for column, values in zip(own, columns, strict=False):
+            column.extend(values)
 
     def part(self, span: slice) -> FileColumns:
         """Return some of the files."""

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=None, help="how many, instead of --hours")
     parser.add_argument("--storms", type=int, default=20)
     parser.add_argument("--accomplices", type=int, default=0, help="processes that storm at the same time")
+    parser.add_argument("--listers", type=int, default=0, help="processes that share the looks, which are then many")
     parser.add_argument(
         "--confined", action="store_true", help="in a namespace of its own: mounts come and go, directories are denied"
     )
@@ -57,6 +58,7 @@ def main() -> None:
                 seed,
                 options.storms,
                 options.accomplices,
+                listers=options.listers,
                 confined=options.confined,
             )
         finally:

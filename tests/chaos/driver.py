@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
 from tests.chaos.oracle import Rules, Seen, counts, files_on_disk
 from tests.chaos.world import World, remove_tree
+from tests.engine.sharing import SLOW, shared
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -220,11 +221,28 @@ def _storm_when_told(base: bytes, seed: int, pipe: Connection) -> None:
         pipe.send((world.log, world.silent))
 
 
-def run(base: bytes, backend: Backend, seed: int, storms: int, accomplices: int = 0, *, confined: bool = False) -> int:
+def run(
+    base: bytes,
+    backend: Backend,
+    seed: int,
+    storms: int,
+    accomplices: int = 0,
+    *,
+    listers: int = 0,
+    confined: bool = False,
+) -> int:
     """Let storms pass over an engine, and return how much was done. An AssertionError tells the seed and the faults.
 
-    With an even seed the first storm passes while the engine begins. With accomplices no two runs are alike.
+    With an even seed the first storm passes while the engine begins. With accomplices no two runs are alike. With
+    listers, so many processes share the looks; most storms then pass while everything is looked at.
     """
+    with shared(listers, SLOW, lasting=seed % 3 > 0) if listers else nullcontext():
+        return _run(base, backend, seed, storms, accomplices, looks_in_storms=bool(listers), confined=confined)
+
+
+def _run(
+    base: bytes, backend: Backend, seed: int, storms: int, accomplices: int, *, looks_in_storms: bool, confined: bool
+) -> int:
     world = World(base, seed, confined=confined)
     world.storm(20)
     folders = chaos_folders(world)
@@ -249,6 +267,8 @@ def run(base: bytes, backend: Backend, seed: int, storms: int, accomplices: int 
             actions = world.random.choice((1, 3, 10, 60, 150))
             for other in others:
                 other.begin(actions)
+            if looks_in_storms:
+                engine._queue.put((None, engine._lost_events))
             world.storm(actions)
             for other in others:
                 other.end(world)

@@ -102,7 +102,7 @@ def many_unwatched(root: Path) -> None:
             fill(root / f"d{files % 200}", "b.txt")
             live.until(partial(has_files, files))
             (watch,) = folder_watches(live.engine)
-            assert len(watch.tree._listings) <= 400
+            assert len(watch.tree.listings) <= 400
         assert is_exact(live, root)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
 from fexp.disk import scan
+from fexp.disk.sharing import SHARE_FROM, other_cores
 from fexp.files.grouping import by_group
 from fexp.model import Fault, Instant, KnownFiles
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from fexp.files.grouping import Grouping
     from fexp.files.selection import Selection
 
-_SHARE_FROM = 64
-"""So many directories waiting are worth the other cores."""
 _TASK = struct.Struct("I")
 _TASKS_MAX = 1024
 """Task numbers must fit into a pipe without anybody reading. A user with many pipes gets one page each, see pipe(7)."""
@@ -80,9 +79,9 @@ class Survey:
     def run(self) -> None:
         """Look at everything. Raise OSError when the folder itself cannot be read."""
         waiting = self._measure(self._path, b"")
-        helpers = len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else 0
+        helpers = other_cores()
         while waiting:
-            if len(waiting) >= _SHARE_FROM and helpers:
+            if len(waiting) >= SHARE_FROM and helpers:
                 if self._share(waiting, helpers):
                     return
                 helpers = 0

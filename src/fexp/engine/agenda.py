@@ -24,6 +24,8 @@ class Agenda:
         """Folders in which a look found what no event has reported yet."""
         self._busy: dict[FolderWatch, None] = {}
         """Folders with directories to be listed, in the order of their turns."""
+        self.awaits_others = False
+        """Whether all of them wait for other processes, when their turns were last over."""
         self._touched: dict[FolderWatch, None] = {}
         self._due: list[tuple[float, int, FolderWatch]] = []
         """A heap: when folders have something to do without a hint. Entries may be out of date."""
@@ -32,7 +34,7 @@ class Agenda:
 
     @property
     def is_busy(self) -> bool:
-        """Return whether directories wait to be listed."""
+        """Return whether directories are to be listed."""
         return bool(self._busy)
 
     @property
@@ -45,15 +47,21 @@ class Agenda:
         self._touched.update(dict.fromkeys(folders))
 
     def busy(self) -> Iterator[FolderWatch]:
-        """Yield folders with directories to be listed, each in its turn, as long as there are any."""
-        while self._busy:
+        """Yield folders with directories to be listed, each in its turn, until all they do is wait."""
+        self.awaits_others = False
+        waiting = 0
+        while waiting < len(self._busy):
             folder = next(iter(self._busy))
             del self._busy[folder]
             self._touched[folder] = None
-            if folder.tree.is_busy:
+            if folder.tree.listings.can_go_on:
+                waiting = 0
                 yield folder
-                if folder.tree.is_busy:
-                    self._busy[folder] = None
+            elif folder.tree.is_busy:
+                waiting += 1
+            if folder.tree.is_busy:
+                self._busy[folder] = None
+        self.awaits_others = bool(self._busy)
 
     def due(self, now: float) -> Iterator[FolderWatch]:
         """Yield the folders that have something to do now."""

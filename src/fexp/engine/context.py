@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock, WallTime
     from fexp.config.settings import EngineSettings
+    from fexp.disk.listers import Listers
     from fexp.disk.mounts import Mounts
     from fexp.engine.feed import Feed
     from fexp.engine.seen_elsewhere import HardLinks
@@ -31,6 +32,7 @@ class Context:
     mounts: Mounts
     feed: Feed
     hard_links: HardLinks
+    listers: Listers
     changed: Callable[[], None]
     """To be called when a number changed."""
     progressed: Callable[[], None]

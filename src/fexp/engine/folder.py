@@ -55,6 +55,12 @@ class FolderWatch:
         return self._schedule.under_way is not None or self._schedule.wanted is not None
 
     @property
+    def is_looking_urgently(self) -> bool:
+        """Return whether a whole look is under way that other processes may share."""
+        look = self._schedule.under_way
+        return look is not None and look.is_urgent
+
+    @property
     def has_looked(self) -> bool:
         """Return whether the first look is done: a missing folder has been looked at."""
         return self._looked
@@ -225,6 +231,8 @@ class FolderWatch:
         inside = any((point.rstrip(b"/") + b"/").startswith(own) for point in points or ())
         if inside:
             self.want_look(Reason.INTERVAL)
+        if points is not None:
+            self.tree.listings.overtake_all()
         self.tree.doubts.check(mounts_changed=points is not None and not inside)
         for directory in self.tree.doubts.settle(now) if self._identity is not None else ():
             self.tree.want_listing(directory, deep=self.tree.arm(directory), absent_since=directory.seen_at)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from fexp.model import Reason
+
 if TYPE_CHECKING:
-    from fexp.model import Instant, Reason
+    from fexp.model import Instant
 
 LOOK_SHARE = 20
 """Timed looks take at most a twentieth of the time."""
+_URGENT = frozenset({Reason.START, Reason.REAPPEARED, Reason.OVERFLOW})
 
 
 @dataclass(eq=False)
@@ -22,6 +25,11 @@ class Look:
     listings_left: int = 0
     files_seen: int = 0
     cancelled: bool = False
+
+    @property
+    def is_urgent(self) -> bool:
+        """Return whether the numbers are wrong or missing until it is done. Other looks are frugal."""
+        return self.reason in _URGENT
 
 
 class LookSchedule:

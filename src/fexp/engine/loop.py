@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.config.settings import EngineSettings
+from fexp.disk.listers import Listers
 from fexp.disk.mounts import Mounts
 from fexp.engine.agenda import Agenda
 from fexp.engine.batch import Batch
@@ -38,6 +39,8 @@ _WORK_SECONDS = 0.005
 """How long listing goes on before hints get their turn."""
 _BREATH_SECONDS = 0.002
 """Before each step of work that can wait, so that whoever reads the numbers comes first."""
+_ANSWERS_SECONDS = 0.001
+"""How often it is checked whether other processes have listed something, while there is nothing else to do."""
 _STOP_SECONDS = 3.0
 """How long a stop waits for the look under way: a dead file system may never answer."""
 _DOUBT_SECONDS = 0.001
@@ -80,9 +83,10 @@ class Engine:
         self._sources = Sources(self._settings.backend, self._deliver, self._deliver_path)
         self._paths = PathChecks(self._sources.ways, self._mounts)
         self._hard_links = HardLinks()
+        self._listers = Listers()
         self._context = Context(
-            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._hard_links, self._touch,
-            self._progress,
+            self._settings, clock, self._wall, self._lock, self._mounts, self._feed, self._hard_links,
+            self._listers, self._touch, self._progress,
         )  # fmt: skip
         self._folders = tuple(FolderWatch(folder, self._source, self._context) for folder in folders)
         self._folder_of: dict[WatchedDirectory, FolderWatch] = {folder.tree.root: folder for folder in self._folders}
@@ -107,6 +111,8 @@ class Engine:
         self._ask(self._stop)
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
+        self._listers.close()
+        self._listers.reap(_STOP_SECONDS)
         if self._thread.is_alive():
             log.warning("a look at the disk hangs or takes long; fexp ends without it")
             return
@@ -212,6 +218,7 @@ class Engine:
                 folder.observe_some_dwells()
             self._agenda.touch(owing)
             self._work()
+            self._dismiss_listers()
             self._look_at_other_names()
             self._keep_time()
             self._seen.update(self._agenda.settle())
@@ -223,8 +230,10 @@ class Engine:
 
     def _patience_seconds(self) -> float:
         agenda = self._agenda
-        if self._dirty or agenda.is_busy:
+        if self._dirty:
             return 0.0
+        if agenda.is_busy:
+            return _ANSWERS_SECONDS if agenda.awaits_others else 0.0
         if agenda.owing:
             return 0.0 if self._flushes else _BREATH_SECONDS
         if self._flushes or self._catching_up or agenda.suspicious:
@@ -246,6 +255,13 @@ class Engine:
             if self._clock().steady >= until:
                 return
 
+    def _dismiss_listers(self) -> None:
+        """End the processes that list directories once no look shares them."""
+        if self._listers.is_open and not any(folder.is_looking_urgently for folder in self._folders):
+            self._listers.close()
+        if not self._listers.is_open:
+            self._hard_links.lately_changed.clear()
+
     def _look_at_other_names(self) -> None:
         """Look at the other names of files that changed. Those that are not known are searched for after listings."""
         links = self._hard_links
@@ -262,6 +278,7 @@ class Engine:
         now = self._clock().steady
         if now >= self._pulse_at + self._pulse_seconds:
             self._pulse_at = now
+            self._listers.reap()
             self._pulse(now)
         for folder in self._agenda.due(now):
             folder.keep_time(now)

@@ -33,6 +33,8 @@ class HardLinks:
         self._searched: set[int] = set()
         """Inodes whose older names are known, too: those that the file had as the only one of it."""
         self._changed: set[int] = set()
+        self.lately_changed: set[int] = set()
+        """Inodes of files that changed, until somebody empties it."""
         self._size = 0
         self._sweep_at = _SWEEP_FROM
 
@@ -63,7 +65,7 @@ class HardLinks:
         if self._names_of:
             for name, history in histories.items():
                 if CHANGED in history and (inode := directory.inode_of(name)) in self._names_of:
-                    self._changed.add(inode)
+                    self.changed([inode])
 
     def changed(self, inodes: Iterable[int]) -> None:
         """Have all names of files looked at."""
@@ -72,6 +74,11 @@ class HardLinks:
                 self._names_of[inode] = set()
                 self._size += 1
             self._changed.add(inode)
+            self.lately_changed.add(inode)
+
+    def have_changed(self, inodes: Iterable[int]) -> bool:
+        """Return whether one of these files has changed lately."""
+        return bool(self.lately_changed) and not self.lately_changed.isdisjoint(inodes)
 
     def search(self, directories: Iterable[WatchedDirectory]) -> None:
         """Find the names that changed files have had for long. It passes all files, once for each run of changes."""

@@ -57,12 +57,13 @@ class SharedState:
     ) -> list[bytes]:
         """Fold all that a directory holds. Return the names that were not as known."""
         now = self._context.clock()
-        vanished = list(directory.names().difference(files.names))
+        vanished = list(directory.names().difference(files.names)) if directory.tables else []
         different: list[bytes] = []
         for first in range(0, len(files.names), _FOLD_AT_ONCE):
             part = files.part(slice(first, first + _FOLD_AT_ONCE))
             with self._context.lock:
                 different += self._state.take_in(directory, part, now, absent_since, is_start=is_start)
+            self._context.progressed()
         for first in range(0, len(vanished), _FOLD_AT_ONCE):
             with self._context.lock:
                 self._state.let_go(directory, vanished[first : first + _FOLD_AT_ONCE], now)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fexp.disk import scan
+from fexp.disk import lister, scan
 from fexp.engine.arming import Arming
+from fexp.engine.listings import Listings, WantedListing
 from fexp.engine.mount_doubts import MountDoubts
 from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.engine.shared_state import SharedState
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
 _FOLD_AT_ONCE = 256
 """Files named by hints that are folded under one hold of the lock: a scrape waits for at most so many."""
 _NO_FILES = FileColumns([], [], [], [], [])
-
-
-@dataclass(eq=False)
-class _Listing:
-    """A directory to be listed. ``deep``: and all below. ``absent_since``: what is new was not there then (steady)."""
-
-    directory: WatchedDirectory
-    deep: bool
-    look: Look | None
-    absent_since: float
 
 
 class FolderTree:
@@ -56,12 +46,12 @@ class FolderTree:
         self._selection = folder.selection
         self._context = context
         self._touch = touch
-        self._listings: list[_Listing] = []
+        self.listings = Listings(folder.selection, context)
 
     @property
     def is_busy(self) -> bool:
-        """Return whether directories wait to be listed."""
-        return bool(self._listings)
+        """Return whether directories are to be listed."""
+        return bool(self.listings)
 
     def forget_watches(self) -> None:
         """Stop watching, and doubt nothing of what was seen: the folder is looked at anew or not at all."""
@@ -72,7 +62,7 @@ class FolderTree:
     def end(self) -> None:
         """Stop watching for good."""
         self.forget_watches()
-        self._listings.clear()
+        self.listings.clear()
         self.root.has_left = True
 
     # Files ---------------------------------------------------------------------------------------------------------
@@ -80,6 +70,7 @@ class FolderTree:
     def look_at_files(self, directory: WatchedDirectory, histories: Mapping[bytes, str]) -> None:
         """Look at the names in hints, and fold what is there."""
         self.doubts.saw(directory)
+        self.listings.overtake(directory)
         departures_are_facts = self.arming.departures_are_facts
         if self.suspects:
             self.suspects.difference_update((directory, name) for name in histories)
@@ -118,6 +109,7 @@ class FolderTree:
     def look_again(self, directory: WatchedDirectory, names: Iterable[bytes]) -> None:
         """Look at names of which no event reports, for something happened elsewhere."""
         self.doubts.saw(directory)
+        self.listings.overtake(directory)
         known = list(names)
         self.suspects.difference_update((directory, name) for name in known)
         for first in range(0, len(known), _FOLD_AT_ONCE):
@@ -142,6 +134,7 @@ class FolderTree:
 
     def detach(self, parent: WatchedDirectory, name: bytes) -> WatchedDirectory | None:
         """Stop watching a subdirectory that left: its events are about another place. Return it, to be dropped."""
+        self.listings.overtake(parent)
         child = parent.children.pop(name, None)
         if child is not None:
             self.arming.disarm_below(child)
@@ -164,6 +157,7 @@ class FolderTree:
         """Look whether a subdirectory is there, and have listed what is not known of it."""
         if not self._selection.enters(name, parent.below):
             return
+        self.listings.overtake(parent)
         child = parent.children.get(name)
         inode = scan.directory_inode(child.path if child else os.path.join(parent.path, name))
         if inode is None:
@@ -196,30 +190,33 @@ class FolderTree:
         if look is not None:
             look.listings_left += 1
         since = self._context.clock().steady if absent_since is None else absent_since
-        self._listings.append(_Listing(directory, deep, look, since))
+        self.listings.want(WantedListing(directory, deep, look, since))
 
     def list_next(self) -> Look | None:
         """List one directory that waits. Return the whole look that this ended. Raise OSError: the folder is gone."""
-        wanted = self._listings.pop()
+        step = self.listings.next()
+        if step is None:
+            return None
+        wanted, answer = step
         look = wanted.look
         if look is not None and look.cancelled:
             return None
         if wanted.directory.alive:
-            self._list(wanted)
+            self._list(wanted, answer)
         if look is None:
             return None
         look.listings_left -= 1
         return look if look.listings_left == 0 and not look.cancelled else None
 
-    def _list(self, wanted: _Listing) -> None:
-        """List a directory, and fold what is there."""
+    def _list(self, wanted: WantedListing, answer: bytearray | None) -> None:
+        """List a directory, unless another process has done so, and fold what is there."""
         directory = wanted.directory
         self.doubts.saw(directory)
-        began = self._context.clock()
+        began_at = self._context.clock().steady if answer is None else wanted.asked_at
         if directory in self.arming.polled:
             self.arm(directory)  # there may be a watch left by now
         try:
-            listing = scan.list_directory(directory.path, directory.below, self._selection, self._context.progressed)
+            listing = self._listing(directory, answer)
         except OSError as error:
             if directory is self.root:
                 raise
@@ -232,9 +229,17 @@ class FolderTree:
         if self._selection.follow_symlinks:
             self._followed_links.record(directory, None, listing.seen_elsewhere.links)
         self._follow_listing(wanted, listing.subdirectories)
-        directory.seen_at = began.steady
+        directory.seen_at = began_at
 
-    def _fold_listing(self, wanted: _Listing, listing: scan.Listing) -> None:
+    def _listing(self, directory: WatchedDirectory, answer: bytearray | None) -> scan.Listing:
+        """Return what a directory holds, by the answer of another process unless it is too old. Raise OSError."""
+        if answer is not None:
+            listing = lister.read_answer(answer)
+            if not self._context.hard_links.have_changed(listing.files.inodes):
+                return listing
+        return scan.list_directory(directory.path, directory.below, self._selection, self._context.progressed)
+
+    def _fold_listing(self, wanted: WantedListing, listing: scan.Listing) -> None:
         directory, look = wanted.directory, wanted.look
         is_start = look is not None and look.reason is Reason.START
         different = self.state.fold_listing(directory, listing.files, wanted.absent_since, is_start=is_start)
@@ -247,7 +252,7 @@ class FolderTree:
         if look is not None and look.reason in (Reason.INTERVAL, Reason.OVERFLOW) and self.arming.reports_on(directory):
             self.suspects.update((directory, name) for name in different)
 
-    def _follow_listing(self, wanted: _Listing, subdirectories: Mapping[bytes, int]) -> None:
+    def _follow_listing(self, wanted: WantedListing, subdirectories: Mapping[bytes, int]) -> None:
         directory = wanted.directory
         for name in directory.children.keys() - subdirectories.keys():
             self.drop(directory.children[name])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
 
-_DOT = ord(".")
+DOT = ord(".")
 
 
 def pattern_of_name(name: str) -> str:
@@ -70,11 +70,20 @@ class Selection:
         return self.recursive and not self.own_patterns.issuperset(self.patterns)
 
     def _admits(self, name: bytes, below: bytes) -> bool:
-        if name[0] == _DOT and not self.hidden:
+        if name[0] == DOT and not self.hidden:
             return False
         if any(excluded(name) for excluded in self._excluded_names):
             return False
         return not (self._excluded_paths and any(excluded(below + name) for excluded in self._excluded_paths))
+
+    @cached_property
+    def suffix(self) -> bytes | None:
+        """Return how the names end that count, when no visible name needs more to be asked; else None."""
+        pattern = self.patterns[0]
+        is_suffix = pattern.startswith("*") and not SPECIAL.search(pattern[1:])
+        if len(self.patterns) > 1 or self.own_patterns or self.excludes or self.ignore_case or self.hidden:
+            return None
+        return os.fsencode(pattern[1:]) if is_suffix else None
 
     @cached_property
     def patterns_of(self) -> PatternsOf:
@@ -91,14 +100,12 @@ class Selection:
                 return nothing
             return tuple([index for index, matches in (deep_globs if below else globs) if matches(name)])
 
-        pattern = self.patterns[0]
-        is_suffix = pattern.startswith("*") and not SPECIAL.search(pattern[1:])
-        if len(globs) > 1 or self.own_patterns or self.excludes or self.ignore_case or self.hidden or not is_suffix:
+        if self.suffix is None:
             return any_patterns
-        first, suffix = (0,), os.fsencode(pattern[1:])
+        first, suffix = (0,), self.suffix
 
         def one_suffix(name: bytes, _below: bytes) -> tuple[int, ...]:
-            return first if name.endswith(suffix) and name[0] != _DOT else nothing
+            return first if name.endswith(suffix) and name[0] != DOT else nothing
 
         return one_suffix
 

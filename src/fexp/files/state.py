@@ -217,11 +217,7 @@ class FolderState:
         if table is None:
             table = Table(key)
             directory.tables += (table,)
-        shift, latest = now.steady - now.wall, now.steady
-        if absent_since >= latest:
-            arrived_at = [latest] * len(files.names)
-        else:
-            arrived_at = [min(latest, max(absent_since, changed_at + shift)) for changed_at in files.changed_at]
+        arrived_at = _arrivals(files.changed_at, absent_since, now)
         known = KnownFiles(files.names, files.sizes, files.modified_at, files.inodes, arrived_at)
         table.fill(known)
         group.add(table, known)
@@ -291,3 +287,15 @@ class FolderState:
     def next_change_at(self, now: Instant) -> float:
         """Return when a number changes by time alone, on the steady clock; infinity for never."""
         return min((group.next_change_at(now) for group in self._groups.values()), default=float("inf"))
+
+
+def _arrivals(changed_at: Sequence[float], absent_since: float, now: Instant) -> list[float]:
+    """Return when files arrived, on the steady clock, by when their inodes changed as Unix time."""
+    earliest, latest = absent_since, now.steady
+    if earliest >= latest:
+        return [latest] * len(changed_at)
+    shift = now.steady - now.wall
+    arrived_at = [at + shift for at in changed_at]
+    if min(arrived_at) < earliest or max(arrived_at) > latest:
+        return [min(latest, max(earliest, at)) for at in arrived_at]
+    return arrived_at
