@@ -6,7 +6,6 @@ Then the directory is listed once more, by the thread: between that listing and 
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -49,7 +48,7 @@ class Listings:
         self._waiting: list[WantedListing] = []
         self._asked: dict[WatchedDirectory, WantedListing] = {}
         """Until they are folded."""
-        self._answered: deque[tuple[WantedListing, bytearray | None]] = deque()
+        self._answered: list[tuple[WantedListing, bytearray | None]] = []
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._asked)
@@ -71,7 +70,7 @@ class Listings:
         """
         self._ask()
         if self._answered:
-            wanted, answer = self._answered.popleft()
+            wanted, answer = self._answered.pop(0)
             del self._asked[wanted.directory]
             return wanted, None if wanted.is_overtaken else answer
         if self._waiting:

@@ -17,14 +17,16 @@ from fexp.engine.batch import Batch
 from fexp.engine.context import Context, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
+from fexp.engine.other_names import look_at_other_names
 from fexp.engine.path_checks import PathChecks
 from fexp.engine.seen_elsewhere import HardLinks
 from fexp.engine.sources import Sources
+from fexp.engine.waiters import Waiters
 from fexp.limits import starting_threads
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fexp.clock import Clock
     from fexp.engine.batch import Deliveries
@@ -76,8 +78,7 @@ class Engine:
         self._pulse_at = -inf
         self._pulse_seconds = min(_PULSE_SECONDS, self._settings.poll_interval_seconds)
         self._feed = Feed()
-        self._flushes: list[threading.Event] = []
-        self._catching_up: list[threading.Event] = []
+        self._waiters = Waiters(self._ask)
         self._delivered = self._folded = 0
         """Deliveries of the sources. Each number has one thread that changes it, so no lock is needed."""
         self._sources = Sources(self._settings.backend, self._deliver, self._deliver_path)
@@ -151,9 +152,7 @@ class Engine:
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until everything that has happened is folded. Return False when it did not come to that in time."""
-        done = threading.Event()
-        self._ask(partial(self._flushes.append, done))
-        return self.is_alive() and done.wait(timeout_seconds)
+        return self.is_alive() and self._waiters.wait(timeout_seconds, for_looks=True)
 
     def catch_up(self, timeout_seconds: float) -> bool:
         """Wait until the events of what has happened are folded. Return False when it did not come to that in time.
@@ -162,9 +161,7 @@ class Engine:
         """
         if self._sources.drained() and self._folded == self._delivered:
             return True
-        done = threading.Event()
-        self._ask(partial(self._catching_up.append, done))
-        return done.wait(timeout_seconds)
+        return self._waiters.wait(timeout_seconds, for_looks=False)
 
     def snapshot(self) -> Snapshot:
         """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
@@ -214,12 +211,12 @@ class Engine:
             self._progress()
             owing = tuple(self._agenda.owing)
             self._take(self._patience_seconds())
-            for folder in owing:  # what departs in this turn is shown before more is made of it
-                folder.observe_some_dwells()
-            self._agenda.touch(owing)
-            self._work()
+            if owing:
+                self._observe_dwells(owing)
+            if self._agenda.is_busy:
+                self._work()
             self._dismiss_listers()
-            self._look_at_other_names()
+            self._agenda.touch(look_at_other_names(self._hard_links, self._folders, self._folder_of))
             self._keep_time()
             self._seen.update(self._agenda.settle())
             self._settle_doubts()
@@ -235,8 +232,8 @@ class Engine:
         if agenda.is_busy:
             return _ANSWERS_SECONDS if agenda.awaits_others else 0.0
         if agenda.owing:
-            return 0.0 if self._flushes else _BREATH_SECONDS
-        if self._flushes or self._catching_up or agenda.suspicious:
+            return 0.0 if self._waiters.wait_for_looks else _BREATH_SECONDS
+        if self._waiters or agenda.suspicious:
             return _DOUBT_SECONDS
         return max(0.0, min(agenda.next_due_at, self._pulse_at + self._pulse_seconds) - self._clock().steady)
 
@@ -246,6 +243,12 @@ class Engine:
         taken = batch.take(self._queue, patience_seconds)
         self._agenda.touch(batch.look())
         self._folded += taken
+
+    def _observe_dwells(self, owing: Iterable[FolderWatch]) -> None:
+        """Observe some of what was owed before the turn: what departs in it is shown before more is made of it."""
+        for folder in owing:
+            folder.observe_some_dwells()
+        self._agenda.touch(owing)
 
     def _work(self) -> None:
         """List directories for a while, each folder in its turn."""
@@ -261,18 +264,6 @@ class Engine:
             self._listers.close()
         if not self._listers.is_open:
             self._hard_links.lately_changed.clear()
-
-    def _look_at_other_names(self) -> None:
-        """Look at the other names of files that changed. Those that are not known are searched for after listings."""
-        links = self._hard_links
-        if links.needs_search and not any(folder.tree.is_busy for folder in self._folders):
-            there = [folder.tree.root for folder in self._folders if folder.is_there]
-            links.search(directory for root in there for directory in root.subtree())
-        for directory, names in links.take().items():
-            folder = self._folder_of[directory.root]
-            if folder.is_there:
-                folder.tree.look_again(directory, names)
-                self._agenda.touch([folder])
 
     def _keep_time(self) -> None:
         now = self._clock().steady
@@ -306,23 +297,11 @@ class Engine:
         self._agenda.touch(self._paths.read(events, self._folders))
 
     def _settle_doubts(self) -> None:
-        """Once all that happened is folded, count the drift and wake those who wait. Asked in the order events take."""
-        agenda = self._agenda
-        if not self._flushes and not agenda.suspicious and not self._catching_up:
+        """Count the drift and wake those who wait, once no event is on its way. Asked in the order events take."""
+        if not self._waiters and not self._agenda.suspicious:
             return
-        if not self._paths.drained() or not self._sources.drained() or not self._queue.empty():
-            return
-        for done in self._catching_up:
-            done.set()
-        self._catching_up.clear()
-        if agenda.unsettled or agenda.is_busy:
-            return
-        for folder in agenda.suspicious:
-            folder.count_drift()
-        agenda.suspicious.clear()
-        for done in self._flushes:
-            done.set()
-        self._flushes.clear()
+        if self._paths.drained() and self._sources.drained() and self._queue.empty():
+            self._waiters.settle(self._agenda)
 
     def _announce(self) -> None:
         self._feed.publish()
