@@ -6,7 +6,7 @@ An output that delivers by itself implements ``Output``, is named in ``fexp.outp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -81,4 +81,22 @@ class Output(Protocol):
 
     def close(self) -> None:
         """End what is under way and free connections: nothing is sent after it. From any thread, also twice."""
+        ...
+
+
+@runtime_checkable
+class QueueingOutput(Output, Protocol):
+    """An output whose snapshots wait for its other side. One thread may ``take`` them while another sends."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something to send."""
+        ...
+
+    def take(self, source: Collects) -> int:
+        """Keep the numbers as they are now, without waiting for the other side. Return how many snapshots fell out."""
+        ...
+
+    def flush(self) -> None:
+        """Deliver what waits, or some of it. As ``publish``, it may block for long and raise ``OutputError``."""
         ...
