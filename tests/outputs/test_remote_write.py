@@ -265,7 +265,7 @@ def test_what_has_piled_up_is_a_delivery_for_each_deadline_that_passes() -> None
         away, refused = False, server.attempts
         rig.publish("a", at=100.0)
         assert [times_in(body) for body in server.bodies[refused:]] == [[1000], [2000, 3000]]
-        assert rig.output.is_waiting
+        assert len(rig.output._backlog) == 2
         rig.publish("a", at=200.0)
         assert [times_in(body) for body in server.bodies[refused + 2 :]] == [[4000, 100_000, 200_000]]
         assert not rig.output.is_waiting
@@ -613,6 +613,57 @@ def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
     late = RemoteWriteOutput(wrong, wall_clock=lambda: time() - 60)
     with pytest.raises(OutputError, match="answered 400: out of order sample"):
         late.publish(Numbers())
+
+
+def times_at(server: Server, job: str, days: int = 1) -> list[float]:
+    """Give the times of the samples of a job's only series."""
+    (one,) = server.query(f'{{job="{job}"}}[{days}d]')
+    return [at for at, _ in one["values"]]
+
+
+def test_of_what_waited_for_too_long_a_real_prometheus_takes_the_rest(prometheus: Server) -> None:
+    """It refuses the whole request for a sample that is an hour older than its newest; so nothing waits that long."""
+    began_at, clock = time() - 4200.0, TurnedClock(0.0)
+    settings = settings_for(prometheus.url + WRITE, job="late")
+    assert settings.queue_seconds < 3600
+    numbers = Gauge("x", {(): 1.0})
+    RemoteWriteOutput(settings_for(prometheus.url + WRITE, job="in-time")).publish(numbers)
+    output = RemoteWriteOutput(settings.replace(queue_seconds=1e9), clock=clock, wall_clock=lambda: began_at + clock())
+    output._at_once = 100
+    for minute in range(71):
+        clock.now = 60.0 * minute
+        output.take(numbers)
+    with pytest.raises(OutputError, match="answered 400: out of bounds"):
+        output.flush()
+    assert not output.is_waiting
+    assert output.dropped_snapshots in {10, 11}
+    assert len(times_at(prometheus, "late")) == 71 - output.dropped_snapshots
+
+
+def test_a_real_prometheus_that_has_what_it_did_not_answer_to_keeps_it(prometheus: Server) -> None:
+    class Losing(Sender):
+        """Loses the answer to the first request of several times."""
+
+        lost = 0
+
+        def send(self, *arguments: Any, body: bytes = b"", **more: Any) -> Any:
+            answered = super().send(*arguments, body=body, **more)
+            if len(times_in(body)) > 1 and not self.lost:
+                self.lost += 1
+                raise OutputError("no whole answer in time")
+            return answered
+
+    settings, clock = settings_for(prometheus.url + WRITE, job="unanswered"), TurnedClock(time() - 60.0)
+    output = RemoteWriteOutput(settings, sender=Losing(settings), wall_clock=clock)
+    output._at_once = 100
+    for _ in range(9):
+        clock.now += 1.0
+        output.take(Gauge("x", {(("folder", "a"),): 1.0}))
+    with pytest.raises(OutputError, match="no whole answer"):
+        output.flush()
+    output.flush()
+    assert output.dropped_snapshots == 0
+    assert len(times_at(prometheus, "unanswered")) == 9
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Where the numbers go. One module an output; none knows another.
 
 An output that delivers by itself implements ``Output``, is named in ``fexp.outputs.kinds`` and is driven by a
-``Publisher`` thread of its own (``fexp.outputs.publisher``). ``http`` serves when asked and is not driven.
+``Publisher`` thread of its own (``fexp.outputs.publisher``); one whose snapshots wait for a receiver implements
+``QueueingOutput`` and has another thread that takes them. ``http`` serves when asked and is not driven.
 """
 
 from __future__ import annotations

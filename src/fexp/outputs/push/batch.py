@@ -6,7 +6,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.outputs.push.protobuf import encode_series, encode_timestamp, bytes_of_times
+from fexp.outputs.push.protobuf import bytes_of_times, encode_series, encode_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -23,7 +23,7 @@ NEVER = sys.maxsize
 _OBJECT_BYTES = 40
 """What an encoded sample takes beside its content."""
 _RUN_BYTES = 250
-"""What a run takes beside its samples: itself, its list, its folder's snapshot."""
+"""What a run takes beside its samples."""
 
 
 class Run:
