@@ -121,9 +121,10 @@ class Server:
                 self.process.kill()
                 self.process.wait(10)
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """Ask a server that speaks PromQL for the series now."""
-        reply = self.get("/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+    def query(self, expression: str, *, at: float | None = None) -> list[dict[str, Any]]:
+        """Ask a server that speaks PromQL for the series now, or at another time."""
+        question = {"query": expression} | ({} if at is None else {"time": repr(at)})
+        reply = self.get("/api/v1/query?" + urllib.parse.urlencode(question))
         result: list[dict[str, Any]] = reply.json()["data"]["result"]
         return result
 
@@ -193,15 +194,15 @@ def running_node_exporter(directory: Path, textfile_directory: Path) -> Iterator
 
 
 @contextmanager
-def running_victoria_metrics(directory: Path) -> Iterator[Server]:
-    """Run a VictoriaMetrics whose fresh samples can be asked for at once."""
+def running_victoria_metrics(directory: Path, *, port: int | None = None) -> Iterator[Server]:
+    """Run a VictoriaMetrics whose fresh samples can be asked for at once; it keeps what it knows as Prometheus does."""
     fixed = [
         "-httpListenAddr=127.0.0.1:{port}",
         f"-storageDataPath={directory / 'data'}",
         "-search.latencyOffset=0s",
         "-memory.allowedBytes=64MB",
     ]
-    with _running("victoria-metrics", fixed, directory, "/health") as server:
+    with _running("victoria-metrics", fixed, directory, "/health", port=port) as server:
         yield server
 
 

@@ -6,6 +6,8 @@ import json
 import ssl
 import urllib.parse
 import urllib.request
+from itertools import pairwise
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
@@ -14,9 +16,11 @@ import pytest
 from tests.end_to_end.comparing import shown, told, value_of
 from tests.end_to_end.running import samples, watching
 from tests.outputs.conftest import Authority
-from tests.servers import Server, poll, running_prometheus
+from tests.servers import Server, free_port, poll, running_prometheus, running_victoria_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.end_to_end.comparing import Series
@@ -96,6 +100,52 @@ def test_kept_on_exit(tmp_path: Path, receiver: Server) -> None:
         assert fexp.stop() == 0
     poll(lambda: value_of(told(receiver, "kept"), "fexp_files") == 2)
     assert told(receiver, "kept").keys() >= before.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("running", [running_prometheus, running_victoria_metrics])
+def test_an_outage_leaves_no_gap(tmp_path: Path, running: Callable[..., AbstractContextManager[Server]]) -> None:
+    """A receiver that was stopped and started again has a sample of each heartbeat, and what ended then ended then."""
+    data, other, port = tmp_path / "data", tmp_path / "other", free_port()
+    data.mkdir()
+    other.mkdir()
+    with watching(
+        str(data), str(other), "--listen", "127.0.0.1:0", "--heartbeat", "0.5s", "--min-interval", "0.1s",
+        "--remote-write", f"http://127.0.0.1:{port}{WRITE}", "--job", "outage", "--remote-write-deadline", "2s",
+    ) as fexp:  # fmt: skip
+
+        def history(name: str, folder: Path) -> list[tuple[float, float]]:
+            """Give the samples of a series; VictoriaMetrics tells of a stale marker too."""
+            server.get("/internal/force_flush")
+            (one,) = server.query(f'{name}{{job="outage",folder="{folder}"}}[10m]') or [{"values": []}]
+            return [(at, float(value)) for at, value in one["values"] if value != "NaN"]
+
+        with running(tmp_path / "receiver", port=port) as server:
+            poll(lambda: history("fexp_files", other))
+        failures = fexp.value("fexp_delivery_failures_total") or 0
+        poll(lambda: (fexp.value("fexp_delivery_failures_total") or 0) > failures)
+        (data / "a").touch()
+        poll(lambda: fexp.value("fexp_files", folder=str(data)) == 1)
+        other.rmdir()
+        poll(lambda: fexp.value("fexp_folder_up", folder=str(other)) == 0)
+        poll(lambda: (fexp.value("fexp_delivery_failures_total") or 0) > failures + 1)
+        back_at = time()
+        with running(tmp_path / "receiver", port=port) as server:
+            poll(lambda: any(at > back_at + 1 for at, _ in history("fexp_files", data)))
+            samples = history("fexp_files", data)
+            times = [at for at, _ in samples]
+            assert times[-1] - times[0] > 3
+            assert max(after - before for before, after in pairwise(times)) < 1.5
+            assert [value for _, value in samples] == sorted(value for _, value in samples)
+            up, down = (next(at for at, v in history("fexp_folder_up", other) if v == wanted) for wanted in (1, 0))
+            assert down < back_at - 1
+            assert down - 1.5 < history("fexp_files", other)[-1][0] < down
+            for at, there in ((up, 1), (down, 0)):
+                assert len(server.query(f'fexp_files{{job="outage",folder="{other}"}}', at=at)) == there
+            assert fexp.value("fexp_dropped_snapshots_total") == 0
+            assert fexp.stop() == 0
+    lines = [line for line in fexp.lines if "remote_write: " in line]
+    assert len(lines) == 2, lines  # that it is away, and that it works again
 
 
 def test_credentials_private_ca_and_client_certificate_together(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int, Any]]:
 
 
 def decode(request: bytes) -> list[Series]:
-    """Read a WriteRequest of one sample per series: labels, milliseconds, the value's bytes."""
+    """Read a WriteRequest, sample by sample: labels, milliseconds, the value's bytes."""
     found = []
     for number, _, series in fields(request):
         assert number == 1
@@ -52,8 +52,8 @@ def decode(request: bytes) -> list[Series]:
             if part_number == 1:
                 (_, _, name), (_, _, value) = fields(label)
                 labels.append((name.decode(), value.decode()))
-        (sample,) = [content for part_number, _, content in parts if part_number == 2]
-        values = {part_number: content for part_number, _, content in fields(sample)}
-        (at_ms,) = struct.unpack("<q", struct.pack("<Q", values[2]))
-        found.append((tuple(labels), at_ms, values[1]))
+        for sample in [content for part_number, _, content in parts if part_number == 2]:
+            values = {part_number: content for part_number, _, content in fields(sample)}
+            (at_ms,) = struct.unpack("<q", struct.pack("<Q", values[2]))
+            found.append((tuple(labels), at_ms, values[1]))
     return found

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fexp.config.labels import parse_pairs
 from fexp.errors import OutputError, SettingsError
-from fexp.outputs.push import remote_write
-from fexp.outputs.push.protobuf import STALE, encode_labels, encode_request, encode_sample, encode_timestamp, series_of
+from fexp.outputs.push import batch
+from fexp.outputs.push.protobuf import STALE, encode_labels, encode_sample, encode_series, encode_timestamp, series_of
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import Sender
 from tests.outputs.decoding import decode
@@ -26,6 +26,8 @@ from tests.outputs.scripted import ScriptedServer, answer
 from tests.servers import Server, free_port, poll
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.outputs.scripted import Connection
 
 WRITE = "/api/v1/write"
@@ -33,26 +35,17 @@ WRITE = "/api/v1/write"
 
 texts = st.text(st.characters(codec="utf-8"))
 labels = st.lists(st.tuples(texts, texts)).map(tuple)
+times_ms = st.integers(1_600_000_000_000, 2_000_000_000_000) | st.integers(-(2**63), 2**63 - 1)
 
 
 @pytest.mark.slow
-@given(st.lists(st.tuples(labels, st.floats())), st.integers(-(2**63), 2**63 - 1))
-def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], at_ms: int) -> None:
+@given(st.lists(st.tuples(labels, st.floats())), st.lists(times_ms, min_size=1, max_size=4))
+def test_an_independent_decoder_reads_what_was_written(samples: list[tuple[Any, float]], times: list[int]) -> None:
     """Mistake 19c."""
     packed = [(one, struct.pack("<d", value)) for one, value in samples]
     encoded = [encode_sample(encode_labels(one), value) for one, value in packed]
-    timestamp = encode_timestamp(at_ms)
-    request, count = encode_request(encoded, timestamp, 10**9)
-    assert count == len(samples)
-    assert decode(request) == [(one, at_ms, value) for one, value in packed]
-    parts, enough_bytes = [], 1 + len(request) // 3
-    while encoded:
-        part, count = encode_request(encoded, timestamp, enough_bytes)
-        assert len(part) >= enough_bytes or count == len(encoded)
-        assert len(encode_request(encoded[: count - 1], timestamp, 10**9)[0]) < enough_bytes
-        parts.append(part)
-        encoded = encoded[count:]
-    assert b"".join(parts) == request
+    request = encode_series(encoded, [encode_timestamp(at_ms) for at_ms in times])
+    assert decode(request) == [(one, at_ms, value) for one, value in packed for at_ms in times]
 
 
 @given(st.dictionaries(st.sampled_from(["folder", "pattern", "B", "a", "_x"]), texts))
@@ -90,12 +83,41 @@ class Rig:
         self.numbers.series = {(("folder", name),): 1.0 for name in names}
         self.output.publish(self.numbers)
 
+    def end(self, *names: str, keep: bool) -> None:
+        """Do what a stop does."""
+        if keep:
+            self.publish(*names or "a")
+        else:
+            self.output.retract()
+
+    def pile_up(self, *steps: tuple[float, str]) -> None:
+        """Take snapshots, at these times of folders with these names, while nothing is sent."""
+        for self.clock.now, names in steps:
+            self.numbers.series = {(("folder", name),): 1.0 for name in names}
+            self.output.take(self.numbers)
+
+
+def unpacked(body: bytes) -> bytes:
+    return bytes(cramjam.snappy.decompress_raw(body))
+
+
+def snapshots_in(body: bytes) -> list[tuple[int, dict[str, bool]]]:
+    """Shorten a request to its times, in order, and to whether each folder is alive then."""
+    found: dict[int, dict[str, bool]] = {}
+    for names, at_ms, value in decode(unpacked(body)):
+        found.setdefault(at_ms, {})[dict(names)["folder"]] = value != STALE
+    return sorted(found.items())
+
 
 def told(body: bytes) -> tuple[int, dict[str, bool]]:
-    """Shorten a request to its time and to whether each folder is alive."""
-    series = decode(bytes(cramjam.snappy.decompress_raw(body)))
-    (at_ms,) = {at for _, at, _ in series}
-    return at_ms, {dict(names)["folder"]: value != STALE for names, _, value in series}
+    """Shorten a request of one time."""
+    (snapshot,) = snapshots_in(body)
+    return snapshot
+
+
+def times_in(body: bytes) -> list[int]:
+    """Give the times in a request."""
+    return [at_ms for at_ms, _ in snapshots_in(body)]
 
 
 def test_the_request_is_what_the_protocol_says() -> None:
@@ -166,13 +188,13 @@ def test_what_was_missed_is_delivered_in_order_when_the_receiver_is_back() -> No
             with pytest.raises(OutputError):
                 rig.publish("a", at=at)
         rig.publish("a", at=600.0)
-        assert [told(body)[0] for body in server.bodies[3:]] == [1000, 2000, 3000, 600_000]
+        assert [times_in(body) for body in server.bodies[3:]] == [[1000], [2000, 3000], [600_000]]
         assert rig.output.dropped_snapshots == 0
 
 
 def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() -> None:
     with ScriptedServer(*[answer(503, Retry_After="60")] * 4, answer(204)) as server:
-        rig = Rig(server.url, deadline_seconds=10, max_snapshots=2)
+        rig = Rig(server.url, deadline_seconds=10, queue_seconds=1.5)
         for at, names in ((1.0, "ab"), (2.0, "b"), (3.0, "c"), (4.0, "d")):
             with pytest.raises(OutputError):
                 rig.publish(*names, at=at)
@@ -186,7 +208,7 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
 
 @pytest.mark.slow
 def test_the_memory_of_the_queue_is_bounded() -> None:
-    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", max_samples=5000))
+    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", queue_samples=5000))
     output.close()  # nothing is sent
     folders = [f"/srv/a-name-of-usual-length/{number}" for number in range(1000)]
     numbers = Gauge("x", {(("folder", folder), ("pattern", "*")): 1.0 for folder in folders})
@@ -226,8 +248,8 @@ def test_what_a_receiver_in_trouble_did_not_take_waits_for_it(status: int) -> No
     assert rig.output.dropped_snapshots == 0
 
 
-def test_what_has_piled_up_is_not_sent_for_longer_than_the_deadline() -> None:
-    """Each request may be in time and all of them not; the rest waits for the next time."""
+def test_what_has_piled_up_is_a_delivery_for_each_deadline_that_passes() -> None:
+    """A drain of minutes is no failure, and shows that it goes on."""
     away = True
 
     def slow(connection: Connection) -> None:
@@ -241,12 +263,12 @@ def test_what_has_piled_up_is_not_sent_for_longer_than_the_deadline() -> None:
             with pytest.raises(OutputError, match="503"):
                 rig.publish("a", at=at)
         away, refused = False, server.attempts
-        with pytest.raises(OutputError, match="too slow, 3 snapshots still wait"):
-            rig.publish("a", at=100.0)
-        assert [told(body)[0] for body in server.bodies[refused:]] == [1000, 2000]
-        with pytest.raises(OutputError, match="too slow, 2 snapshots still wait"):
-            rig.publish("a", at=200.0)
-        assert [told(body)[0] for body in server.bodies[refused + 2 :]] == [3000, 4000]
+        rig.publish("a", at=100.0)
+        assert [times_in(body) for body in server.bodies[refused:]] == [[1000], [2000, 3000]]
+        assert len(rig.output._backlog) == 2
+        rig.publish("a", at=200.0)
+        assert [times_in(body) for body in server.bodies[refused + 2 :]] == [[4000, 100_000, 200_000]]
+        assert not rig.output.is_waiting
     assert rig.output.dropped_snapshots == 0
 
 
@@ -260,12 +282,122 @@ def test_a_stop_tries_the_last_one_whatever_becomes_of_those_before(keep: bool) 
             rig.publish("a", at=1.0)
         rig.output.hurry()
         rig.clock.now = 2.0
-        if keep:
-            rig.publish("a")
-        else:
-            rig.output.retract()
+        with pytest.raises(OutputError, match=r"answered 429: no reason given; snapshots lost: 1$"):
+            rig.end(keep=keep)
         assert [told(body) for body in server.bodies[1:]] == [(1000, {"a": True}), (2000, {"a": keep})]
     assert rig.output.dropped_snapshots == 1
+
+
+def test_a_stop_says_in_one_line_what_it_leaves_behind() -> None:
+    with ScriptedServer(answer(503)) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        rig.pile_up((1.0, "a"), (2.0, "a"), (3.0, "ab"))
+        rig.output.hurry()
+        rig.clock.now = 4.0
+        with pytest.raises(OutputError) as caught:
+            rig.end(keep=False)
+        assert [times_in(body) for body in server.bodies] == [[1000], [4000]]
+    (line,) = str(caught.value).splitlines()
+    assert line == f"{server.url}: answered 503: no reason given; snapshots lost: 3"
+
+
+def test_a_stop_leaves_what_waits_no_more_time_than_it_has_for_it() -> None:
+    """A receiver that hangs would take the time of the last snapshot too."""
+    given: list[float] = []
+
+    class Noting(Sender):
+        def send(self, *arguments: Any, within_seconds: float = math.inf, **more: Any) -> Any:
+            given.append(within_seconds)
+
+    made = settings_for("http://h")
+    clock = TurnedClock(10.0)
+    output = RemoteWriteOutput(made, sender=Noting(made), clock=clock, wall_clock=clock)
+    output.take(Gauge("x", {(): 1.0}))
+    output.hurry()
+    clock.now += 1.0
+    output.retract()
+    assert given == [3.0, math.inf]
+
+
+def test_several_snapshots_go_in_one_request_and_what_ended_ends_once_at_its_own_time() -> None:
+    """Each series in order of time, the labels once; first one snapshot, then twice as many each time."""
+    with ScriptedServer(answer(204)) as server:
+        rig = Rig(server.url)
+        rig.pile_up((1.0, "a"), (2.0, "ab"), (3.0, "ab"), (4.0, "b"), (5.0, "b"), (6.0, "abc"), (7.0, "ab"))
+        rig.output.flush()
+        assert [snapshots_in(body) for body in server.bodies] == [
+            [(1000, {"a": True})],
+            [(2000, {"a": True, "b": True}), (3000, {"a": True, "b": True})],
+            [
+                (4000, {"a": False, "b": True}),
+                (5000, {"b": True}),
+                (6000, {"a": True, "b": True, "c": True}),
+                (7000, {"a": True, "b": True, "c": False}),
+            ],
+        ]
+        series = [dict(names)["folder"] + str(at_ms // 1000) for names, at_ms, _ in decode(unpacked(server.bodies[2]))]
+        assert {name: [one[1] for one in series if one[0] == name] for name in "abc"} == {
+            "a": ["4", "6", "7"],
+            "b": ["4", "5", "6", "7"],
+            "c": ["6", "7"],
+        }
+
+
+def refuses_old(limit_ms: int) -> Callable[[Connection], None]:
+    """Take a request whole or not at all, as Prometheus does."""
+
+    def step(connection: Connection) -> None:
+        connection.read_request()
+        body = connection.request.partition(b"\r\n\r\n")[2]
+        is_old = min(times_in(body)) < limit_ms
+        status, reason = (400, b"out of bounds") if is_old else (204, b"")
+        connection.stream.sendall(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%s" % (status, len(reason), reason))
+
+    return step
+
+
+def test_of_a_batch_that_is_refused_only_what_is_wrong_is_lost() -> None:
+    """Mistake 20d: Prometheus refuses the whole request for one sample that is too old."""
+    with ScriptedServer(refuses_old(5000)) as server:
+        rig = Rig(server.url)
+        rig.output._at_once = 100
+        rig.pile_up(*[(float(at), "ab" if at == 3 else "b") for at in range(1, 9)])
+        with pytest.raises(OutputError, match=r"answered 400: out of bounds$"):
+            rig.output.flush()
+        assert not rig.output.is_waiting
+        assert rig.output.dropped_snapshots == 4
+        sent = [times_in(body) for body in server.bodies]
+        assert sent == [
+            [at * 1000 for at in times]
+            for times in ([1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4], [1, 2], [1], [2], [3, 4], [3], [4], [5, 6, 7, 8])
+        ]
+        rig.publish("b", at=9.0)
+        assert snapshots_in(server.bodies[-1]) == [(9000, {"a": False, "b": True})]
+
+
+def test_an_answer_that_is_lost_is_no_lost_sample() -> None:
+    """A receiver that has several times of a series refuses them as out of order when they are sent again."""
+    taken: list[int] = []
+
+    def forgetful(connection: Connection) -> None:
+        connection.read_request()
+        times = times_in(connection.request.partition(b"\r\n\r\n")[2])
+        if taken and times[0] < taken[-1]:
+            connection.stream.sendall(b"HTTP/1.1 400 x\r\nContent-Length: 12\r\n\r\nout of order")
+            return
+        taken.extend(at for at in times if at not in taken)
+        if len(times) < 4:
+            connection.stream.sendall(b"HTTP/1.1 204 x\r\n\r\n")
+
+    with ScriptedServer(forgetful) as server:
+        rig = Rig(server.url, deadline_seconds=0.1)
+        rig.pile_up(*[(float(at), "a") for at in range(1, 9)])
+        with pytest.raises(OutputError, match="closed before the whole answer"):
+            rig.output.flush()
+        rig.output.flush()
+        assert taken == [at * 1000 for at in range(1, 9)]
+    assert rig.output.dropped_snapshots == 0
+    assert not rig.output.is_waiting
 
 
 def test_a_refusal_is_told_also_when_the_next_request_fails() -> None:
@@ -315,9 +447,7 @@ MANY = [f"f{number:05}" for number in range(12_000)]
 @pytest.fixture
 def small_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a request hold 5,000 of these samples."""
-    labels = encode_labels((*Rig("http://h").common, ("__name__", "x"), ("folder", MANY[0])))
-    a_sample, _ = encode_request([encode_sample(labels, STALE)], encode_timestamp(1000), 1)
-    monkeypatch.setattr(remote_write, "_REQUEST_BYTES", 5000 * len(a_sample))
+    monkeypatch.setattr(batch, "_REQUEST_SAMPLES", 5000)
 
 
 @pytest.mark.slow
@@ -361,17 +491,13 @@ def test_a_snapshot_that_takes_longer_than_the_deadline_arrives_all_the_same() -
 def test_what_is_half_delivered_is_never_dropped() -> None:
     """The receiver would keep half of the old numbers beside half of the new ones."""
     with ScriptedServer(answer(204), *[answer(503)] * 4, answer(204)) as server:
-        rig = Rig(server.url, deadline_seconds=0.1)
-        rig.output._settings = rig.output._settings.replace(max_samples=8000)
-        for at, names in ((1.0, MANY), (2.0, MANY[:1]), (3.0, MANY[1:2])):
+        rig = Rig(server.url, deadline_seconds=0.1, queue_samples=12_001)
+        for at, names in ((1.0, MANY), (2.0, MANY[:1]), (3.0, MANY[1:2]), (4.0, MANY[2:3])):
             with pytest.raises(OutputError, match="503"):
                 rig.publish(*names, at=at)
-        rig.output._settings = rig.output._settings.replace(max_samples=1)
-        with pytest.raises(OutputError, match="503"):
-            rig.publish(*MANY[2:3], at=4.0)
-        assert [(waiting.at_ms, waiting.samples_done) for waiting in rig.output._queue] == [(1000, 5000), (4000, 0)]
+        assert [waiting.at_ms for waiting in rig.output._backlog._queue] == [1000, 4000]
         assert rig.output.dropped_snapshots == 2
-        rig.output._flush()
+        rig.output.flush()
         alive: dict[str, bool] = {}
         for body in (server.bodies[0], *server.bodies[5:]):
             alive |= told(body)[1]
@@ -396,13 +522,14 @@ def test_a_stop_gives_up_what_waits_rather_than_the_end_of_the_series() -> None:
         away, refused = False, server.attempts
         rig.clock.now = 400.0
         rig.output.hurry()
-        rig.output.retract()
-        assert [told(body) for body in server.bodies[refused:]] == [
-            (1000, {"a": True, "b": True}),
-            (100_000, {"a": True, "b": True}),
-            (400_000, {"a": False, "b": False}),
+        with pytest.raises(OutputError, match=r"too slow, fexp stops before all is sent; snapshots lost: 1$"):
+            rig.end(keep=False)
+        assert [snapshots_in(body) for body in server.bodies[refused:]] == [
+            [(1000, {"a": True, "b": True})],
+            [(100_000, {"a": True, "b": True}), (200_000, {"a": True, "b": True})],
+            [(400_000, {"a": False, "b": False})],
         ]
-        assert rig.output.dropped_snapshots == 2
+        assert rig.output.dropped_snapshots == 1
 
 
 @pytest.mark.slow
@@ -421,10 +548,8 @@ def test_a_stop_in_the_midst_of_a_large_snapshot_leaves_time_for_the_last_one(ke
             rig.publish(*MANY, at=1.0)
         assert server.attempts == 1
         rig.clock.now = 20.0
-        if keep:
-            rig.publish(*MANY)
-        else:
-            rig.output.retract()
+        with pytest.raises(OutputError, match=r"too slow, .*; snapshots lost: 1$"):
+            rig.end(*MANY, keep=keep)
         last = [told(body) for body in server.bodies[1:]]
         assert [at_ms for at_ms, _ in last] == [20_000] * 3
         assert {name: is_alive for _, series in last for name, is_alive in series.items()} == dict.fromkeys(MANY, keep)
@@ -490,6 +615,57 @@ def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
         late.publish(Numbers())
 
 
+def times_at(server: Server, job: str, days: int = 1) -> list[float]:
+    """Give the times of the samples of a job's only series."""
+    (one,) = server.query(f'{{job="{job}"}}[{days}d]')
+    return [at for at, _ in one["values"]]
+
+
+def test_of_what_waited_for_too_long_a_real_prometheus_takes_the_rest(prometheus: Server) -> None:
+    """It refuses the whole request for a sample that is an hour older than its newest; so nothing waits that long."""
+    began_at, clock = time() - 4200.0, TurnedClock(0.0)
+    settings = settings_for(prometheus.url + WRITE, job="late")
+    assert settings.queue_seconds < 3600
+    numbers = Gauge("x", {(): 1.0})
+    RemoteWriteOutput(settings_for(prometheus.url + WRITE, job="in-time")).publish(numbers)
+    output = RemoteWriteOutput(settings.replace(queue_seconds=1e9), clock=clock, wall_clock=lambda: began_at + clock())
+    output._at_once = 100
+    for minute in range(71):
+        clock.now = 60.0 * minute
+        output.take(numbers)
+    with pytest.raises(OutputError, match="answered 400: out of bounds"):
+        output.flush()
+    assert not output.is_waiting
+    assert output.dropped_snapshots in {10, 11}
+    assert len(times_at(prometheus, "late")) == 71 - output.dropped_snapshots
+
+
+def test_a_real_prometheus_that_has_what_it_did_not_answer_to_keeps_it(prometheus: Server) -> None:
+    class Losing(Sender):
+        """Loses the answer to the first request of several times."""
+
+        lost = 0
+
+        def send(self, *arguments: Any, body: bytes = b"", **more: Any) -> Any:
+            answered = super().send(*arguments, body=body, **more)
+            if len(times_in(body)) > 1 and not self.lost:
+                self.lost += 1
+                raise OutputError("no whole answer in time")
+            return answered
+
+    settings, clock = settings_for(prometheus.url + WRITE, job="unanswered"), TurnedClock(time() - 60.0)
+    output = RemoteWriteOutput(settings, sender=Losing(settings), wall_clock=clock)
+    output._at_once = 100
+    for _ in range(9):
+        clock.now += 1.0
+        output.take(Gauge("x", {(("folder", "a"),): 1.0}))
+    with pytest.raises(OutputError, match="no whole answer"):
+        output.flush()
+    output.flush()
+    assert output.dropped_snapshots == 0
+    assert len(times_at(prometheus, "unanswered")) == 9
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
@@ -500,7 +676,6 @@ def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
         ({"external_labels": ["job=1"]}, "there already"),
         ({"external_labels": ["a=1", "a=2"]}, "there already"),
         ({"external_labels": ["a=\udcff"]}, "not UTF-8"),
-        ({"max_snapshots": 0}, "one snapshot at least"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], complaint: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fexp.metrics import FexpCollector
 from fexp.model import FolderSnapshot, Snapshot
-from fexp.outputs.push import remote_write
+from fexp.outputs.push import reading
 from fexp.outputs.push.protobuf import STALE, series_of
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from tests.outputs.decoding import decode
@@ -33,8 +33,8 @@ class Taker:
         self.alive: dict[object, bytes] = {}
         self.ended: set[object] = set()
 
-    def send(self, _method: str, *, body: bytes, headers: object) -> None:
-        del headers
+    def send(self, _method: str, *, body: bytes, headers: object, within_seconds: float) -> None:
+        del headers, within_seconds
         samples = decode(bytes(cramjam.snappy.decompress_raw(body)))
         series = [labels for labels, _, _ in samples]
         assert len(set(series)) == len(series)
@@ -93,7 +93,7 @@ def test_only_folders_that_changed_are_read(monkeypatch: pytest.MonkeyPatch) -> 
         read.update(dict(labels).get("folder", "") for labels, _ in found)
         return found
 
-    monkeypatch.setattr(remote_write, "series_of", series)
+    monkeypatch.setattr(reading, "series_of", series)
     output.publish(source)
     assert read == {""}  # fexp itself
     (folders[1],) = snapshot_of(b=7).folders

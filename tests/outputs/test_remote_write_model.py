@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fexp.errors import OutputError
-from fexp.outputs.push import remote_write
+from fexp.outputs.push import batch
 from fexp.outputs.push.protobuf import STALE
 from fexp.outputs.push.remote_write import RemoteWriteOutput, RemoteWriteSettings
 from fexp.outputs.push.sender import RefusedError
@@ -28,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Receiver:
-    """The sender and a TSDB behind it: the time of a series only increases; the same sample again is nothing new."""
+    """The sender and a TSDB behind it, which takes a request whole or not at all.
+
+    The time of a series only increases; its latest sample again is nothing new.
+    """
 
     def __init__(self, clock: TurnedClock) -> None:
         self.clock = clock
@@ -37,11 +39,14 @@ class Receiver:
         self.seconds = 0.0
         self.hurry_in = -1
         self.output: RemoteWriteOutput
-        self.out_of_order = 0
         self.sent: list[tuple[float, int]] = []
+        self.unanswered: set[int] = set()
+        """The times of requests of several that it may have taken, as far as their sender knows."""
+        self.refused_unanswered: set[int] = set()
+        """Those of them that it refused for another reason than that it has them. That is taken for the same."""
 
-    def send(self, _method: str, *, body: bytes, headers: object) -> None:
-        del headers
+    def send(self, _method: str, *, body: bytes, headers: object, within_seconds: float) -> None:
+        del headers, within_seconds
         began_at = self.clock.now
         self.clock.now += self.seconds
         if self.hurry_in == 0:
@@ -49,21 +54,24 @@ class Receiver:
         self.hurry_in -= 1
         samples_sent = decode(bytes(cramjam.snappy.decompress_raw(body)))
         self.sent.append((began_at, samples_sent[0][1]))
+        times = {at_ms for _, at_ms, _ in samples_sent}
         fate = self.fates.pop(0) if self.fates else "taken"
+        if fate in {"400", "401"}:
+            self.refused_unanswered |= times & self.unanswered
+            raise RefusedError(int(fate), f"answered {fate}", final=True)
+        if fate in {"away", "lost"} and len(times) > 1:
+            self.unanswered |= times
         if fate == "away":
             raise OutputError("away")
-        if fate in {"400", "401"}:
-            raise RefusedError(int(fate), f"answered {fate}", final=True)
-        bad = 0
+        store = {name: [*samples] for name, samples in self.store.items()}
         for labels, at_ms, value in samples_sent:
-            samples = self.store.setdefault(dict(labels)["folder"], [])
+            samples = store.setdefault(dict(labels)["folder"], [])
             if not samples or at_ms > samples[-1][0]:
                 samples.append((at_ms, value))
             elif (at_ms, value) != samples[-1]:
-                bad += 1
-        if bad:
-            self.out_of_order += 1
-            raise RefusedError(400, "answered 400: out of order", final=True)
+                assert at_ms in self.unanswered, "sent out of order"
+                raise RefusedError(400, "answered 400: out of order", final=True)
+        self.store = store
         if fate == "lost":
             raise OutputError("no whole answer in time")
 
@@ -100,7 +108,8 @@ steps = st.lists(
 @given(
     steps=steps,
     request_bytes=st.sampled_from([1, 100, 10_000]),
-    most=st.integers(1, 4),
+    request_samples=st.sampled_from([1, 5, 1000]),
+    most_bytes=st.sampled_from([0, 3000, 10**6]),
     most_samples=st.sampled_from([1, 4, 8, 1000]),
     last=folders.filter(bool),
     last_fates=fates,
@@ -111,7 +120,8 @@ steps = st.lists(
 def test_in_the_end_the_receiver_holds_the_truth(
     steps: list[tuple[set[str], list[str], float, float]],
     request_bytes: int,
-    most: int,
+    request_samples: int,
+    most_bytes: int,
     most_samples: int,
     last: set[str],
     last_fates: list[str],
@@ -123,11 +133,11 @@ def test_in_the_end_the_receiver_holds_the_truth(
     receiver = Receiver(clock)
     wall = TurnedClock(1_700_000_000.0)
     made = RemoteWriteSettings(
-        "http://h", instance="h", deadline_seconds=5.0, max_snapshots=most, max_samples=most_samples
+        "http://h", instance="h", deadline_seconds=5.0, queue_bytes=most_bytes, queue_samples=most_samples
     )
     output = RemoteWriteOutput(made, sender=receiver, clock=clock, wall_clock=lambda: wall.now + clock.now)  # type: ignore[arg-type]
     receiver.output = output
-    source = Source("x", {})
+    backlog, source = output._backlog, Source("x", {})
     count = 0
 
     published: dict[int, set[str]] = {}
@@ -148,17 +158,19 @@ def test_in_the_end_the_receiver_holds_the_truth(
             published[output._latest_ms] = names
         return True
 
-    with mock.patch.object(remote_write, "_REQUEST_BYTES", request_bytes):
+    with mock.patch.multiple(batch, _REQUEST_BYTES=request_bytes, _REQUEST_SAMPLES=request_samples):
         for names, receiver.fates, receiver.seconds, ahead in steps:
             wall.now += ahead
-            begun = next((one for one in islice(output._queue, 1) if one.samples_done), None)
-            if publish(names):
+            begun = backlog._batch
+            half = list(backlog._queue)[: backlog._held]
+            if publish(names) and not output.is_waiting:
                 assert receiver.alive() == truth(names)
-            assert begun is None or not begun.samples_left or begun is output._queue[0]  # never half of a snapshot
-            head = output._queue[0].samples_left if output._queue else 0
-            newest = output._queue[-1].samples_left if output._queue else 0
-            assert len(output._queue) <= max(2, most)
-            assert sum(one.samples_left for one in output._queue) <= max(most_samples, head + newest)
+            if backlog._batch is begun:
+                assert list(backlog._queue)[: len(half)] == half  # never half of a snapshot
+            newest = backlog._queue[-1].samples if backlog._queue else 0
+            held = [one.samples for one in backlog._queue][: backlog._held]
+            assert sum(one.samples for one in backlog._queue) <= max(most_samples, sum(held) + newest)
+            assert most_bytes or len(backlog) <= len(held) + 1
         receiver.fates, receiver.seconds = last_fates, seconds
         if when == "before":
             output.hurry()
@@ -174,12 +186,12 @@ def test_in_the_end_the_receiver_holds_the_truth(
             with suppress(OutputError):  # of what waited, some may be refused
                 output.retract()
     assert receiver.alive() == truth(last if keep else set())
-    assert not output._queue
+    assert not output.is_waiting
     assert output._values_until is not None
     newest_ms = max(at_ms for _, at_ms in receiver.sent)
     if when != "before":
         assert all(at < output._values_until or at_ms == newest_ms for at, at_ms in receiver.sent)
-    assert receiver.out_of_order == 0
     stored = {(name, at_ms) for name, samples in receiver.store.items() for at_ms, _ in samples}
     missed = sum(any((name, at_ms) not in stored for name in names) for at_ms, names in published.items())
-    assert missed <= output.dropped_snapshots <= len(published)
+    assert missed <= output.dropped_snapshots + len(receiver.refused_unanswered)
+    assert output.dropped_snapshots <= len(published)

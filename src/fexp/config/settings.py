@@ -77,11 +77,11 @@ class DeliverySettings(Group):
     heartbeat_seconds: float = option(
         "heartbeat", parse_duration, "60s", "Deliver this often even when nothing changed.", metavar="DURATION"
     )
-    """Counted from the latest success."""
+    """Counted from the latest success; from the latest snapshot where they wait for a receiver."""
     min_interval_seconds: float = option(
         "min-interval", parse_duration_or_zero, "1s", "Deliver no more often than this.", metavar="DURATION"
     )
-    """Counted from the latest attempt."""
+    """Counted from the latest attempt, or the latest snapshot."""
     keep_on_exit: bool = flag("keep-on-exit", "On a clean stop leave the file and the group behind, and end no series.")
 
     def validate(self) -> None:

@@ -1,12 +1,13 @@
 """Where the numbers go. One module an output; none knows another.
 
 An output that delivers by itself implements ``Output``, is named in ``fexp.outputs.kinds`` and is driven by a
-``Publisher`` thread of its own (``fexp.outputs.publisher``). ``http`` serves when asked and is not driven.
+``Publisher`` thread of its own (``fexp.outputs.publisher``); one whose snapshots wait for a receiver implements
+``QueueingOutput`` and has another thread that takes them. ``http`` serves when asked and is not driven.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -88,4 +89,22 @@ class Output(Protocol):
 
     def close(self) -> None:
         """End what is under way and free connections: nothing is sent after it. From any thread, also twice."""
+        ...
+
+
+@runtime_checkable
+class QueueingOutput(Output, Protocol):
+    """An output whose snapshots wait for its other side. One thread may ``take`` them while another sends."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something to send."""
+        ...
+
+    def take(self, source: Collects) -> int:
+        """Keep the numbers as they are now, without waiting for the other side. Return how many snapshots fell out."""
+        ...
+
+    def flush(self) -> None:
+        """Deliver what waits, or some of it. As ``publish``, it may block for long and raise ``OutputError``."""
         ...

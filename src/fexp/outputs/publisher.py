@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_SECONDS = 1.0
-_MAX_BACKOFF_SECONDS = 60.0
+MAX_BACKOFF_SECONDS = 60.0
 _MAX_PATIENCE_SECONDS = 600.0
 """An absurd Retry-After must not silence fexp for good."""
 _CUT_OFF_SECONDS = 1.0
@@ -38,6 +38,7 @@ def next_publish_at(
     failures_in_a_row: int,
     delivery: DeliverySettings,
     retry_after_seconds: float | None = None,
+    max_backoff_seconds: float = MAX_BACKOFF_SECONDS,
 ) -> float:
     """Return when to publish next, on the clock of ``now``; never before it.
 
@@ -48,7 +49,7 @@ def next_publish_at(
     earliest_at = attempted_at + delivery.min_interval_seconds
     if failures_in_a_row:
         doublings = min(failures_in_a_row - 1, 16)
-        backoff_seconds = min(_FIRST_BACKOFF_SECONDS * 2.0**doublings, _MAX_BACKOFF_SECONDS)
+        backoff_seconds = min(_FIRST_BACKOFF_SECONDS * 2.0**doublings, max_backoff_seconds)
         patience_seconds = min(retry_after_seconds or 0.0, _MAX_PATIENCE_SECONDS)
         return max(now, earliest_at, attempted_at + max(backoff_seconds, patience_seconds))
     if changed or succeeded_at is None:
@@ -100,7 +101,7 @@ class Publisher:
             self.prepare()
         with self._wake:
             self._started = True
-            self._wake.notify()
+            self._wake.notify_all()
 
     def announce(self) -> None:
         """Note that the numbers changed. Cheap, from any thread, never waits for the output."""
@@ -108,7 +109,7 @@ class Publisher:
             return  # whoever clears it reads the numbers afterwards
         with self._wake:
             self._changed = True
-            self._wake.notify()
+            self._wake.notify_all()
 
     def stop(self, *, retract: bool) -> None:
         """Have what was delivered taken back, or the last state delivered once more; ``join`` waits for it.
@@ -119,7 +120,7 @@ class Publisher:
             self._stopping = True
             self._retracting = retract
             self._output.hurry()  # before the thread can begin with its last attempt
-            self._wake.notify()
+            self._wake.notify_all()
 
     def join(self, timeout_seconds: float = 15.0) -> bool:
         """Wait until it has stopped and its output is closed.
@@ -145,40 +146,47 @@ class Publisher:
         return self._state._replace(dropped=self._output.dropped_snapshots)
 
     def _run(self) -> None:
-        while self._wait_until_due():
+        while self._wait_until(self._due_at):
             self._attempt(self._publish)
         if self._started:
-            self._ending = True
-            self._logged_reasons.clear()  # nobody tries again: whatever fails now is logged
-            self._attempt(self._output.retract if self._retracting else self._publish)
+            self._finish()
         self._output.close()
+
+    def _finish(self) -> None:
+        """Make the last attempt."""
+        self._ending = True
+        self._logged_reasons.clear()  # nobody tries again: whatever fails now is logged
+        self._attempt(self._output.retract if self._retracting else self._publish)
 
     def _publish(self) -> None:
         began_at = self._clock()
+        self._changed = False  # before the numbers are read: later changes count for the next
         self._output.publish(self._source)
         self._delivered(began_at)
 
-    def _wait_until_due(self) -> bool:
-        """Wait until it is time to publish. Return False when it is time to stop."""
+    def _due_at(self, now: float) -> float:
+        return next_publish_at(
+            now=now,
+            attempted_at=self._attempted_at,
+            succeeded_at=self._succeeded_at,
+            changed=self._changed,
+            failures_in_a_row=self._failures_in_a_row,
+            delivery=self._delivery,
+            retry_after_seconds=self._retry_after_seconds,
+        )
+
+    def _wait_until(self, due_at: Callable[[float], float]) -> bool:
+        """Wait until the time that is due by what is known then. Return False when it is time to stop."""
         with self._wake:
             while not self._stopping:
                 if not self._started:
                     self._wake.wait()
                     continue
                 now = self._clock()
-                due_at = next_publish_at(
-                    now=now,
-                    attempted_at=self._attempted_at,
-                    succeeded_at=self._succeeded_at,
-                    changed=self._changed,
-                    failures_in_a_row=self._failures_in_a_row,
-                    delivery=self._delivery,
-                    retry_after_seconds=self._retry_after_seconds,
-                )
-                if due_at <= now:
-                    self._changed = False  # before the numbers are read: later changes count for the next
+                wait_seconds = due_at(now) - now
+                if wait_seconds <= 0:
                     return True
-                self._wake.wait(due_at - now)
+                self._wake.wait(min(wait_seconds, threading.TIMEOUT_MAX))
             return False
 
     def _attempt(self, act: Callable[[], None]) -> None:
@@ -204,17 +212,17 @@ class Publisher:
         return True
 
     def _failed(self, retry_after_seconds: float | None) -> None:
-        before = self._state
         with self._wake:
+            before = self._state
             self._attempted_at = self._clock()
             self._retry_after_seconds = retry_after_seconds
             self._failures_in_a_row += 1
             self._state = before._replace(failures=before.failures + 1, is_failing=True)
 
     def _delivered(self, began_at: float) -> None:
-        before = self._state
-        failures = self._failures_in_a_row
         with self._wake:
+            before = self._state
+            failures = self._failures_in_a_row
             self._attempted_at = self._clock()
             self._succeeded_at = began_at
             self._retry_after_seconds = None

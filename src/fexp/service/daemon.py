@@ -15,7 +15,7 @@ from fexp.errors import FexpError, SettingsError
 from fexp.limits import holding_descriptors, starting_threads
 from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer, parse_listen
-from fexp.outputs.publisher import Publisher
+from fexp.outputs.queueing import publisher_for
 from fexp.outputs.rendering import KeptCollector, Renderers
 from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
 from fexp.service.progress import Progress, first_looks
@@ -86,7 +86,7 @@ class Daemon:
         self._renderers = Renderers()
         self._left_out: set[str] = set()
         """Families of which a sample could not be delivered: logged once each."""
-        self._publishers = [Publisher(output, self._collector(output), settings.delivery) for output in outputs]
+        self._publishers = [publisher_for(output, self._collector(output), settings.delivery) for output in outputs]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fexp.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -52,12 +52,12 @@ def encode_timestamp(at_ms: int) -> bytes:
     return b"\x10" + _varint(at_ms & 0xFFFFFFFFFFFFFFFF)
 
 
-def encode_sample(labels: bytes, value: bytes, time_bytes: int = _TIME_BYTES) -> bytes:
+def encode_sample(labels: bytes, value: bytes) -> bytes:
     """Return a ``prometheus.TimeSeries`` with one sample, up to the time: that comes last and differs every time.
 
     The value comes as the eight bytes of a little-endian double.
     """
-    sample_bytes = 1 + _VALUE_BYTES + time_bytes
+    sample_bytes = 1 + _VALUE_BYTES + _TIME_BYTES
     middle = b"\x12" + _varint(sample_bytes) + b"\x09"
     return b"\x0a" + _varint(len(labels) + len(middle) - 1 + sample_bytes) + labels + middle + value
 
@@ -70,17 +70,26 @@ def labels_of(sample: bytes) -> bytes:
     return sample[begin + 1 : -_MIDDLE_BYTES - _VALUE_BYTES]
 
 
-def encode_request(samples: Iterable[bytes], timestamp: bytes, enough_bytes: int) -> tuple[bytes, int]:
-    """Return a ``prometheus.WriteRequest`` with the first so many samples as are enough, and their number."""
-    if len(timestamp) != _TIME_BYTES:  # a clock that was never set
-        samples = (encode_sample(labels_of(one), one[-_VALUE_BYTES:], len(timestamp)) for one in samples)
-    taken, request_bytes = [], 0
+def encode_series(samples: Sequence[bytes], timestamps: Sequence[bytes]) -> bytes:
+    """Return the ``prometheus.TimeSeries`` of samples that are the same at each of these times, in their order."""
+    if len(timestamps) == 1 and len(timestamps[0]) == _TIME_BYTES:
+        return timestamps[0].join([*samples, b""])
+    heads = [b"\x12" + _varint(1 + _VALUE_BYTES + len(one)) + b"\x09" for one in timestamps]
+    between = [heads[0], *map(bytes.__add__, timestamps, heads[1:]), timestamps[-1]]
+    tails: dict[bytes, bytes] = {}  # many series have one value
+    encoded: list[bytes] = []
     for sample in samples:
-        taken.append(sample)
-        request_bytes += len(sample) + len(timestamp)
-        if request_bytes >= enough_bytes:
-            break
-    return timestamp.join([*taken, b""]), len(taken)
+        labels, value = labels_of(sample), sample[-_VALUE_BYTES:]
+        tail = tails.get(value)
+        if tail is None:
+            tail = tails[value] = value.join(between)
+        encoded += b"\x0a", _varint(len(labels) + len(tail)), labels, tail
+    return b"".join(encoded)
+
+
+def bytes_of_times(times: int) -> int:
+    """Return about how much longer than an encoded sample its series is at so many times; exactly for one."""
+    return _TIME_BYTES + (times - 1) * (_MIDDLE_BYTES + _VALUE_BYTES + _TIME_BYTES)
 
 
 def _bytes_field(number: int, content: bytes) -> bytes:

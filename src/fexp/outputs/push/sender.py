@@ -39,13 +39,20 @@ _WAYS_OUT = {
 
 
 class RefusedError(OutputError):
-    """The other side answered, with a ``status`` that is no success."""
+    """The other side answered, with a ``status`` that is no success, to the last of so many ``tries``."""
 
     def __init__(
-        self, status: int, message: str, *, retry_after_seconds: float | None = None, final: bool = False
+        self,
+        status: int,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        final: bool = False,
+        tries: int = 1,
     ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds, final=final)
         self.status = status
+        self.tries = tries
 
 
 class Sender:
@@ -84,12 +91,16 @@ class Sender:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         answer_limit_bytes: int = 64 * 1024,
+        within_seconds: float = math.inf,
     ) -> Answer:
-        """Send, again while that can help and there is time. Return the answer of a success. Raise OutputError."""
+        """Send, again while that can help and there is time: the deadline's, or less.
+
+        Return the answer of a success. Raise OutputError.
+        """
         from fexp.outputs.push.proxy import proxy_secrets
         from fexp.outputs.push.wire import Request
 
-        deadline_at = self._clock() + self._endpoint.deadline_seconds
+        deadline_at = self._clock() + min(self._endpoint.deadline_seconds, within_seconds)
         all_headers = {"User-Agent": f"fexp/{__version__}", **(headers or {})}
         authorization, secrets = self._endpoint.authorization()
         self._secrets = (*secrets, *self._endpoint.secrets_in_url, *proxy_secrets())
@@ -188,7 +199,9 @@ class Sender:
         message = f"{self._endpoint.target}: {masked(str(error), self._secrets)}{tries}"
         patience_seconds = error.retry_after_seconds
         if isinstance(error, RefusedError):
-            return RefusedError(error.status, message, retry_after_seconds=patience_seconds, final=error.final)
+            return RefusedError(
+                error.status, message, retry_after_seconds=patience_seconds, final=error.final, tries=failures
+            )
         return OutputError(message, retry_after_seconds=patience_seconds, final=error.final)
 
 
