@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fexp.metrics import FexpCollector
 from fexp.model import Snapshot
-from fexp.outputs.push import batch
+from fexp.outputs.push import backlog, batch
 from fexp.outputs.push.backlog import Backlog, Limits
 from fexp.outputs.push.protobuf import STALE
 from fexp.outputs.push.reading import Reader
@@ -22,7 +22,7 @@ from tests.outputs.decoding import decode
 from tests.outputs.samples import Gauge, snapshot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -65,12 +65,22 @@ class Whole:
         self.queue.append((at_ms, values, ended))
         self.latest, self.owed = values, set()
 
-    def drop(self, place: int, *, refused: bool) -> None:
+    def drop(self, place: int) -> None:
         _, _, ended = self.queue.pop(place)
-        if refused and place < len(self.queue):
+        self.owe(ended, place)
+
+    def owe(self, ended: set[tuple[str, str]], place: int) -> None:
+        if place < len(self.queue):
             self.queue[place][2].update(ended - self.queue[place][1].keys())
-        elif refused:
+        else:
             self.owed = ended
+
+    def finish(self, fates: Sequence[batch.Fate]) -> None:
+        late: set[tuple[str, str]] = set()
+        for fate in fates:
+            _, values, ended = self.queue.pop(0)
+            late = late - values.keys() | (ended if fate.is_refused else set())
+        self.owe(late, 0)
 
     def samples(self, count: int) -> dict[tuple[str, str], list[tuple[int, bytes]]]:
         """Give what the first snapshots have, each series in order."""
@@ -117,7 +127,7 @@ def test_it_sends_what_whole_snapshots_would_be(
     request_samples: int,
 ) -> None:
     """Also what ended in snapshots that fell out or were refused, and while a batch is under way."""
-    backlog, whole = Backlog(Limits(age_seconds, most_samples, 10**9)), Whole()
+    waiting, whole = Backlog(Limits(age_seconds, most_samples, 10**9)), Whole()
     source, reader = Folders(), Reader({})
     dropped, held, now = 0, 0, 0.0
     with mock.patch.object(batch, "_REQUEST_SAMPLES", request_samples):
@@ -126,47 +136,61 @@ def test_it_sends_what_whole_snapshots_would_be(
                 source.numbers = cast("dict[str, float]", details[0])
                 now += 1.0
                 at_ms = 1_700_000_000_000 + int(now)
-                fell_out = backlog.add(reader.read(source, backlog.next_number), at_ms=at_ms, now=now)
+                fell_out = waiting.add(reader.read(source, waiting.next_number), at_ms=at_ms, now=now)
                 whole.add(at_ms, source.values())
                 for _ in range(fell_out):
-                    whole.drop(held, refused=True)
+                    whole.drop(held)
                 dropped += fell_out
-                assert len(backlog) == len(whole.queue)
-                assert [one.at_ms for one in backlog._queue] == [at_ms for at_ms, _, _ in whole.queue]
-                if len(backlog) > held + 1:
-                    assert backlog._samples == sum(len(values) + len(ended) for _, values, ended in whole.queue)
-                    assert backlog._samples <= most_samples
-                    assert backlog._queue[held].taken_at >= now - age_seconds
-            under_way = backlog.batch(cast("int", details[0])) if what != "take" else None
+                assert len(waiting) == len(whole.queue)
+                assert [one.at_ms for one in waiting._queue] == [at_ms for at_ms, _, _ in whole.queue]
+                if len(waiting) > held + 1:
+                    assert waiting._samples == sum(len(values) + len(ended) for _, values, ended in whole.queue)
+                    assert waiting._samples <= most_samples
+                    assert waiting._queue[held].taken_at >= now - age_seconds
+            under_way = waiting.batch(cast("int", details[0])) if what != "take" else None
             if under_way is None:
                 continue
             held = len(under_way.fates)
             if what == "fail":  # it stays under way while others are taken, or waits again
                 under_way.is_begun = bool(held % 2)
-                backlog.release()
-                held = backlog._held
+                waiting.release()
+                held = waiting._held
                 continue
             assert sent(under_way) == whole.samples(held)
             for place, fate in enumerate(under_way.fates):
                 fate.is_refused = place in cast("set[int]", details[1])
                 dropped += fate.is_refused
-                whole.drop(0, refused=fate.is_refused)
-            backlog.finish()
+            whole.finish(under_way.fates)
+            waiting.finish()
             held = 0
-            assert backlog._batch is None
-        assert backlog.dropped == dropped
-        if not backlog:
-            assert (backlog._samples, backlog._memory_bytes) == (0, 0)
+            assert waiting._batch is None
+        assert waiting.dropped == dropped
+        if not waiting:
+            assert (waiting._samples, waiting._memory_bytes) == (0, 0)
+
+
+def test_a_batch_is_some_seconds_of_a_receivers_time() -> None:
+    """What is done is then done, whatever comes next."""
+    source, reader, waiting = Folders(), Reader({}), Backlog(Limits(1e9, 10**9, 10**9))
+    source.numbers = {"a": 1.0}
+    for number in range(20):
+        waiting.add(reader.read(source, number), at_ms=number, now=0.0)
+    with mock.patch.object(backlog, "_BATCH_SAMPLES", 30):
+        batches = []
+        while (under_way := waiting.batch(100)) is not None:
+            batches.append(len(under_way.fates))
+            waiting.finish()
+    assert batches == [10, 10]
 
 
 def test_the_memory_that_a_backlog_takes_is_what_it_says_and_bounded() -> None:
     """A snapshot of unchanged folders takes next to nothing, however many they are."""
     folders = list(snapshot_of(**{f"a-name-of-usual-length-{number}": number for number in range(50)}).folders)
-    reader, backlog = Reader({"job": "fexp", "instance": "h"}), Backlog(Limits(1e9, 10**9, 400_000))
+    reader, waiting = Reader({"job": "fexp", "instance": "h"}), Backlog(Limits(1e9, 10**9, 400_000))
 
     def take() -> None:
         source = FexpCollector(lambda: Snapshot(tuple(folders)))
-        backlog.add(reader.read(source, backlog.next_number), at_ms=backlog.next_number, now=0.0)
+        waiting.add(reader.read(source, waiting.next_number), at_ms=waiting.next_number, now=0.0)
 
     def taken_bytes(times: int, changed: int) -> int:
         gc.collect()
@@ -183,12 +207,12 @@ def test_the_memory_that_a_backlog_takes_is_what_it_says_and_bounded() -> None:
     tracemalloc.start()
     try:
         assert taken_bytes(50, changed=0) < 50 * 1_200
-        known = backlog._memory_bytes
+        known = waiting._memory_bytes
         changed_bytes = taken_bytes(20, changed=3)
-        assert changed_bytes < 1.2 * (backlog._memory_bytes - known)
-        assert backlog.dropped == 0
+        assert changed_bytes < 1.2 * (waiting._memory_bytes - known)
+        assert waiting.dropped == 0
         assert taken_bytes(20, changed=40) < 600_000
     finally:
         tracemalloc.stop()
-    assert backlog.dropped > 50
-    assert len(backlog) > 1
+    assert waiting.dropped > 50
+    assert len(waiting) > 1

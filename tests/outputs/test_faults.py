@@ -311,6 +311,14 @@ def test_the_deadline_is_total(step: Step) -> None:
         assert_ends_in_time(server.url)
 
 
+def test_one_request_may_have_less_time_than_the_deadline() -> None:
+    """But never more."""
+    for within_seconds, tries in ((0.0, 0), (1.0, 2), (1000.0, 7)):
+        with ScriptedServer(answer(503)) as server, pytest.raises(OutputError):
+            send(server.url).send("POST", within_seconds=within_seconds)
+        assert server.attempts == tries
+
+
 def test_the_deadline_covers_a_server_that_does_not_read() -> None:
     """Mistake 15a."""
 
