@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from fexp.files.extremes import Extremum
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fexp.files.measures import Measures
     from fexp.files.table import Table
     from fexp.model import Instant, KnownFiles
 
+    Make = Callable[[], "Aggregate"]
+
 
 class Aggregate(ABC):
-    """A number about files. ``state`` is all that it has taken in, as plain values."""
+    """Something about files. ``state`` is all that it has taken in, as plain values."""
 
     __slots__ = ()
     name: ClassVar[str]
     """Of the value in a snapshot, and in the HTTP API."""
     state: Any
+
+    @classmethod
+    def maker(cls, measures: Measures) -> Callable[[], Self] | None:
+        """Return what makes one as a folder's measures want it; None when they do not ask for it."""
+        del measures
+        return cls
 
     @abstractmethod
     def add(self, files: KnownFiles) -> None:
@@ -33,6 +44,12 @@ class Aggregate(ABC):
     @abstractmethod
     def merge(self, other: Self) -> None:
         """Take in what another of its class has taken in."""
+
+
+class Number(Aggregate):
+    """A number about files."""
+
+    __slots__ = ()
 
     @abstractmethod
     def value(self, now: Instant) -> float | None:
@@ -43,7 +60,21 @@ class Aggregate(ABC):
         return inf
 
 
-class Sum(Aggregate):
+class Followed(Aggregate):
+    """What each file that goes is taken from again."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def remove(self, files: KnownFiles) -> None:
+        """Let files go."""
+
+    def drop(self, table: Table) -> None:
+        """Let all files of a table go."""
+        self.remove(table.files())
+
+
+class Sum(Number, Followed):
     """A number to which each file adds its part, and from which it takes it again when it goes."""
 
     __slots__ = ("state",)
@@ -64,11 +95,11 @@ class Sum(Aggregate):
         self.state += self.part(files)
 
     def remove(self, files: KnownFiles) -> None:
-        """Let files go."""
+        """See ``Followed.remove``."""
         self.state -= self.part(files)
 
     def drop(self, table: Table) -> None:
-        """Let all files of a table go."""
+        """See ``Followed.drop``."""
         self.state -= self.part_of_table(table)
 
     def merge(self, other: Self) -> None:
@@ -76,12 +107,12 @@ class Sum(Aggregate):
         self.state += other.state
 
     def value(self, now: Instant) -> float:
-        """See ``Aggregate.value``."""
+        """See ``Number.value``."""
         del now
         return self.state
 
 
-class Extreme(Aggregate):
+class Extreme(Number):
     """The smallest or the largest of a column; none while there is no file."""
 
     __slots__ = ("state",)
@@ -105,7 +136,7 @@ class Extreme(Aggregate):
         self.state = found if self.state is None else self.extremum.pick((self.state, found))
 
     def value(self, now: Instant) -> float | None:
-        """See ``Aggregate.value``."""
+        """See ``Number.value``."""
         del now
         return self.state
 
@@ -187,5 +218,5 @@ class OldestArrival(Extreme):
     extremum = Extremum("arrived_at", min)
 
     def value(self, now: Instant) -> float | None:
-        """See ``Aggregate.value``."""
+        """See ``Number.value``."""
         return None if self.state is None else min(self.state, now.steady) + (now.wall - now.steady)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from functools import cache
+from typing import TYPE_CHECKING
 
 from watchdog.version import VERSION_STRING
 
@@ -22,12 +23,15 @@ from fexp.files.aggregates import (
     SizeBytes,
     SmallestFile,
 )
+from fexp.files.distributions import AgeDistribution, SizeDistribution
+from fexp.files.measures import Measures
 from fexp.metrics.rows import (
     Kind,
     Row,
     Sample,
     Scope,
     delivery_row,
+    distribution_row,
     dwell_row,
     flow_row,
     folder_row,
@@ -35,6 +39,9 @@ from fexp.metrics.rows import (
     state_row,
     watched_row,
 )
+
+if TYPE_CHECKING:
+    from fexp.files.aggregates import Make
 
 
 @cache
@@ -63,6 +70,12 @@ CATALOGUE: tuple[Row, ...] = (
         "Arrival of the file that has been waiting longest, as Unix time.",
         OldestArrival,
     ),
+    distribution_row(
+        "fexp_file_age_seconds",
+        "Matching files in the folder now, by the time since their modification.",
+        AgeDistribution,
+    ),
+    distribution_row("fexp_file_size_bytes", "Matching files in the folder now, by their size.", SizeDistribution),
     flow_row(
         "fexp_arrivals_total",
         Kind.COUNTER,
@@ -197,8 +210,17 @@ CATALOGUE: tuple[Row, ...] = (
     ),
 )
 
-AGGREGATES = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
-"""What a folder's numbers are made of."""
+_MEASURED = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
+
+AGGREGATES = tuple(aggregate for aggregate in _MEASURED if aggregate.maker(Measures()) is not None)
+"""What the numbers of every folder are made of."""
+
+
+def makers(measures: Measures) -> tuple[Make, ...]:
+    """Return what makes the aggregates of a folder that is measured so."""
+    asked = (aggregate.maker(measures) for aggregate in _MEASURED)
+    return tuple(make for make in asked if make is not None)
+
 
 EVERYWHERE = frozenset(Scope)
 TEXTFILE_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
