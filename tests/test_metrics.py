@@ -82,6 +82,7 @@ EXPECTED = {
     "fexp_largest_file_bytes": ("gauge", "folder pattern"),
     "fexp_smallest_file_bytes": ("gauge", "folder pattern"),
     "fexp_empty_files": ("gauge", "folder pattern"),
+    "fexp_future_files": ("gauge", "folder pattern"),
     "fexp_oldest_arrival_timestamp_seconds": ("gauge", "folder pattern"),
     "fexp_file_age_seconds": ("gaugehistogram", "folder pattern"),
     "fexp_file_size_bytes": ("gaugehistogram", "folder pattern"),

@@ -37,7 +37,7 @@ HISTORIES = st.text("alc", max_size=6)
 INFOS = st.none() | st.builds(
     FileInfo,
     size_bytes=st.integers(0, 4) | st.integers(0, 2**62),
-    modified_at=st.integers(0, 3).map(float),
+    modified_at=st.integers(0, 3).map(float) | st.integers(1050, 1100).map(lambda seconds: 1.7e9 + seconds),
     changed_at=st.just(0.0),
     inode=st.integers(1, 3),
 )
@@ -100,10 +100,16 @@ class StateMachine(RuleBasedStateMachine):
         """On the steady clock."""
         self.start: list[tuple[int, int]] = [(0, 0)] * 3
         self.steady = 1000.0
+        self.ahead = 1.7e9
+        """How far the wall clock is ahead of it."""
 
     def _now(self) -> Instant:
         self.steady += 1.0
-        return Instant(1.7e9 + self.steady, self.steady)
+        return Instant(self.ahead + self.steady, self.steady)
+
+    @rule(seconds=st.integers(-50, 50))
+    def set_the_clock(self, seconds: int) -> None:
+        self.ahead += seconds
 
     def _one(self, data: st.DataObject) -> Directory:
         return data.draw(st.sampled_from(self.directories))
@@ -158,7 +164,7 @@ class StateMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_number_is_right(self) -> None:
-        now = Instant(1.7e9 + self.steady, self.steady)
+        now = Instant(self.ahead + self.steady, self.steady)
         for index, group in enumerate(self.folder.groups(now)):
             keys = [key for key in self.files if index in SELECTION.patterns_of(key[1], key[0].below)]
             mine = [self.files[key] for key in keys]
@@ -167,11 +173,12 @@ class StateMachine(RuleBasedStateMachine):
                 "files": len(mine),
                 "size_bytes": sum(info.size_bytes for info in mine),
                 "empty_files": sum(info.size_bytes == 0 for info in mine),
+                "future_files": sum(info.modified_at > now.wall + 60 for info in mine),
                 "oldest_modified_at": min((info.modified_at for info in mine), default=None),
                 "newest_modified_at": max((info.modified_at for info in mine), default=None),
                 "largest_bytes": max((info.size_bytes for info in mine), default=None),
                 "smallest_bytes": min((info.size_bytes for info in mine), default=None),
-                "oldest_arrived_at": min((self.arrived_at[key] + 1.7e9 for key in keys), default=None),
+                "oldest_arrived_at": min((self.arrived_at[key] + self.ahead for key in keys), default=None),
             }
             assert group.values == {aggregate.name: truth[aggregate.name] for aggregate in AGGREGATES}
             ages = [max(0.0, now.wall - info.modified_at) for info in mine]

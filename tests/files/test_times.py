@@ -43,6 +43,20 @@ def test_it_is_a_sorted_list(steps: list[tuple[bool, list[float]]], bounds: list
             assert numbers.sum_before(bound) == sum(int(number * 10**6) for number in truth if number < bound)
 
 
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(some=st.lists(NUMBERS), moment=NUMBERS)
+def test_what_is_past_is_forgotten(some: list[float], moment: float) -> None:
+    numbers = Times()
+    numbers.add(some)
+    numbers.forget_until(moment)
+    left = sorted(number for number in some if number > moment)
+    assert list(memoryview(bytes(numbers)).cast("d")) == left
+    assert numbers.first == min(left, default=float("inf"))
+    numbers.add([1e10])
+    assert numbers.before([1e10]) == [len(left)]
+    assert numbers.sum_before(1e10) == sum(int(number * 10**6) for number in left)
+
+
 def test_all_of_them_go_at_once() -> None:
     numbers = Times()
     numbers.add([float(number) for number in range(100)])

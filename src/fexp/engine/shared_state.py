@@ -30,7 +30,8 @@ class SharedState:
         self._folder = folder
         self._context = context
         self._grouping = ByPattern(folder.selection)
-        self._state = FolderState(self._grouping, makers(folder.measures), context.settings.dwell_bounds_seconds)
+        made = makers(folder.measures, context.now())
+        self._state = FolderState(self._grouping, made, context.settings.dwell_bounds_seconds)
 
     @property
     def files(self) -> int:

@@ -7,11 +7,13 @@ row in ``fexp.metrics``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from math import inf
 from operator import countOf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fexp.files.extremes import Extremum
+from fexp.files.times import Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from fexp.model import Instant, KnownFiles
 
     Make = Callable[[], "Aggregate"]
+
+_FUTURE_SECONDS = 60.0
+"""Clocks of other machines may be ahead by so much."""
 
 
 class Aggregate(ABC):
@@ -32,9 +37,12 @@ class Aggregate(ABC):
     state: Any
 
     @classmethod
-    def maker(cls, measures: Measures) -> Callable[[], Self] | None:
-        """Return what makes one as a folder's measures want it; None when they do not ask for it."""
-        del measures
+    def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
+        """Return what makes one as a folder's measures want it; None when they do not ask for it.
+
+        None that it makes is asked for its value of a time before ``now``, unless the clock is set back.
+        """
+        del measures, now
         return cls
 
     @abstractmethod
@@ -72,6 +80,11 @@ class Followed(Aggregate):
     def drop(self, table: Table) -> None:
         """Let all files of a table go."""
         self.remove(table.files())
+
+    def starts_over(self, now: Instant) -> bool:
+        """Forget all files if the clock was set back to where it cannot tell. Return whether they are to be added."""
+        del now
+        return False
 
 
 class Sum(Number, Followed):
@@ -208,6 +221,71 @@ class EmptyFiles(Sum):
     def part(self, files: KnownFiles) -> int:
         """See ``Sum.part``."""
         return countOf(files.sizes, 0)
+
+
+class FutureFiles(Number, Followed):
+    """How many have a modification time that is more than a minute from now in the future.
+
+    Only the times that were so the last time that somebody asked are kept: mostly none.
+    """
+
+    __slots__ = ("_known_after", "_later")
+    name = "future_files"
+
+    def __init__(self, known_after: float = -inf) -> None:
+        self._known_after = known_after
+        """All times after this one are kept."""
+        self._later = Times()
+
+    @classmethod
+    def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
+        """See ``Aggregate.maker``."""
+        del measures
+        return partial(cls, now.wall + _FUTURE_SECONDS)
+
+    @property
+    def state(self) -> bytes:
+        """Return the times that are kept."""
+        return bytes(self._later)
+
+    @state.setter
+    def state(self, later: bytes) -> None:
+        self._later = Times()
+        self._later.add(memoryview(later).cast("d"))
+
+    def _kept(self, files: KnownFiles) -> list[float]:
+        if not files.names or max(files.modified_at) <= self._known_after:
+            return []
+        return [modified_at for modified_at in files.modified_at if modified_at > self._known_after]
+
+    def add(self, files: KnownFiles) -> None:
+        """See ``Aggregate.add``."""
+        self._later.add(self._kept(files))
+
+    def remove(self, files: KnownFiles) -> None:
+        """See ``Followed.remove``."""
+        self._later.remove(self._kept(files))
+
+    def starts_over(self, now: Instant) -> bool:
+        """See ``Followed.starts_over``."""
+        if now.wall + _FUTURE_SECONDS >= self._known_after:
+            return False
+        self._known_after, self._later = now.wall + _FUTURE_SECONDS, Times()
+        return True
+
+    def merge(self, other: Self) -> None:
+        """See ``Aggregate.merge``."""
+        self._later.add(memoryview(other.state).cast("d"))
+
+    def value(self, now: Instant) -> float:
+        """See ``Number.value``."""
+        self._known_after = max(self._known_after, now.wall + _FUTURE_SECONDS)
+        self._later.forget_until(self._known_after)
+        return len(self._later)
+
+    def next_change_at(self, now: Instant) -> float:
+        """See ``Number.next_change_at``."""
+        return self._later.first - _FUTURE_SECONDS - now.wall + now.steady
 
 
 class OldestArrival(Extreme):

@@ -50,8 +50,9 @@ class SizeDistribution(Distribution):
         """The count of each bucket, then the sum."""
 
     @classmethod
-    def maker(cls, measures: Measures) -> Callable[[], Self] | None:
+    def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
         """See ``Aggregate.maker``."""
+        del now
         return partial(cls, measures.size_bounds_bytes) if measures.size_bounds_bytes else None
 
     def _count(self, files: KnownFiles, by: int) -> None:
@@ -90,8 +91,9 @@ class AgeDistribution(Distribution):
         self._modified_at = Times()
 
     @classmethod
-    def maker(cls, measures: Measures) -> Callable[[], Self] | None:
+    def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
         """See ``Aggregate.maker``."""
+        del now
         return partial(cls, measures.age_bounds_seconds) if measures.age_bounds_seconds else None
 
     @property

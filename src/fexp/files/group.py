@@ -64,6 +64,10 @@ class Group:
         """Return the value of each number, by name."""
         for aggregate, found in zip(self._extremes, self.tables.extremes(), strict=True):
             aggregate.state = found
+        for followed in self._followed:
+            if followed.starts_over(now):
+                for table in self.tables:
+                    followed.add(table.files())
         return {aggregate.name: aggregate.value(now) for aggregate in self._numbers}
 
     def distributions(self, now: Instant) -> dict[str, Histogram]:

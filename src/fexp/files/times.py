@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from itertools import accumulate, chain
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -91,6 +92,20 @@ class Times:
             else:
                 left.append(time)
         self._fill(left)
+
+    def forget_until(self, moment: float) -> None:
+        """Remove all that are not after a moment."""
+        gone = bisect_right(self._lasts, moment)
+        del self._blocks[:gone], self._lasts[:gone], self._sums[:gone]
+        if self._blocks and self._blocks[0][0] <= moment:
+            block = self._blocks[0]
+            del block[: bisect_right(block, moment)]
+            self._sums[0] = _sum(block)
+
+    @property
+    def first(self) -> float:
+        """Return the earliest; infinity when there is none."""
+        return self._blocks[0][0] if self._blocks else inf
 
     def before(self, moments: Iterable[float]) -> list[int]:
         """Return how many are before each of some moments."""

@@ -16,6 +16,7 @@ from fexp import __version__
 from fexp.files.aggregates import (
     EmptyFiles,
     Files,
+    FutureFiles,
     LargestFile,
     NewestModification,
     OldestArrival,
@@ -39,6 +40,7 @@ from fexp.metrics.rows import (
     state_row,
     watched_row,
 )
+from fexp.model import Instant
 
 if TYPE_CHECKING:
     from fexp.files.aggregates import Make
@@ -65,6 +67,9 @@ CATALOGUE: tuple[Row, ...] = (
     state_row("fexp_largest_file_bytes", "Size of the largest matching file.", LargestFile),
     state_row("fexp_smallest_file_bytes", "Size of the smallest matching file.", SmallestFile),
     state_row("fexp_empty_files", "Matching files of no bytes.", EmptyFiles),
+    state_row(
+        "fexp_future_files", "Matching files whose modification time is more than 60 s in the future.", FutureFiles
+    ),
     state_row(
         "fexp_oldest_arrival_timestamp_seconds",
         "Arrival of the file that has been waiting longest, as Unix time.",
@@ -210,15 +215,16 @@ CATALOGUE: tuple[Row, ...] = (
     ),
 )
 
+_EPOCH = Instant(0.0, 0.0)
 _MEASURED = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
 
-AGGREGATES = tuple(aggregate for aggregate in _MEASURED if aggregate.maker(Measures()) is not None)
+AGGREGATES = tuple(aggregate for aggregate in _MEASURED if aggregate.maker(Measures(), _EPOCH) is not None)
 """What the numbers of every folder are made of."""
 
 
-def makers(measures: Measures) -> tuple[Make, ...]:
-    """Return what makes the aggregates of a folder that is measured so."""
-    asked = (aggregate.maker(measures) for aggregate in _MEASURED)
+def makers(measures: Measures, now: Instant = _EPOCH) -> tuple[Make, ...]:
+    """Return what makes the aggregates of a folder that is measured so; see ``Aggregate.maker``."""
+    asked = (aggregate.maker(measures, now) for aggregate in _MEASURED)
     return tuple(make for make in asked if make is not None)
 
 

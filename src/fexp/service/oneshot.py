@@ -21,7 +21,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     """Look once at a folder. Return its numbers, and one line when it could not be read: then it is not up."""
     began = clock()
     grouping = ByPattern(folder.selection)
-    survey = Survey(folder.path, folder.selection, grouping, makers(folder.measures))
+    survey = Survey(folder.path, folder.selection, grouping, makers(folder.measures, began))
     problem = None
     try:
         survey.run()
