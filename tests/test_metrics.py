@@ -18,6 +18,7 @@ from fexp.model import (
     FlowSnapshot,
     FolderSnapshot,
     Histogram,
+    InotifySnapshot,
     Reason,
     Snapshot,
 )
@@ -106,6 +107,8 @@ EXPECTED = {
     "fexp_delivery_failures_total": ("counter", "output"),
     "fexp_last_delivery_timestamp_seconds": ("gauge", "output"),
     "fexp_delivery_duration_seconds": ("gauge", "output"),
+    "fexp_inotify_watches": ("gauge", ""),
+    "fexp_inotify_watches_limit": ("gauge", ""),
     "fexp_config_last_reload_successful": ("gauge", ""),
     "fexp_config_last_reload_success_timestamp_seconds": ("gauge", ""),
     "fexp_build_info": ("gauge", "version python watchdog"),
@@ -131,7 +134,7 @@ def without_text_only(numbers: Numbers) -> Numbers:
 
 
 def snapshot_of(*folders: FolderSnapshot) -> Snapshot:
-    return Snapshot(folders, (DELIVERY,))
+    return Snapshot(folders, (DELIVERY,), inotify=InotifySnapshot(12, 65536))
 
 
 def text_of(snapshot: Snapshot) -> str:

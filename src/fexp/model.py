@@ -201,6 +201,13 @@ class ReloadSnapshot(NamedTuple):
     succeeded_at: float
 
 
+class InotifySnapshot(NamedTuple):
+    """How many watches fexp has, and how many the system grants its user; None where nobody says."""
+
+    watches: int
+    watches_limit: int | None
+
+
 class Snapshot(NamedTuple):
     """Everything fexp knows at one moment. Never changed once made."""
 
@@ -208,6 +215,8 @@ class Snapshot(NamedTuple):
     deliveries: tuple[DeliverySnapshot, ...] = ()
     reload: ReloadSnapshot | None = None
     """None in a one-shot."""
+    inotify: InotifySnapshot | None = None
+    """None in a one-shot and without inotify."""
 
 
 class FolderStatus(NamedTuple):

@@ -261,7 +261,7 @@ def _mistakes() -> list[tuple[tuple[str, ...], str]]:
         (("scan", "{data}", "--age-buckets", "1d,1h"), "--age-buckets"),
         (("scan", "{data}", "--age-buckets", "none"), "--age-buckets"),
         (("push", "{data}", "--size-buckets", "1GiB,1k"), "--size-buckets"),
-        (("write", "{data}", "--size-buckets", "1m"), "--size-buckets"),
+        (("write", "{data}", "--textfile", "{tmp}/o.prom", "--size-buckets", "1m"), "--size-buckets"),
         (("scan",), "FOLDER"),
         (("push",), "FOLDER"),
         (("sacn", "{data}"), "scan"),

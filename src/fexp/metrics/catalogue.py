@@ -36,6 +36,7 @@ from fexp.metrics.rows import (
     dwell_row,
     flow_row,
     folder_row,
+    inotify_row,
     reload_row,
     state_row,
     watched_row,
@@ -194,6 +195,12 @@ CATALOGUE: tuple[Row, ...] = (
         Kind.GAUGE,
         "How long an output's latest successful delivery took.",
         lambda d: d.duration_seconds,
+    ),
+    inotify_row("fexp_inotify_watches", "Directories that fexp watches by inotify.", lambda i: i.watches),
+    inotify_row(
+        "fexp_inotify_watches_limit",
+        "Inotify watches that the system grants the user that fexp runs as.",
+        lambda i: i.watches_limit,
     ),
     reload_row(
         "fexp_config_last_reload_successful",

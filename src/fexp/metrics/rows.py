@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FolderSnapshot,
         GroupSnapshot,
         Histogram,
+        InotifySnapshot,
         ReloadSnapshot,
         Snapshot,
     )
@@ -204,6 +205,17 @@ def delivery_row(name: str, kind: Kind, text: str, value: Callable[[DeliverySnap
                 yield Sample({"output": delivery.output}, number)
 
     return Row(name, kind, Scope.SELF, ("output",), text, read)
+
+
+def inotify_row(name: str, text: str, value: Callable[[InotifySnapshot], float | None]) -> Row:
+    """Return a row for a number about inotify."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        number = value(snapshot.inotify) if snapshot.inotify is not None else None
+        if number is not None:
+            yield Sample({}, number)
+
+    return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)
 
 
 def reload_row(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -> Row:
