@@ -16,8 +16,9 @@ from fexp.config.origin import Origin
 from fexp.disk import scan
 from fexp.disk.survey import Survey
 from fexp.files.grouping import ByPattern
+from fexp.files.measures import Measures
 from fexp.files.selection import Selection
-from fexp.metrics import AGGREGATES
+from fexp.metrics import makers
 from fexp.model import Fault, Instant
 from fexp.service.deadline import deadline
 
@@ -60,7 +61,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def survey_of(path: bytes, selection: Selection) -> Survey:
-    return Survey(path, selection, ByPattern(selection), AGGREGATES)
+    return Survey(path, selection, ByPattern(selection), makers(Measures((1e9,), (10.0,))))
 
 
 @pytest.mark.parametrize("patterns", [("*",), ("*.txt", "*", "1.*")])
@@ -70,8 +71,13 @@ def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patter
     survey.run()
     assert len(shared) == 2
     for index, pattern in enumerate(patterns):
-        values = survey.values(index, Instant(2e9, 1.0))
         stats = [path.stat() for path in tree.rglob(pattern) if path.is_file()]
+        early = survey.values(index, Instant(1e9 - 10, 1.0))
+        assert early["future_files"] == sum(s.st_mtime > 1e9 + 50 for s in stats) > 0
+        ages, sizes = survey.distributions(index, Instant(1e9 + 1e9 + 50, 1.0)).values()
+        young, small = sum(s.st_mtime >= 1e9 + 50 for s in stats), sum(s.st_size <= 10 for s in stats)
+        assert (ages.counts, sizes.counts) == ((young, len(stats) - young), (small, len(stats) - small))
+        values = survey.values(index, Instant(2e9, 1.0))
         assert values == {
             "files": len(stats),
             "size_bytes": sum(s.st_size for s in stats),
@@ -79,6 +85,7 @@ def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patter
             "newest_modified_at": max(s.st_mtime for s in stats),
             "largest_bytes": max(s.st_size for s in stats),
             "smallest_bytes": min(s.st_size for s in stats),
+            "future_files": 0,
             "empty_files": sum(s.st_size == 0 for s in stats),
             "oldest_arrived_at": min(s.st_ctime for s in stats),
         }

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fexp.files.measures import Measures
 from fexp.files.selection import Selection
 from fexp.metrics import AGGREGATES
 from fexp.model import Backend, GroupSnapshot
@@ -25,6 +26,10 @@ STEPS = st.one_of(
     st.tuples(st.just("remove"), NAMES, st.just(0)),
     st.tuples(st.just("remove tree"), st.sampled_from(["sub", "sub/deep", "other"]), st.just(0)),
 )
+
+
+MEASURES = Measures((86400.0, 3e8, 1e9), (0.0, 1.0, 2.0))
+"""Ages that nothing of what is tried passes in the time that the test takes."""
 
 
 def do(root: Path, step: Step) -> None:
@@ -43,7 +48,14 @@ def do(root: Path, step: Step) -> None:
 
 def state_of(groups: tuple[GroupSnapshot, ...]) -> list[dict[str, object]]:
     """Return what both know alike. When a file arrived, only who was there then knows better than its inode."""
-    return [{**group.labels, **group.values, "oldest_arrived_at": None} for group in groups]
+    return [
+        {
+            **group.labels, **group.values, "oldest_arrived_at": None,
+            **{name: (one.bounds, one.counts) for name, one in group.distributions.items()},
+            "summed": group.distributions["file_size_bytes"].sum,
+        }
+        for group in groups
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", [Backend.INOTIFY, Backend.POLLING])
@@ -57,7 +69,7 @@ def test_watch_equals_scan(
         root = Path(directory)
         for step in before:
             do(root, step)
-        with watching(root, selection, backend=backend, poll_interval_seconds=0.001) as live:
+        with watching(root, selection, MEASURES, backend=backend, poll_interval_seconds=0.001) as live:
             at_start = live.quiet()
             scanned, _ = look_at(live.folder)
             assert [group.values.keys() for group in scanned.groups] == [{one.name for one in AGGREGATES}] * 3

@@ -107,12 +107,12 @@ class Instant(NamedTuple):
     steady: float
 
 
-class DwellSnapshot(NamedTuple):
-    """How long departed files had stayed. ``counts`` are per bucket; the last is above all bounds."""
+class Histogram(NamedTuple):
+    """How many there are in each bucket, bounds included; the last of ``counts`` is above all bounds."""
 
-    bounds_seconds: tuple[float, ...]
+    bounds: tuple[float, ...]
     counts: tuple[int, ...]
-    sum_seconds: float
+    sum: float
 
 
 class FlowSnapshot(NamedTuple):
@@ -125,7 +125,8 @@ class FlowSnapshot(NamedTuple):
     departed_bytes: int
     last_arrival_at: float | None
     last_departure_at: float | None
-    dwell: DwellSnapshot
+    dwell: Histogram
+    """How long departed files had stayed. Without bounds nobody asked for it."""
 
 
 class GroupSnapshot(NamedTuple):
@@ -137,6 +138,8 @@ class GroupSnapshot(NamedTuple):
     """By name of the aggregate (``fexp.files.aggregates``); None while there is nothing to say."""
     flow: FlowSnapshot | None = None
     """None in a one-shot."""
+    distributions: Mapping[str, Histogram] = MappingProxyType({})
+    """By name of the aggregate, those that are asked for."""
 
     @property
     def pattern(self) -> str:
@@ -198,6 +201,13 @@ class ReloadSnapshot(NamedTuple):
     succeeded_at: float
 
 
+class InotifySnapshot(NamedTuple):
+    """How many watches fexp has, and how many the system grants its user; None where nobody says."""
+
+    watches: int
+    watches_limit: int | None
+
+
 class Snapshot(NamedTuple):
     """Everything fexp knows at one moment. Never changed once made."""
 
@@ -205,6 +215,8 @@ class Snapshot(NamedTuple):
     deliveries: tuple[DeliverySnapshot, ...] = ()
     reload: ReloadSnapshot | None = None
     """None in a one-shot."""
+    inotify: InotifySnapshot | None = None
+    """None in a one-shot and without inotify."""
 
 
 class FolderStatus(NamedTuple):

@@ -13,13 +13,15 @@ _BATCH = 256
 
 def _fold(names: list[bytes]) -> None:
     from fexp.files.grouping import ByPattern
+    from fexp.files.measures import Measures
     from fexp.files.selection import Selection
     from fexp.files.state import Directory, FolderState
-    from fexp.metrics import AGGREGATES
+    from fexp.metrics import makers
     from fexp.model import ARRIVED, LEFT, FileColumns, Instant
 
-    state, root = FolderState(ByPattern(Selection(("*",))), AGGREGATES, (1.0, 60.0, 3600.0)), Directory(b"")
     now = Instant(2e9, 1e6)
+    made = makers(Measures(), now)
+    state, root = FolderState(ByPattern(Selection(("*",))), made, (1.0, 60.0, 3600.0)), Directory(b"")
     count = len(names)
     found = FileColumns(
         names, [100] * count, [1e9 + index for index in range(count)], [1e9] * count, list(range(1, count + 1))

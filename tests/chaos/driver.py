@@ -165,8 +165,8 @@ def _law(checked: Checked, pattern: GroupSnapshot) -> list[str]:
         )
     if sum(flow.dwell.counts) != flow.departures:
         broken.append(f"{sum(flow.dwell.counts)} dwell times of {flow.departures} departures")
-    if flow.dwell.sum_seconds < 0:
-        broken.append(f"a negative dwell time: {flow.dwell.sum_seconds}")
+    if flow.dwell.sum < 0:
+        broken.append(f"a negative dwell time: {flow.dwell.sum}")
     return [f"{checked.label} {pattern.pattern}: {what}" for what in broken]
 
 

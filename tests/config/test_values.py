@@ -9,10 +9,12 @@ import pytest
 from fexp.config.values import (
     one_of,
     parse_buckets,
+    parse_buckets_or_none,
     parse_duration,
     parse_duration_or_zero,
     parse_file_mode,
     parse_size,
+    parse_size_buckets,
     parse_whole_number,
 )
 from fexp.errors import SettingsError
@@ -59,7 +61,7 @@ def test_a_duration_beyond_all_clocks_is_refused() -> None:
     ("text", "size_bytes"),
     [
         ("0", 0), ("4096", 4096), ("1B", 1), ("10MiB", 10 << 20), ("1kB", 1000), ("1.5GB", 1_500_000_000),
-        ("2TiB", 2 << 40),
+        ("2TiB", 2 << 40), ("10M", 10_000_000), ("1.5k", 1500),
     ],
 )  # fmt: skip
 def test_sizes(text: str, size_bytes: int) -> None:
@@ -71,7 +73,7 @@ def test_a_size_keeps_every_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10M", "10mib", "10 MiB", "-1", "MiB", "\u0661MiB", "1e3", "1.MiB", "9999999TiB", "1\n"]
+    "text", ["", "10m", "10K", "10mib", "10 MiB", "-1", "MiB", "\u0661MiB", "1e3", "1.MiB", "9999999TiB", "1\n"]
 )
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match=r"^limit '"):
@@ -82,6 +84,9 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     ("parse", "text", "value"),
     [
         (parse_buckets, "1s, 1m,1h", (1.0, 60.0, 3600.0)),
+        (parse_buckets_or_none, "1s,1m", (1.0, 60.0)),
+        (parse_buckets_or_none, "none", ()),
+        (parse_size_buckets, "0, 1k,1M,1GiB", (0.0, 1e3, 1e6, 2.0**30)),
         (parse_whole_number, "-1", -1),
         (parse_file_mode, "0644", 0o644),
         (parse_file_mode, "0o600", 0o600),
@@ -98,6 +103,13 @@ def test_other_values(parse: Callable[[str, str], object], text: str, value: obj
         (parse_buckets, "1m,1s"),
         (parse_buckets, "1s,1s"),
         (parse_buckets, "1s,"),
+        (parse_buckets, "none"),
+        (parse_buckets_or_none, "none,1s"),
+        (parse_size_buckets, "1M,1k"),
+        (parse_size_buckets, "1k,1000"),
+        (parse_size_buckets, "1m"),
+        (parse_size_buckets, "none"),
+        (parse_size_buckets, ""),
         (parse_whole_number, "1.5"),
         (parse_whole_number, "\u0661"),
         (parse_whole_number, "1" * 5000),

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from fexp.engine import Engine, EngineSettings
+from fexp.files.measures import Measures
 from fexp.files.selection import Folder, Selection
 from fexp.model import Backend
 from tests.chaos.driver import pulse
@@ -103,6 +104,7 @@ class Live:
 def watching(
     path: str | os.PathLike[str] | bytes,
     selection: Selection | None = None,
+    measures: Measures | None = None,
     *,
     backend: Backend | None = Backend.INOTIFY,
     rescan_seconds: float = NEVER,
@@ -112,7 +114,8 @@ def watching(
 ) -> Iterator[Live]:
     """Run an engine over one folder, until its first look is done and then for as long as the test takes."""
     raw = os.fsencode(path)
-    folder = Folder(raw, os.fsdecode(raw).encode("utf-8", "replace").decode(), selection or Selection())
+    label = os.fsdecode(raw).encode("utf-8", "replace").decode()
+    folder = Folder(raw, label, selection or Selection(), measures=measures or Measures())
     settings = EngineSettings(
         backend=backend, rescan_seconds=rescan_seconds, poll_interval_seconds=poll_interval_seconds
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,26 +15,29 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from fexp.config.settings import EngineSettings
 from fexp.files.aggregates import Sum
 from fexp.files.grouping import ByPattern
+from fexp.files.measures import Measures
 from fexp.files.selection import Selection
 from fexp.files.state import Directory, FolderState
-from fexp.metrics import AGGREGATES
+from fexp.metrics import AGGREGATES, makers
 from fexp.model import FileInfo, Happening, Instant
 from tests.files.columns import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
-    from fexp.model import FlowSnapshot, GroupSnapshot, KnownFiles
+    from fexp.model import FlowSnapshot, GroupSnapshot, Histogram, KnownFiles
 
 NOW = Instant(1.7e9, 1000.0)
 SELECTION = Selection(("*.txt", "a*", "*"), recursive=True)
 NAMES = st.sampled_from([b"a.txt", b"b.txt", b"a.csv", b"b.csv", b".hidden.txt", b"\xff.txt"])
 BOUNDS_SECONDS = EngineSettings().dwell_bounds_seconds
+MEASURES = Measures((1.7e9 + 1500.0, 1.7e9 + 2000.5), (0.0, 3.0))
+"""Files of this model are about as old as the clock says."""
 HISTORIES = st.text("alc", max_size=6)
 INFOS = st.none() | st.builds(
     FileInfo,
     size_bytes=st.integers(0, 4) | st.integers(0, 2**62),
-    modified_at=st.integers(0, 3).map(float),
+    modified_at=st.integers(0, 3).map(float) | st.integers(1050, 1100).map(lambda seconds: 1.7e9 + seconds),
     changed_at=st.just(0.0),
     inode=st.integers(1, 3),
 )
@@ -44,7 +48,7 @@ class OneFolder:
 
     def __init__(self, selection: Selection) -> None:
         self.selection = selection
-        self.state = FolderState(ByPattern(selection), AGGREGATES, BOUNDS_SECONDS)
+        self.state = FolderState(ByPattern(selection), makers(MEASURES), BOUNDS_SECONDS)
         self.root = Directory(b"")
 
     def fold(self, directory: Directory, told: Mapping[bytes, tuple[str, FileInfo | None]], now: Instant = NOW) -> bool:
@@ -77,6 +81,12 @@ class OneFolder:
         return flow
 
 
+def _is_right(histogram: Histogram, numbers: Sequence[float]) -> None:
+    up_to = [sum(number <= bound for number in numbers) for bound in histogram.bounds]
+    assert list(accumulate(histogram.counts)) == [*up_to, len(numbers)]
+    assert histogram.sum == sum(numbers)
+
+
 class StateMachine(RuleBasedStateMachine):
     """Folds and clears over a few directories."""
 
@@ -90,10 +100,16 @@ class StateMachine(RuleBasedStateMachine):
         """On the steady clock."""
         self.start: list[tuple[int, int]] = [(0, 0)] * 3
         self.steady = 1000.0
+        self.ahead = 1.7e9
+        """How far the wall clock is ahead of it."""
 
     def _now(self) -> Instant:
         self.steady += 1.0
-        return Instant(1.7e9 + self.steady, self.steady)
+        return Instant(self.ahead + self.steady, self.steady)
+
+    @rule(seconds=st.integers(-50, 50))
+    def set_the_clock(self, seconds: int) -> None:
+        self.ahead += seconds
 
     def _one(self, data: st.DataObject) -> Directory:
         return data.draw(st.sampled_from(self.directories))
@@ -129,7 +145,8 @@ class StateMachine(RuleBasedStateMachine):
             if counts and info is not None:
                 self._is_there(directory, name, info, arrived_at=now.steady)
         before = self.folder.groups(now)
-        assert not self.folder.fold(directory, {name: ("", info) for name, (_, info) in told.items()}, self._now())
+        again = {name: ("", info) for name, (_, info) in told.items()}
+        assert not self.folder.fold(directory, again, Instant(now.wall + 1, now.steady + 1))
         assert self.folder.groups(now) == before
 
     @rule(data=st.data())
@@ -147,7 +164,7 @@ class StateMachine(RuleBasedStateMachine):
 
     @invariant()
     def every_number_is_right(self) -> None:
-        now = Instant(1.7e9 + self.steady, self.steady)
+        now = Instant(self.ahead + self.steady, self.steady)
         for index, group in enumerate(self.folder.groups(now)):
             keys = [key for key in self.files if index in SELECTION.patterns_of(key[1], key[0].below)]
             mine = [self.files[key] for key in keys]
@@ -156,13 +173,17 @@ class StateMachine(RuleBasedStateMachine):
                 "files": len(mine),
                 "size_bytes": sum(info.size_bytes for info in mine),
                 "empty_files": sum(info.size_bytes == 0 for info in mine),
+                "future_files": sum(info.modified_at > now.wall + 60 for info in mine),
                 "oldest_modified_at": min((info.modified_at for info in mine), default=None),
                 "newest_modified_at": max((info.modified_at for info in mine), default=None),
                 "largest_bytes": max((info.size_bytes for info in mine), default=None),
                 "smallest_bytes": min((info.size_bytes for info in mine), default=None),
-                "oldest_arrived_at": min((self.arrived_at[key] + 1.7e9 for key in keys), default=None),
+                "oldest_arrived_at": min((self.arrived_at[key] + self.ahead for key in keys), default=None),
             }
             assert group.values == {aggregate.name: truth[aggregate.name] for aggregate in AGGREGATES}
+            ages = [max(0.0, now.wall - info.modified_at) for info in mine]
+            _is_right(group.distributions["file_age_seconds"], ages)
+            _is_right(group.distributions["file_size_bytes"], [info.size_bytes for info in mine])
             self._flow_is_right(index, group)
 
     def _flow_is_right(self, index: int, group: GroupSnapshot) -> None:
@@ -172,7 +193,7 @@ class StateMachine(RuleBasedStateMachine):
         assert flow.arrivals - flow.departures == group.files - files
         assert flow.arrived_bytes - flow.departed_bytes == group.size_bytes - size_bytes
         assert sum(flow.dwell.counts) == flow.departures
-        assert flow.dwell.sum_seconds >= 0
+        assert flow.dwell.sum >= 0
         counted = Counter[Happening]()
         for changed in self.folder.state.changes or ():
             if changed.key == index:
@@ -256,7 +277,7 @@ def test_what_came_and_went_between_two_looks_counts_and_dwelt_for_no_time() -> 
     folder = OneFolder(Selection())
     assert folder.fold_one(b"f", "al", None)
     flow = folder.flow()
-    assert (flow.arrivals, flow.departures, flow.dwell.counts[0], flow.dwell.sum_seconds) == (1, 1, 1, 0.0)
+    assert (flow.arrivals, flow.departures, flow.dwell.counts[0], flow.dwell.sum) == (1, 1, 1, 0.0)
 
 
 def test_a_replaced_file_is_a_modification() -> None:
@@ -282,7 +303,7 @@ def test_a_dwell_time_falls_into_its_bucket(stayed_seconds: float, bucket: int, 
     flow = folder.flow()
     assert flow.dwell.counts[bucket] == together
     assert sum(flow.dwell.counts) == together
-    assert flow.dwell.sum_seconds == together * max(0.0, stayed_seconds)
+    assert flow.dwell.sum == together * max(0.0, stayed_seconds)
 
 
 def test_dwell_times_of_many_small_directories_are_observed_together() -> None:

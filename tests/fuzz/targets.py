@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from fexp.config.labels import parse_labels, parse_pairs
 from fexp.config.selection import SelectionSettings, parse_excludes, parse_extensions, parse_patterns
-from fexp.config.values import parse_buckets, parse_duration, parse_file_mode, parse_size, parse_whole_number
+from fexp.config.values import (
+    parse_buckets,
+    parse_duration,
+    parse_file_mode,
+    parse_size,
+    parse_size_buckets,
+    parse_whole_number,
+)
 from fexp.disk.mounts import parse_mounts
 from fexp.errors import SettingsError
 from fexp.files.selection import Selection, pattern_of_name
@@ -48,6 +55,7 @@ def _settings(text: str) -> None:
         lambda: parse_whole_number("max-depth", text),
         lambda: parse_file_mode("textfile-mode", text),
         lambda: parse_buckets("dwell-buckets", text),
+        lambda: parse_size_buckets("size-buckets", text),
         lambda: parse_labels("label", [text]),
         lambda: parse_extensions("ext", [text]),
     ):

@@ -20,11 +20,11 @@ from fexp.files.state import Changed
 from fexp.model import (
     Backend,
     DeliverySnapshot,
-    DwellSnapshot,
     FlowSnapshot,
     FolderSnapshot,
     FolderStatus,
     Happening,
+    Histogram,
     KnownFiles,
     Reason,
     Snapshot,
@@ -48,7 +48,7 @@ def make_folder(folder: str = "/data/in", pattern: str = "*.txt", *, up: bool = 
         departed_bytes=100,
         last_arrival_at=1_700_000_000.5,
         last_departure_at=None,
-        dwell=DwellSnapshot((1.0, 60.0), (1, 1, 0), 12.5),
+        dwell=Histogram((1.0, 60.0), (1, 1, 0), 12.5),
     )
     return FolderSnapshot(
         folder=folder,

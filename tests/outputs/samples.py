@@ -10,9 +10,9 @@ from fexp.config.origin import Origin, Written
 from fexp.metrics import FexpCollector
 from fexp.model import (
     Backend,
-    DwellSnapshot,
     FlowSnapshot,
     FolderSnapshot,
+    Histogram,
     Snapshot,
 )
 from fexp.outputs.textfile import TextfileOutput, TextfileSettings
@@ -21,7 +21,7 @@ from tests.snapshots import group_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-FLOW = FlowSnapshot(5, 3, 1, 500, 300, 1.7e9, 1.7e9 + 1, DwellSnapshot((1.0, 10.0), (1, 1, 1), 42.5))
+FLOW = FlowSnapshot(5, 3, 1, 500, 300, 1.7e9, 1.7e9 + 1, Histogram((1.0, 10.0), (1, 1, 1), 42.5))
 
 
 def snapshot_of(**files: int) -> Snapshot:

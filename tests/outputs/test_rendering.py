@@ -20,10 +20,10 @@ from fexp.metrics import EVERYWHERE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import (
     Backend,
     DeliverySnapshot,
-    DwellSnapshot,
     FlowSnapshot,
     FolderSnapshot,
     GroupSnapshot,
+    Histogram,
     Reason,
     ReloadSnapshot,
     Snapshot,
@@ -50,13 +50,17 @@ FLOWS = st.builds(
     FlowSnapshot,
     *[st.integers(0, 2**60)] * 5,
     *[st.none() | st.floats(0, 2e9)] * 2,
-    st.builds(DwellSnapshot, st.just((1.0, 2.5)), st.tuples(*[st.integers(0, 99)] * 3), st.floats(0, 1e9)),
+    st.builds(Histogram, st.just((1.0, 2.5)), st.tuples(*[st.integers(0, 99)] * 3), st.floats(0, 1e9)),
 )
+HISTOGRAMS = st.builds(Histogram, st.just((0.0, 60.0)), st.tuples(*[st.integers(0, 99)] * 3), st.floats(-1e9, 1e9))
 GROUPS: st.SearchStrategy[GroupSnapshot] = st.builds(
-    lambda pattern, flow, values: group_of(pattern, flow)._replace(values={**group_of("").values, **values}),
+    lambda pattern, flow, values, distributions: group_of(pattern, flow)._replace(
+        values={**group_of("").values, **values}, distributions=distributions
+    ),
     NAMES | st.just(TRICKY),
     st.none() | FLOWS,
     st.dictionaries(st.sampled_from(sorted(group_of("").values)), st.none() | NUMBERS, max_size=4),
+    st.dictionaries(st.sampled_from(["file_age_seconds", "file_size_bytes"]), HISTOGRAMS),
 )
 FOLDERS: st.SearchStrategy[FolderSnapshot] = st.builds(
     FolderSnapshot,
@@ -90,6 +94,7 @@ CHOICES: tuple[frozenset[str], ...] = (
     frozenset({"fexp_files"}),
     frozenset({"fexp_arrivals", "fexp_dwell_seconds_sum", "fexp_build_info"}),
     frozenset({"fexp_deliveries_total", "fexp_scans_total"}),
+    frozenset({"fexp_file_age_seconds_gcount"}),
     frozenset({"nothing"}),
 )
 
@@ -124,7 +129,7 @@ def whole(
     """Give what prometheus_client makes of all families at once."""
     source = Labelled(_Chosen(FexpCollector(lambda: snapshot, scopes), names), labels or {})
     if form is Format.TEXT:
-        return generate_latest(source)
+        return generate_latest(Families(one for family in source.collect() for one in form.families(family)))
     text: bytes = generate_openmetrics(source)  # type: ignore[no-untyped-call]
     return text
 

@@ -12,7 +12,7 @@ from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.model import Snapshot
+    from fexp.model import GroupSnapshot, Snapshot
 
 
 def print_prom(snapshot: Snapshot) -> None:
@@ -34,13 +34,18 @@ def print_json(snapshot: Snapshot) -> None:
     """Print the numbers as JSON."""
     folders = []
     for folder in snapshot.folders:
-        patterns = [{**group.labels, **group.values} for group in folder.groups] if folder.up else []
+        patterns = [_group(group) for group in folder.groups] if folder.up else []
         folders.append(
             {"folder": folder.folder, "up": folder.up, "labels": dict(folder.labels), "patterns": patterns,
              "errors": dict(folder.faults), "problem": folder.problem}
         )  # fmt: skip
     json.dump({"folders": folders}, sys.stdout, indent=2)
     print()
+
+
+def _group(group: GroupSnapshot) -> dict[str, object]:
+    distributions = {name: histogram._asdict() for name, histogram in group.distributions.items()}
+    return {**group.labels, **group.values, **distributions}
 
 
 FORMATS: dict[str, Callable[[Snapshot], None]] = {

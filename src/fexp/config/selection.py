@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
-from fexp.config.values import parse_whole_number
+from fexp.config.values import parse_buckets, parse_size_buckets, parse_whole_number
 from fexp.errors import SettingsError
+from fexp.files.measures import Measures
 from fexp.files.paths import absolute_folder
 from fexp.files.selection import Folder, Selection, pattern_of_name
 from fexp.text import one_line, unique_labels
@@ -87,6 +88,16 @@ class SelectionSettings(Group):
     labels: Mapping[str, str] = repeatable(
         "label", parse_labels, "Add a label to every folder series.", metavar="NAME=VALUE"
     )
+    age_bounds_seconds: tuple[float, ...] | None = option(
+        "age-buckets", parse_buckets, None, "Show how old the files are, in buckets up to these ages.", metavar="LIST"
+    )
+    size_bounds_bytes: tuple[float, ...] | None = option(
+        "size-buckets",
+        parse_size_buckets,
+        None,
+        "Show how large the files are, in buckets up to these sizes.",
+        metavar="LIST",
+    )
 
     def validate(self) -> None:
         for pattern in self.matches:
@@ -108,6 +119,11 @@ class SelectionSettings(Group):
     def patterns(self) -> tuple[str, ...]:
         """The globs of all files that count."""
         return tuple(dict.fromkeys((*self.extensions, *self.matches))) or ("*",)
+
+    @property
+    def measures(self) -> Measures:
+        """What is measured in addition."""
+        return Measures(self.age_bounds_seconds or (), self.size_bounds_bytes or ())
 
     def applied_to(self, patterns: tuple[str, ...], own_patterns: frozenset[str] = frozenset()) -> Selection:
         """Return the selection with these patterns."""
@@ -145,7 +161,11 @@ def build_folders(paths: Iterable[str], settings: SelectionSettings | None = Non
         selection = settings.applied_to(tuple(dict.fromkeys((*shared, *own))), frozenset(own).difference(shared))
         selection = known.setdefault(selection, selection)  # a thousand folders share the matchers of one
         raw = os.fsencode(path)
-        folders.append(Folder(path=raw, label=label_of[raw], selection=selection, labels=settings.labels))
+        folders.append(
+            Folder(
+                path=raw, label=label_of[raw], selection=selection, labels=settings.labels, measures=settings.measures
+            )
+        )
     return tuple(folders)
 
 

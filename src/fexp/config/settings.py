@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.selection import SelectionSettings, build_folders
-from fexp.config.values import one_of, parse_buckets, parse_duration, parse_duration_or_zero, parse_text
+from fexp.config.values import one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
 from fexp.model import Backend
 
@@ -54,9 +54,9 @@ class EngineSettings(Group):
     )
     dwell_bounds_seconds: tuple[float, ...] = option(
         "dwell-buckets",
-        parse_buckets,
+        parse_buckets_or_none,
         "1s,5s,15s,1m,5m,15m,1h,4h,1d,7d",
-        "Upper bounds of the buckets of fexp_dwell_seconds.",
+        "Upper bounds of the buckets of fexp_dwell_seconds; none leaves it out.",
         metavar="LIST",
     )
 

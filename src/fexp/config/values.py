@@ -22,7 +22,7 @@ _DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")
 
 _UNIT_BYTES = {
-    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 }  # fmt: skip
 _LARGEST_BYTES = 2**63 - 1
@@ -64,7 +64,20 @@ def parse_size(origin: Origin | str, text: str) -> int:
 
 def parse_buckets(origin: Origin | str, text: str) -> tuple[float, ...]:
     """Return the bounds of ``1s,1m,1h`` in seconds."""
-    bounds = [parse_duration(origin, part.strip()) for part in text.split(",")]
+    return _ascending(origin, text, [parse_duration(origin, part.strip()) for part in text.split(",")])
+
+
+def parse_buckets_or_none(origin: Origin | str, text: str) -> tuple[float, ...]:
+    """Return the bounds as ``parse_buckets`` does; none for ``none``."""
+    return () if text == "none" else parse_buckets(origin, text)
+
+
+def parse_size_buckets(origin: Origin | str, text: str) -> tuple[float, ...]:
+    """Return the bounds of ``0,1k,1MiB`` in bytes."""
+    return _ascending(origin, text, [float(parse_size(origin, part.strip())) for part in text.split(",")])
+
+
+def _ascending(origin: Origin | str, text: str, bounds: list[float]) -> tuple[float, ...]:
     if sorted(set(bounds)) != bounds:
         raise SettingsError(f"{origin} {text!r} must ascend: each bound larger than the one before")
     return tuple(bounds)

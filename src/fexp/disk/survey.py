@@ -16,15 +16,18 @@ from warnings import catch_warnings, simplefilter
 
 from fexp.disk import scan
 from fexp.disk.sharing import SHARE_FROM, other_cores
+from fexp.files.aggregates import Number
+from fexp.files.distributions import Distribution
 from fexp.files.grouping import by_group
 from fexp.model import Fault, Instant, KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
-    from fexp.files.aggregates import Aggregate
+    from fexp.files.aggregates import Aggregate, Make
     from fexp.files.grouping import Grouping
     from fexp.files.selection import Selection
+    from fexp.model import Histogram
 
 _TASK = struct.Struct("I")
 _TASKS_MAX = 1024
@@ -52,28 +55,32 @@ def _pipe() -> tuple[int, int]:
 class Survey:
     """The numbers of a folder's groups, and what could not be read."""
 
-    def __init__(
-        self, path: bytes, selection: Selection, grouping: Grouping, aggregates: Sequence[type[Aggregate]]
-    ) -> None:
+    def __init__(self, path: bytes, selection: Selection, grouping: Grouping, makers: Sequence[Make]) -> None:
         self.groups: dict[Hashable, list[Aggregate]] = {}
         self.faults: Counter[Fault] = Counter()
         self._prefix = path if path.endswith(b"/") else path + b"/"
         self._path = path
         self._selection = selection
         self._grouping = grouping
-        self._aggregates = aggregates
+        self._makers = makers
         for key in grouping.lasting:
             self._group(key)
 
     def values(self, key: Hashable, now: Instant) -> dict[str, float | None]:
-        """Return the value of each aggregate of a group, by name."""
+        """Return the value of each number of a group, by name."""
         wall_only = Instant(now.wall, now.wall)  # arrivals are Unix times here
-        return {aggregate.name: aggregate.value(wall_only) for aggregate in self.groups[key]}
+        numbers = [aggregate for aggregate in self.groups[key] if isinstance(aggregate, Number)]
+        return {number.name: number.value(wall_only) for number in numbers}
+
+    def distributions(self, key: Hashable, now: Instant) -> dict[str, Histogram]:
+        """Return each distribution of a group, by name."""
+        distributions = [aggregate for aggregate in self.groups[key] if isinstance(aggregate, Distribution)]
+        return {distribution.name: distribution.histogram(now) for distribution in distributions}
 
     def _group(self, key: Hashable) -> list[Aggregate]:
         group = self.groups.get(key)
         if group is None:
-            group = self.groups[key] = [aggregate() for aggregate in self._aggregates]
+            group = self.groups[key] = [make() for make in self._makers]
         return group
 
     def run(self) -> None:
@@ -165,7 +172,7 @@ class Survey:
             return process, result
         status = 1
         try:
-            worker = Survey(self._path, self._selection, self._grouping, self._aggregates)
+            worker = Survey(self._path, self._selection, self._grouping, self._makers)
             worker._work(next_task, tasks, parent)
             with os.fdopen(write_result, "wb") as stream:
                 stream.write(worker._dump())
@@ -192,8 +199,8 @@ class Survey:
     def _merge(self, dumped: bytes) -> None:
         groups, faults = marshal.loads(dumped)  # noqa: S302  # written by our own child
         for key, states in groups.items():
-            for aggregate, state in zip(self._group(key), states, strict=True):
-                other = type(aggregate)()
+            for make, aggregate, state in zip(self._makers, self._group(key), states, strict=True):
+                other = make()
                 other.state = state
                 aggregate.merge(other)
         for fault, count in faults.items():

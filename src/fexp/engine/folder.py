@@ -46,6 +46,8 @@ class FolderWatch:
         self._snapshot: FolderSnapshot | None = None
         """What readers get until something changes."""
         self._snapshot_ends_at = inf
+        self._moves = False
+        """Whether the snapshot holds for its moment only. That alone is no change: it wakes nobody."""
         self._held: FolderSnapshot | None = None
         """What readers get while another directory that took the folder's place is looked at."""
 
@@ -270,8 +272,9 @@ class FolderWatch:
         """Return the numbers as they are now, the same object while nothing changes; the lock must be held."""
         if self._held is not None:
             return self._held
-        if self._snapshot is None or now.steady >= self._snapshot_ends_at:
+        if self._snapshot is None or self._moves or now.steady >= self._snapshot_ends_at:
             groups, self._snapshot_ends_at = self.tree.state.groups(now)
+            self._moves = self.tree.state.moves
             self._snapshot = FolderSnapshot(
                 folder=self.folder.label,
                 labels=self.folder.labels,
@@ -287,5 +290,5 @@ class FolderWatch:
                 faults={fault: self.tree.faults[fault] for fault in Fault},
                 looked=self._looked,
             )
-            self.lasting_snapshot = self._snapshot if self._snapshot_ends_at == inf else None
+            self.lasting_snapshot = self._snapshot if self._snapshot_ends_at == inf and not self._moves else None
         return self._snapshot

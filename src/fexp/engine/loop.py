@@ -167,7 +167,8 @@ class Engine:
         """Return the numbers as they are now. A folder in which nothing changed gives the same object again."""
         with self._lock:
             now = self._context.now()
-            return Snapshot(tuple([folder.lasting_snapshot or folder.snapshot(now) for folder in self._folders]))
+            folders = tuple([folder.lasting_snapshot or folder.snapshot(now) for folder in self._folders])
+        return Snapshot(folders, inotify=self._sources.inotify())
 
     def statuses(self) -> list[FolderStatus]:
         """Return how far the watching of each folder is."""

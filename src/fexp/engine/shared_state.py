@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fexp.engine.feed import ChangeBatch
 from fexp.files.grouping import ByPattern
 from fexp.files.state import Changed, FolderState
-from fexp.metrics import AGGREGATES
+from fexp.metrics import makers
 from fexp.model import FileColumns, Happening
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class SharedState:
         self._folder = folder
         self._context = context
         self._grouping = ByPattern(folder.selection)
-        self._state = FolderState(self._grouping, AGGREGATES, context.settings.dwell_bounds_seconds)
+        made = makers(folder.measures, context.now())
+        self._state = FolderState(self._grouping, made, context.settings.dwell_bounds_seconds)
 
     @property
     def files(self) -> int:
@@ -90,6 +91,11 @@ class SharedState:
     def groups(self, now: Instant) -> tuple[tuple[GroupSnapshot, ...], float]:
         """Return the numbers, and when they change by time alone (steady, or infinity). The lock must be held."""
         return self._state.groups(now), self._state.next_change_at(now)
+
+    @property
+    def moves(self) -> bool:
+        """Return whether something differs from one moment to the next while no file changes."""
+        return self._state.moves
 
     # The change feed -----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fexp.engine.context import log
-from fexp.model import Backend
+from fexp.model import Backend, InotifySnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,16 @@ class Sources:
         has_new_events = self.events is None and self._open_again()
         has_new_ways = self.ways is None and self._open_ways()
         return has_new_events or has_new_ways
+
+    def inotify(self) -> InotifySnapshot | None:
+        """Return how many inotify watches there are; None without inotify. Any thread may ask."""
+        watches = self.events.inotify_watches if self.events is not None else None
+        if watches is None:
+            return None
+        from fexp.watch.inotify import watches_limit
+
+        ways = self.ways
+        return InotifySnapshot(watches + (0 if ways is None else ways.inotify_watches), watches_limit())
 
     def drained(self) -> bool:
         """Return whether no event of a file is on its way."""

@@ -7,24 +7,43 @@ row in ``fexp.metrics``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from math import inf
 from operator import countOf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from fexp.files.extremes import Extremum
+from fexp.files.times import Times
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fexp.files.measures import Measures
     from fexp.files.table import Table
     from fexp.model import Instant, KnownFiles
 
+    Make = Callable[[], "Aggregate"]
+
+_FUTURE_SECONDS = 60.0
+"""Clocks of other machines may be ahead by so much."""
+
 
 class Aggregate(ABC):
-    """A number about files. ``state`` is all that it has taken in, as plain values."""
+    """Something about files. ``state`` is all that it has taken in, as plain values."""
 
     __slots__ = ()
     name: ClassVar[str]
     """Of the value in a snapshot, and in the HTTP API."""
     state: Any
+
+    @classmethod
+    def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
+        """Return what makes one as a folder's measures want it; None when they do not ask for it.
+
+        None that it makes is asked for its value of a time before ``now``, unless the clock is set back.
+        """
+        del measures, now
+        return cls
 
     @abstractmethod
     def add(self, files: KnownFiles) -> None:
@@ -33,6 +52,12 @@ class Aggregate(ABC):
     @abstractmethod
     def merge(self, other: Self) -> None:
         """Take in what another of its class has taken in."""
+
+
+class Number(Aggregate):
+    """A number about files."""
+
+    __slots__ = ()
 
     @abstractmethod
     def value(self, now: Instant) -> float | None:
@@ -43,7 +68,26 @@ class Aggregate(ABC):
         return inf
 
 
-class Sum(Aggregate):
+class Followed(Aggregate):
+    """What each file that goes is taken from again."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def remove(self, files: KnownFiles) -> None:
+        """Let files go."""
+
+    def drop(self, table: Table) -> None:
+        """Let all files of a table go."""
+        self.remove(table.files())
+
+    def starts_over(self, now: Instant) -> bool:
+        """Forget all files if the clock was set back to where it cannot tell. Return whether they are to be added."""
+        del now
+        return False
+
+
+class Sum(Number, Followed):
     """A number to which each file adds its part, and from which it takes it again when it goes."""
 
     __slots__ = ("state",)
@@ -64,11 +108,11 @@ class Sum(Aggregate):
         self.state += self.part(files)
 
     def remove(self, files: KnownFiles) -> None:
-        """Let files go."""
+        """See ``Followed.remove``."""
         self.state -= self.part(files)
 
     def drop(self, table: Table) -> None:
-        """Let all files of a table go."""
+        """See ``Followed.drop``."""
         self.state -= self.part_of_table(table)
 
     def merge(self, other: Self) -> None:
@@ -76,12 +120,12 @@ class Sum(Aggregate):
         self.state += other.state
 
     def value(self, now: Instant) -> float:
-        """See ``Aggregate.value``."""
+        """See ``Number.value``."""
         del now
         return self.state
 
 
-class Extreme(Aggregate):
+class Extreme(Number):
     """The smallest or the largest of a column; none while there is no file."""
 
     __slots__ = ("state",)
@@ -105,7 +149,7 @@ class Extreme(Aggregate):
         self.state = found if self.state is None else self.extremum.pick((self.state, found))
 
     def value(self, now: Instant) -> float | None:
-        """See ``Aggregate.value``."""
+        """See ``Number.value``."""
         del now
         return self.state
 
@@ -179,6 +223,71 @@ class EmptyFiles(Sum):
         return countOf(files.sizes, 0)
 
 
+class FutureFiles(Number, Followed):
+    """How many have a modification time that is more than a minute from now in the future.
+
+    Only the times that were so the last time that somebody asked are kept: mostly none.
+    """
+
+    __slots__ = ("_known_after", "_later")
+    name = "future_files"
+
+    def __init__(self, known_after: float = -inf) -> None:
+        self._known_after = known_after
+        """All times after this one are kept."""
+        self._later = Times()
+
+    @classmethod
+    def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
+        """See ``Aggregate.maker``."""
+        del measures
+        return partial(cls, now.wall + _FUTURE_SECONDS)
+
+    @property
+    def state(self) -> bytes:
+        """Return the times that are kept."""
+        return bytes(self._later)
+
+    @state.setter
+    def state(self, later: bytes) -> None:
+        self._later = Times()
+        self._later.add(memoryview(later).cast("d"))
+
+    def _kept(self, files: KnownFiles) -> list[float]:
+        if not files.names or max(files.modified_at) <= self._known_after:
+            return []
+        return [modified_at for modified_at in files.modified_at if modified_at > self._known_after]
+
+    def add(self, files: KnownFiles) -> None:
+        """See ``Aggregate.add``."""
+        self._later.add(self._kept(files))
+
+    def remove(self, files: KnownFiles) -> None:
+        """See ``Followed.remove``."""
+        self._later.remove(self._kept(files))
+
+    def starts_over(self, now: Instant) -> bool:
+        """See ``Followed.starts_over``."""
+        if now.wall + _FUTURE_SECONDS >= self._known_after:
+            return False
+        self._known_after, self._later = now.wall + _FUTURE_SECONDS, Times()
+        return True
+
+    def merge(self, other: Self) -> None:
+        """See ``Aggregate.merge``."""
+        self._later.add(memoryview(other.state).cast("d"))
+
+    def value(self, now: Instant) -> float:
+        """See ``Number.value``."""
+        self._known_after = max(self._known_after, now.wall + _FUTURE_SECONDS)
+        self._later.forget_until(self._known_after)
+        return len(self._later)
+
+    def next_change_at(self, now: Instant) -> float:
+        """See ``Number.next_change_at``."""
+        return self._later.first - _FUTURE_SECONDS - now.wall + now.steady
+
+
 class OldestArrival(Extreme):
     """When the file that has been waiting longest arrived, as Unix time; never in the future."""
 
@@ -187,5 +296,5 @@ class OldestArrival(Extreme):
     extremum = Extremum("arrived_at", min)
 
     def value(self, now: Instant) -> float | None:
-        """See ``Aggregate.value``."""
+        """See ``Number.value``."""
         return None if self.state is None else min(self.state, now.steady) + (now.wall - now.steady)

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from fexp.model import DwellSnapshot, FlowSnapshot
+from fexp.model import FlowSnapshot, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,8 @@ class Flow:
 
     def observe_dwells(self, arrived_at: Sequence[float], now: Instant) -> None:
         """Count many dwell times into buckets at once, by sorting the arrivals rather than the times one by one."""
+        if not self._bounds_seconds:
+            return
         ordered = sorted(arrived_at)
         past = bisect_right(ordered, now.steady)
         ordered[past:] = repeat(now.steady, len(ordered) - past)
@@ -80,5 +82,5 @@ class Flow:
             departed_bytes=self.departed_bytes,
             last_arrival_at=self.last_arrival_at,
             last_departure_at=self.last_departure_at,
-            dwell=DwellSnapshot(self._bounds_seconds, tuple(self.dwell_counts), self.dwell_sum_seconds),
+            dwell=Histogram(self._bounds_seconds, tuple(self.dwell_counts), self.dwell_sum_seconds),
         )

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.files.aggregates import Extreme, Sum
+from fexp.files.aggregates import Extreme, Followed, Number
+from fexp.files.distributions import Distribution
 from fexp.files.flow import Flow
 from fexp.files.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fexp.files.aggregates import Aggregate
+    from fexp.files.aggregates import Make
     from fexp.files.table import Table
-    from fexp.model import Instant, KnownFiles
+    from fexp.model import Histogram, Instant, KnownFiles
 
 
 class Group:
     """The numbers of one group."""
 
-    __slots__ = ("_aggregates", "_extremes", "_sums", "files", "flow", "tables")
+    __slots__ = ("_distributions", "_extremes", "_followed", "_numbers", "files", "flow", "tables")
 
-    def __init__(self, aggregates: Sequence[type[Aggregate]], dwell_bounds_seconds: tuple[float, ...]) -> None:
-        self._aggregates = [aggregate() for aggregate in aggregates]
-        self._sums = [aggregate for aggregate in self._aggregates if isinstance(aggregate, Sum)]
-        self._extremes = [aggregate for aggregate in self._aggregates if isinstance(aggregate, Extreme)]
+    def __init__(self, makers: Sequence[Make], dwell_bounds_seconds: tuple[float, ...]) -> None:
+        aggregates = [make() for make in makers]
+        self._numbers = [aggregate for aggregate in aggregates if isinstance(aggregate, Number)]
+        self._distributions = [aggregate for aggregate in aggregates if isinstance(aggregate, Distribution)]
+        self._followed = [aggregate for aggregate in aggregates if isinstance(aggregate, Followed)]
+        self._extremes = [aggregate for aggregate in aggregates if isinstance(aggregate, Extreme)]
         self.tables = Tables([extreme.extremum for extreme in self._extremes])
         self.flow = Flow(dwell_bounds_seconds)
         self.files = 0
@@ -32,20 +35,20 @@ class Group:
     def add(self, table: Table, files: KnownFiles) -> None:
         """Take in files that a table has now."""
         self.files += len(files.names)
-        for aggregate in self._sums:
+        for aggregate in self._followed:
             aggregate.add(files)
         self.tables.changed(table)
 
     def remove(self, table: Table, files: KnownFiles) -> None:
         """Let go of files that a table has no more."""
         self.files -= len(files.names)
-        for aggregate in self._sums:
+        for aggregate in self._followed:
             aggregate.remove(files)
         self.tables.changed(table)
 
     def change(self, table: Table, before: KnownFiles, after: KnownFiles) -> None:
         """Take over what a table has instead now."""
-        for aggregate in self._sums:
+        for aggregate in self._followed:
             aggregate.remove(before)
             aggregate.add(after)
         self.tables.changed(table)
@@ -53,16 +56,29 @@ class Group:
     def drop(self, table: Table) -> None:
         """Let go of a table with all its files."""
         self.files -= len(table)
-        for aggregate in self._sums:
+        for aggregate in self._followed:
             aggregate.drop(table)
         self.tables.discard(table)
 
     def values(self, now: Instant) -> dict[str, float | None]:
-        """Return the value of each aggregate, by name."""
+        """Return the value of each number, by name."""
         for aggregate, found in zip(self._extremes, self.tables.extremes(), strict=True):
             aggregate.state = found
-        return {aggregate.name: aggregate.value(now) for aggregate in self._aggregates}
+        for followed in self._followed:
+            if followed.starts_over(now):
+                for table in self.tables:
+                    followed.add(table.files())
+        return {aggregate.name: aggregate.value(now) for aggregate in self._numbers}
+
+    def distributions(self, now: Instant) -> dict[str, Histogram]:
+        """Return each distribution, by name."""
+        return {aggregate.name: aggregate.histogram(now) for aggregate in self._distributions}
+
+    @property
+    def moves(self) -> bool:
+        """Return whether something differs from one moment to the next while no file changes."""
+        return any(aggregate.moves for aggregate in self._distributions)
 
     def next_change_at(self, now: Instant) -> float:
         """Return when a value changes by time alone, on the steady clock."""
-        return min(aggregate.next_change_at(now) for aggregate in self._aggregates)
+        return min(aggregate.next_change_at(now) for aggregate in self._numbers)

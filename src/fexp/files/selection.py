@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fexp.files.globs import SPECIAL, name_matcher, path_matcher
+from fexp.files.measures import Measures
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
@@ -139,8 +140,9 @@ class Folder:
     label: str
     selection: Selection
     labels: Mapping[str, str] = field(default_factory=dict)
+    measures: Measures = field(default_factory=Measures)
 
     @property
     def key(self) -> Hashable:
         """Return what makes it the same folder: as long as nothing of it changes, its numbers go on."""
-        return self.path, self.label, self.selection, tuple(sorted(self.labels.items()))
+        return self.path, self.label, self.selection, tuple(sorted(self.labels.items())), self.measures

@@ -17,7 +17,7 @@ from fexp.model import ARRIVED, LEFT, GroupSnapshot, Happening, KnownFiles
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    from fexp.files.aggregates import Aggregate
+    from fexp.files.aggregates import Make
     from fexp.files.grouping import Grouping
     from fexp.model import FileColumns, Instant
 
@@ -74,7 +74,7 @@ class FolderState:
     def __init__(
         self,
         grouping: Grouping,
-        aggregates: Sequence[type[Aggregate]],
+        aggregates: Sequence[Make],
         dwell_bounds_seconds: tuple[float, ...],
     ) -> None:
         self.changes: list[Changed] | None = None
@@ -280,9 +280,14 @@ class FolderState:
         """Return the numbers of every group as they are now."""
         labels_of = self._grouping.labels_of
         return tuple(
-            GroupSnapshot(labels_of(key), group.values(now), group.flow.snapshot())
+            GroupSnapshot(labels_of(key), group.values(now), group.flow.snapshot(), group.distributions(now))
             for key, group in self._groups.items()
         )
+
+    @property
+    def moves(self) -> bool:
+        """Return whether something differs from one moment to the next while no file changes."""
+        return any(group.moves for group in self._groups.values())
 
     def next_change_at(self, now: Instant) -> float:
         """Return when a number changes by time alone, on the steady clock; infinity for never."""

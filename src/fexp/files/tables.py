@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fexp.files.extremes import BLOCK_BITS, Blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from fexp.files.extremes import Extremum
     from fexp.files.table import Table
@@ -23,6 +23,9 @@ class Tables:
         self._tables: list[Table] = []
         self._index: _Index | None = None
         """None as long as there is no second table: most folders have one directory."""
+
+    def __iter__(self) -> Iterator[Table]:
+        return iter(self._tables)
 
     def changed(self, table: Table) -> None:
         """Take note that a table has other files now."""

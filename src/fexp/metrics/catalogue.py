@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from functools import cache
+from typing import TYPE_CHECKING
 
 from watchdog.version import VERSION_STRING
 
@@ -15,6 +16,7 @@ from fexp import __version__
 from fexp.files.aggregates import (
     EmptyFiles,
     Files,
+    FutureFiles,
     LargestFile,
     NewestModification,
     OldestArrival,
@@ -22,19 +24,27 @@ from fexp.files.aggregates import (
     SizeBytes,
     SmallestFile,
 )
+from fexp.files.distributions import AgeDistribution, SizeDistribution
+from fexp.files.measures import Measures
 from fexp.metrics.rows import (
     Kind,
     Row,
     Sample,
     Scope,
     delivery_row,
+    distribution_row,
     dwell_row,
     flow_row,
     folder_row,
+    inotify_row,
     reload_row,
     state_row,
     watched_row,
 )
+from fexp.model import Instant
+
+if TYPE_CHECKING:
+    from fexp.files.aggregates import Make
 
 
 @cache
@@ -59,10 +69,19 @@ CATALOGUE: tuple[Row, ...] = (
     state_row("fexp_smallest_file_bytes", "Size of the smallest matching file.", SmallestFile),
     state_row("fexp_empty_files", "Matching files of no bytes.", EmptyFiles),
     state_row(
+        "fexp_future_files", "Matching files whose modification time is more than 60 s in the future.", FutureFiles
+    ),
+    state_row(
         "fexp_oldest_arrival_timestamp_seconds",
         "Arrival of the file that has been waiting longest, as Unix time.",
         OldestArrival,
     ),
+    distribution_row(
+        "fexp_file_age_seconds",
+        "Matching files in the folder now, by the time since their modification.",
+        AgeDistribution,
+    ),
+    distribution_row("fexp_file_size_bytes", "Matching files in the folder now, by their size.", SizeDistribution),
     flow_row(
         "fexp_arrivals_total",
         Kind.COUNTER,
@@ -177,6 +196,12 @@ CATALOGUE: tuple[Row, ...] = (
         "How long an output's latest successful delivery took.",
         lambda d: d.duration_seconds,
     ),
+    inotify_row("fexp_inotify_watches", "Directories that fexp watches by inotify.", lambda i: i.watches),
+    inotify_row(
+        "fexp_inotify_watches_limit",
+        "Inotify watches that the system grants the user that fexp runs as.",
+        lambda i: i.watches_limit,
+    ),
     reload_row(
         "fexp_config_last_reload_successful",
         "Whether the config files, if any, were good when they were last read; a bad one leaves the old in force.",
@@ -197,8 +222,18 @@ CATALOGUE: tuple[Row, ...] = (
     ),
 )
 
-AGGREGATES = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
-"""What a folder's numbers are made of."""
+_EPOCH = Instant(0.0, 0.0)
+_MEASURED = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not None)
+
+AGGREGATES = tuple(aggregate for aggregate in _MEASURED if aggregate.maker(Measures(), _EPOCH) is not None)
+"""What the numbers of every folder are made of."""
+
+
+def makers(measures: Measures, now: Instant = _EPOCH) -> tuple[Make, ...]:
+    """Return what makes the aggregates of a folder that is measured so; see ``Aggregate.maker``."""
+    asked = (aggregate.maker(measures, now) for aggregate in _MEASURED)
+    return tuple(make for make in asked if make is not None)
+
 
 EVERYWHERE = frozenset(Scope)
 TEXTFILE_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import accumulate
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.metrics_core import Metric
@@ -12,13 +13,15 @@ from prometheus_client.utils import floatToGoString
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from fexp.files.aggregates import Aggregate
+    from fexp.files.aggregates import Aggregate, Number
+    from fexp.files.distributions import Distribution
     from fexp.model import (
         DeliverySnapshot,
-        DwellSnapshot,
         FlowSnapshot,
         FolderSnapshot,
         GroupSnapshot,
+        Histogram,
+        InotifySnapshot,
         ReloadSnapshot,
         Snapshot,
     )
@@ -32,6 +35,14 @@ class Kind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"
     HISTOGRAM = "histogram"
+    GAUGE_HISTOGRAM = "gaugehistogram"
+
+
+_SUFFIXES = {
+    Kind.HISTOGRAM: ("_bucket", "_count", "_sum"),
+    Kind.GAUGE_HISTOGRAM: ("_bucket", "_gcount", "_gsum", "_count", "_sum"),
+}
+"""Of the samples in any format."""
 
 
 class Scope(StrEnum):
@@ -46,7 +57,7 @@ class Scope(StrEnum):
 
 
 class Sample(NamedTuple):
-    """One line of exposition. ``suffix`` follows the family's name: ``""``, ``_bucket``, ``_sum`` or ``_count``."""
+    """One line of exposition. ``suffix`` follows the family's name: it is empty but in histograms."""
 
     labels: dict[str, str]
     value: float
@@ -77,7 +88,7 @@ class Row(NamedTuple):
     @property
     def names(self) -> frozenset[str]:
         """The names of the family and of its samples."""
-        suffixes = ("_bucket", "_count", "_sum") if self.kind is Kind.HISTOGRAM else ("",)
+        suffixes = _SUFFIXES.get(self.kind, ("",))
         return frozenset({self._base_name, *(self.name + suffix for suffix in suffixes)})
 
     @property
@@ -97,7 +108,7 @@ def _group_labels(folder: FolderSnapshot, group: GroupSnapshot) -> dict[str, str
     return {"folder": folder.folder, **group.labels, **folder.labels}
 
 
-def state_row(name: str, text: str, aggregate: type[Aggregate]) -> Row:
+def state_row(name: str, text: str, aggregate: type[Number]) -> Row:
     """Return a row for a number about the files that are there."""
 
     def read(snapshot: Snapshot) -> Iterator[Sample]:
@@ -123,14 +134,15 @@ def flow_row(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], f
     return Row(name, kind, Scope.STATE, (), text, read)
 
 
-def _dwell_samples(labels: dict[str, str], dwell: DwellSnapshot) -> Iterator[Sample]:
-    bounds = (*dwell.bounds_seconds, float("inf"))
-    cumulative = list(accumulate(dwell.counts))
-    for bound, count in zip(bounds, cumulative, strict=True):
+def _histogram_samples(
+    labels: dict[str, str], histogram: Histogram, count_and_sum: tuple[str, str]
+) -> Iterator[Sample]:
+    cumulative = list(accumulate(histogram.counts))
+    for bound, count in zip((*histogram.bounds, inf), cumulative, strict=True):
         le: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the spelling every client uses
         yield Sample({**labels, "le": le}, count, "_bucket")
-    yield Sample(labels, cumulative[-1], "_count")
-    yield Sample(labels, dwell.sum_seconds, "_sum")
+    for number, suffix in zip((cumulative[-1], histogram.sum), count_and_sum, strict=True):
+        yield Sample(labels, number, suffix)
 
 
 def dwell_row(name: str, text: str) -> Row:
@@ -139,10 +151,24 @@ def dwell_row(name: str, text: str) -> Row:
     def read(snapshot: Snapshot) -> Iterator[Sample]:
         for folder in snapshot.folders:
             for group in folder.groups:
-                if group.flow:
-                    yield from _dwell_samples(_group_labels(folder, group), group.flow.dwell)
+                if group.flow and group.flow.dwell.bounds:
+                    labels = _group_labels(folder, group)
+                    yield from _histogram_samples(labels, group.flow.dwell, ("_count", "_sum"))
 
     return Row(name, Kind.HISTOGRAM, Scope.STATE, (), text, read)
+
+
+def distribution_row(name: str, text: str, aggregate: type[Distribution]) -> Row:
+    """Return a row for a histogram of the files that are there."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for group in folder.groups if folder.up else ():
+                histogram = group.distributions.get(aggregate.name)
+                if histogram is not None:
+                    yield from _histogram_samples(_group_labels(folder, group), histogram, ("_gcount", "_gsum"))
+
+    return Row(name, Kind.GAUGE_HISTOGRAM, Scope.STATE, (), text, read, aggregate)
 
 
 def folder_row(
@@ -179,6 +205,17 @@ def delivery_row(name: str, kind: Kind, text: str, value: Callable[[DeliverySnap
                 yield Sample({"output": delivery.output}, number)
 
     return Row(name, kind, Scope.SELF, ("output",), text, read)
+
+
+def inotify_row(name: str, text: str, value: Callable[[InotifySnapshot], float | None]) -> Row:
+    """Return a row for a number about inotify."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        number = value(snapshot.inotify) if snapshot.inotify is not None else None
+        if number is not None:
+            yield Sample({}, number)
+
+    return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)
 
 
 def reload_row(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -> Row:

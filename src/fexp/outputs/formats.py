@@ -6,10 +6,10 @@ from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from prometheus_client.metrics_core import Metric
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from prometheus_client.metrics_core import Metric
 
     from fexp.outputs import Collects
 
@@ -32,6 +32,24 @@ class Format(Enum):
         """Return what follows the last family."""
         return b"# EOF\n" if self is Format.OPENMETRICS else b""
 
+    def families(self, family: Metric) -> list[Metric]:
+        """Return what this format makes of a family. Text 0.0.4 knows no gauge histogram.
+
+        There it is a histogram, whole, so that what parses it and passes it on invents no count and no sum; and gauges,
+        so that all its series have the same names as in OpenMetrics.
+        """
+        if self is Format.OPENMETRICS or family.type != "gaugehistogram":
+            return [family]
+        histogram = Metric(family.name, family.documentation, "histogram")
+        gauges = [Metric(family.name + suffix, family.documentation, "gauge") for suffix in ("_gcount", "_gsum")]
+        for sample in family.samples:
+            suffix = sample.name.removeprefix(family.name).replace("_g", "_", 1)
+            histogram.samples.append(sample._replace(name=family.name + suffix))
+            for gauge in gauges:
+                if gauge.name == sample.name:
+                    gauge.samples.append(sample)
+        return [histogram, *gauges]
+
     def render(self, source: Collects) -> bytes:
         """Return the families as they are now, rendered by prometheus_client, without the end."""
         if self is Format.OPENMETRICS:
@@ -41,7 +59,8 @@ class Format(Enum):
             return text.removesuffix(self.end)
         from prometheus_client import generate_latest
 
-        return generate_latest(source, escaping="underscores")
+        shown = Families(one for family in source.collect() for one in self.families(family))
+        return generate_latest(shown, escaping="underscores")
 
 
 class Families(list["Metric"]):

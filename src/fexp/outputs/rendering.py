@@ -51,9 +51,9 @@ class _Run(NamedTuple):
     """The lines of folders that follow one another."""
 
     texts: Sequence[bytes]
-    """One a row."""
+    """One a header."""
     lengths: Sequence[array[int]]
-    """For each row, that of each folder."""
+    """For each header, that of each folder."""
     faults: Sequence[tuple[_Fault, ...]]
     """Of each folder."""
 
@@ -68,7 +68,7 @@ class _Chunk:
         self.pieces: list[Piece] = [  # what is as before keeps what was compressed of it
             old if old.text == text else Piece(text) for old, text in zip(kept, texts, strict=True)
         ]
-        """One a row."""
+        """One a header."""
         columns = zip(*[run.lengths for run in runs], strict=True)
         self._lengths = [array("I", chain.from_iterable(column)) for column in columns]
         self._faults = [faults for run in runs for faults in run.faults]
@@ -92,7 +92,13 @@ class Renderer:
         self._labels = labels
         self._lock = threading.Lock()
         self._chunks: tuple[_Chunk, ...] = ()
-        self._headers = [Piece(form.render(Families([row.family()]))) for row in _ROWS]
+        self._headers: list[Piece] = []
+        self._spans: list[slice] = []
+        """Of the headers of each row: mostly one."""
+        for row in _ROWS:
+            headers = [Piece(form.render(Families([family]))) for family in form.families(row.family())]
+            self._spans.append(slice(len(self._headers), len(self._headers) + len(headers)))
+            self._headers += headers
         self._end = Piece(form.end)
 
     def render(
@@ -119,11 +125,12 @@ class Renderer:
         return pieces
 
     def _kept(self, row: Row, chunks: Sequence[_Chunk]) -> Iterator[Piece]:
-        place = _PLACE[row.name]
-        lines = [chunk.pieces[place] for chunk in chunks if chunk.pieces[place].text]
-        if lines:
-            yield self._headers[place]
-            yield from lines
+        span = self._spans[_PLACE[row.name]]
+        for column, header in enumerate(self._headers[span], span.start):
+            lines = [chunk.pieces[column] for chunk in chunks if chunk.pieces[column].text]
+            if lines:
+                yield header
+                yield from lines
 
     def _fresh(self, families: Iterable[Metric], names: Collection[str]) -> Iterator[Piece]:
         wanted = [
@@ -169,7 +176,7 @@ class Renderer:
         """Return the lines of one folder: of rows that are as before those that were made then."""
         snapshot = Snapshot((folder,))
         try:
-            kept = known.lines_as_before(folder)
+            kept = known.lines_as_before(folder, self._spans)
             return self._cut([None if place in kept else row.family(snapshot) for place, row in _ROWS_BY_PLACE], kept)
         except Exception:  # noqa: BLE001 - found out sample by sample
             faults: list[_Fault] = []
@@ -180,16 +187,19 @@ class Renderer:
             run = self._cut([good_family(row, snapshot, left_out) for row in _ROWS], {})
             return run._replace(faults=[tuple(faults)])
 
-    def _cut(self, families: Sequence[Metric | None], kept: Mapping[int, bytes]) -> _Run:
+    def _cut(self, families: Sequence[Metric | None], kept: Mapping[int, Sequence[bytes]]) -> _Run:
         """Return what prometheus_client makes of families, cut at the headers: no line of a sample can be one."""
-        wanted = [family for family in families if family is not None and family.samples]
-        text = self._form.render(Families([labelled(family, self._labels) for family in wanted]))
-        rows = [kept.get(place, b"") for place in range(len(families))]
-        for place in reversed(range(len(families))):
-            family = families[place]
-            if family is not None and family.samples:
-                text, _, rows[place] = text.rpartition(self._headers[place].text)
-        return _Run(rows, [array("I", [len(lines)]) for lines in rows], [()])
+        wanted = {place: family for place, family in enumerate(families) if family is not None and family.samples}
+        shown = (self._form.families(labelled(family, self._labels)) for family in wanted.values())
+        text = self._form.render(Families(chain.from_iterable(shown)))
+        texts = [b""] * len(self._headers)
+        for place, lines in kept.items():
+            texts[self._spans[place]] = lines
+        for place in reversed(wanted):
+            span = self._spans[place]
+            for column in reversed(range(span.start, span.stop)):
+                text, _, texts[column] = text.rpartition(self._headers[column].text)
+        return _Run(texts, [array("I", [len(lines)]) for lines in texts], [()])
 
 
 class _Known:
@@ -200,7 +210,7 @@ class _Known:
         self.by_id = {id(folder): (chunk, place) for chunk, place, folder in places}
         self._by_name = {folder.folder: (chunk, place) for chunk, place, folder in places}
 
-    def lines_as_before(self, folder: FolderSnapshot) -> Mapping[int, bytes]:
+    def lines_as_before(self, folder: FolderSnapshot, spans: Sequence[slice]) -> Mapping[int, Sequence[bytes]]:
         """Return the lines of the rows whose samples are as before, by the row's place."""
         chunk, place = self._by_name.get(folder.folder, (None, 0))
         if chunk is None:
@@ -209,7 +219,9 @@ class _Known:
         if any(run.faults):
             return {}
         return {
-            place: run.texts[place] for place, row in _ROWS_BY_PLACE if list(row.read(before)) == list(row.read(now))
+            place: run.texts[spans[place]]
+            for place, row in _ROWS_BY_PLACE
+            if list(row.read(before)) == list(row.read(now))
         }
 
 

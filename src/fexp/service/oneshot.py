@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fexp import clock as clocks
 from fexp.disk.survey import Survey
 from fexp.files.grouping import ByPattern
-from fexp.metrics import AGGREGATES
+from fexp.metrics import makers
 from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     """Look once at a folder. Return its numbers, and one line when it could not be read: then it is not up."""
     began = clock()
     grouping = ByPattern(folder.selection)
-    survey = Survey(folder.path, folder.selection, grouping, AGGREGATES)
+    survey = Survey(folder.path, folder.selection, grouping, makers(folder.measures, began))
     problem = None
     try:
         survey.run()
@@ -33,7 +33,14 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
         labels=folder.labels,
         up=problem is None,
         recursive=folder.selection.recursive,
-        groups=tuple(GroupSnapshot(grouping.labels_of(key), survey.values(key, ended)) for key in survey.groups),
+        groups=tuple(
+            GroupSnapshot(
+                grouping.labels_of(key),
+                survey.values(key, ended),
+                distributions=survey.distributions(key, ended),
+            )
+            for key in survey.groups
+        ),
         scan_duration_seconds=ended.steady - began.steady,
         last_scan_at=ended.wall,
         faults={fault: survey.faults[fault] for fault in Fault},

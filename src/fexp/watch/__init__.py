@@ -46,6 +46,11 @@ class Source(Protocol):
     departures_are_facts: bool
     """A name that is reported to have left was gone, and what came later will be reported later."""
 
+    @property
+    def inotify_watches(self) -> int | None:
+        """How many inotify watches it has; None where that cannot be known."""
+        ...
+
     def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:
         """Watch a directory, or the one that now has its path.
 

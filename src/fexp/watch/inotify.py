@@ -50,6 +50,11 @@ class InotifySource:
         """By event mask."""
         self._tap.start()
 
+    @property
+    def inotify_watches(self) -> int:
+        """See ``Source.inotify_watches``."""
+        return len(self._watched)
+
     def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:  # noqa: ARG002  # one by one
         """See ``Source.arm``. A subdirectory that is a symlink is not followed; the folder itself may be one."""
         mask = _EVENTS if directory.parent is None else _EVENTS | In.IN_DONT_FOLLOW
@@ -135,6 +140,15 @@ class InotifySource:
         self._tap.stop()
         self._tap.join()
         self._watched.clear()
+
+
+def watches_limit() -> int | None:
+    """Return how many watches the system grants a user; None where it does not say. See inotify(7)."""
+    try:
+        with open("/proc/sys/fs/inotify/max_user_watches", "rb") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
 
 
 def _hints_of(mask: int) -> str:

@@ -82,6 +82,11 @@ class ObserverSource:
         logger.addHandler(self._alarm)
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")  # kilobytes each mkdir -p
 
+    @property
+    def inotify_watches(self) -> None:
+        """See ``Source.inotify_watches``. watchdog does not say."""
+        return
+
     def arm(self, directory: WatchedDirectory, path: bytes, *, recursive: bool) -> bool:  # noqa: ARG002  # a root's own is short
         """See ``Source.arm``. Arming a root again watches what has its path now."""
         if directory.parent is not None:

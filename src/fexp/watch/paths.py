@@ -37,6 +37,11 @@ class PathWatch:
         """The same the other way round."""
         self._tap.start()
 
+    @property
+    def inotify_watches(self) -> int:
+        """How many inotify watches it has."""
+        return len(self._paths_at)
+
     def watch(self, path: bytes) -> bool:
         """Watch the way to a folder as it is now, as far as can be. Return False when some of it cannot be watched."""
         before, is_whole = self._steps.get(path, []), True

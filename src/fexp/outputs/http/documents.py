@@ -65,6 +65,7 @@ def _group(group: GroupSnapshot, *, up: bool) -> dict[str, object]:
     return {
         **group.labels,
         **{name: value if up else None for name, value in group.values.items()},
+        **{name: histogram._asdict() if up else None for name, histogram in group.distributions.items()},
         "arrivals": flow.arrivals if flow else None,
         "departures": flow.departures if flow else None,
         "modifications": flow.modifications if flow else None,
