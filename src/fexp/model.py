@@ -198,6 +198,14 @@ class ReloadSnapshot(NamedTuple):
     succeeded_at: float
 
 
+class JobSnapshot(NamedTuple):
+    """A job that ``fexp run`` runs, and how its latest run that ended went."""
+
+    name: str
+    samples: Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
+    """By the name of the metric: labels in addition to the job's name, and the value."""
+
+
 class Snapshot(NamedTuple):
     """Everything fexp knows at one moment. Never changed once made."""
 
@@ -205,6 +213,8 @@ class Snapshot(NamedTuple):
     deliveries: tuple[DeliverySnapshot, ...] = ()
     reload: ReloadSnapshot | None = None
     """None in a one-shot."""
+    job: JobSnapshot | None = None
+    """Only ``fexp run`` has one."""
 
 
 class FolderStatus(NamedTuple):

@@ -41,8 +41,18 @@ class Scope(StrEnum):
     """The files of a folder: labels folder, pattern and the user's own."""
     FOLDER = "folder"
     """The watching of a folder: label folder, the user's own, and the row's."""
+    JOB = "job"
+    """A batch job: label job_name, and the row's."""
     SELF = "self"
     """fexp itself. Not for textfiles, where the series of several fexp on one host would collide."""
+
+
+_SCOPE_LABELS: dict[Scope, tuple[str, ...]] = {
+    Scope.STATE: ("folder", "pattern"),
+    Scope.FOLDER: ("folder",),
+    Scope.JOB: ("job_name",),
+    Scope.SELF: (),
+}
 
 
 class Sample(NamedTuple):
@@ -70,9 +80,7 @@ class Row(NamedTuple):
     @property
     def labels(self) -> tuple[str, ...]:
         """All label names but the user's own."""
-        return {Scope.STATE: ("folder", "pattern"), Scope.FOLDER: ("folder",), Scope.SELF: ()}[
-            self.scope
-        ] + self.own_labels
+        return _SCOPE_LABELS[self.scope] + self.own_labels
 
     @property
     def names(self) -> frozenset[str]:
@@ -189,3 +197,14 @@ def reload_row(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -
             yield Sample({}, value(snapshot.reload))
 
     return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)
+
+
+def job_row(name: str, text: str, own_labels: tuple[str, ...] = ()) -> Row:
+    """Return a row for a number about a batch job."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        if snapshot.job is not None:
+            for labels, number in snapshot.job.samples.get(name, ()):
+                yield Sample({"job_name": snapshot.job.name, **labels}, number)
+
+    return Row(name, Kind.GAUGE, Scope.JOB, own_labels, text, read)
