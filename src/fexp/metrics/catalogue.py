@@ -43,8 +43,6 @@ def _build_labels() -> dict[str, str]:
     return {"version": __version__, "python": platform.python_version(), "watchdog": VERSION_STRING}
 
 
-_OF_FOLDER = ("folder", "pattern")
-
 JOB_ROWS: tuple[Row, ...] = (
     job_row("fexp_job_running", "1 while the command runs, else 0."),
     job_row("fexp_job_start_timestamp_seconds", "When the latest run began, as Unix time."),
@@ -67,22 +65,22 @@ JOB_ROWS: tuple[Row, ...] = (
     job_row(
         "fexp_job_consumed_files",
         "Matching files that were there before the latest run that ended and were not after it.",
-        _OF_FOLDER,
+        Scope.JOB_FOLDER,
     ),
     job_row(
         "fexp_job_consumed_bytes",
         "Bytes of these files, and bytes by which others shrank.",
-        _OF_FOLDER,
+        Scope.JOB_FOLDER,
     ),
     job_row(
         "fexp_job_produced_files",
         "Matching files that were there after the latest run that ended and were not before it.",
-        _OF_FOLDER,
+        Scope.JOB_FOLDER,
     ),
     job_row(
         "fexp_job_produced_bytes",
         "Bytes of these files, and bytes by which others grew.",
-        _OF_FOLDER,
+        Scope.JOB_FOLDER,
     ),
     job_row("fexp_job_rejected_samples", "Lines of the job's own samples that were left out because they are bad."),
 )
@@ -249,5 +247,5 @@ AGGREGATES = tuple(row.aggregate for row in CATALOGUE if row.aggregate is not No
 EVERYWHERE: frozenset[Scope] = frozenset(Scope)
 FOLDER_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
 """What is read folder by folder."""
-TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB}
+TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER}
 """Series that carry a folder or a job's name, so that the textfiles of several fexp on one host never collide."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\[\\"n])*)"[ \t]*')
 _BLANKS = re.compile(r"[ \t]*")
+_WORD = re.compile(r"[^ \t]+")
 _NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|Inf)|NaN")
 _ESCAPED = re.compile(r'\\([\\"n])')
 _COMMENT = re.compile(r"#[ \t]+(HELP|TYPE)[ \t]+([a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]+(.*))?")
@@ -91,7 +92,7 @@ class _Parser:
         if self._own_prefix is not None and name.startswith(self._own_prefix):
             raise _BadLineError(f"{name}: names that begin with {self._own_prefix} are fexp's own")
         own, at = _read_labels(text, _BLANKS.match(text, found.end()).end())  # type: ignore[union-attr]  # it matches nothing, too
-        words = text[at:].split()
+        words = _WORD.findall(text, at)
         if at == found.end() or not words or not _NUMBER.fullmatch(words[0]):
             raise _BadLineError(f"{name} has no value that is a number")
         if len(words) > 1:

@@ -43,6 +43,8 @@ class Scope(StrEnum):
     """The watching of a folder: label folder, the user's own, and the row's."""
     JOB = "job"
     """A batch job: label job_name, and the row's."""
+    JOB_FOLDER = "job_folder"
+    """What a batch job did to a folder: labels job_name, folder, pattern and the user's own."""
     SELF = "self"
     """fexp itself. Not for textfiles, where the series of several fexp on one host would collide."""
 
@@ -51,6 +53,7 @@ _SCOPE_LABELS: dict[Scope, tuple[str, ...]] = {
     Scope.STATE: ("folder", "pattern"),
     Scope.FOLDER: ("folder",),
     Scope.JOB: ("job_name",),
+    Scope.JOB_FOLDER: ("job_name", "folder", "pattern"),
     Scope.SELF: (),
 }
 
@@ -199,7 +202,7 @@ def reload_row(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -
     return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)
 
 
-def job_row(name: str, text: str, own_labels: tuple[str, ...] = ()) -> Row:
+def job_row(name: str, text: str, scope: Scope = Scope.JOB) -> Row:
     """Return a row for a number about a batch job."""
 
     def read(snapshot: Snapshot) -> Iterator[Sample]:
@@ -207,4 +210,4 @@ def job_row(name: str, text: str, own_labels: tuple[str, ...] = ()) -> Row:
             for labels, number in snapshot.job.samples.get(name, ()):
                 yield Sample({"job_name": snapshot.job.name, **labels}, number)
 
-    return Row(name, Kind.GAUGE, Scope.JOB, own_labels, text, read)
+    return Row(name, Kind.GAUGE, scope, (), text, read)
