@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
+import shlex
 import signal
 import socket
 import subprocess
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -15,8 +18,7 @@ from tests.end_to_end.running import COMMAND, environment, run, samples
 from tests.outputs.scripted import ScriptedServer, answer
 from tests.servers import Server, poll, promtool
 
-if TYPE_CHECKING:
-    from pathlib import Path
+REPOSITORY = Path(__file__).parents[2]
 
 
 def number(text: str, name: str, **labels: str) -> float | None:
@@ -481,3 +483,26 @@ def test_on_a_terminal_the_command_is_in_the_foreground() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 5
     finally:
         os.close(terminal)
+
+
+def test_the_crontab_line_of_the_readme_works_as_pasted(tmp_path: Path) -> None:
+    """As cron reads it: five fields of time, the user, then what the shell is given; no %."""
+    (line,) = re.findall(
+        r"^(\S+ \S+ \S+ \S+ \S+ root /.* run .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE
+    )
+    assert "%" not in line
+    command = line.split(" ", 6)[6]
+    for path, here in (
+        ("/usr/bin/fexp", shlex.join(COMMAND)), ("/var/lib/prometheus/node-exporter", str(tmp_path)),
+        ("/var/backups", str(tmp_path)), (" /etc", f" {tmp_path / 'etc'}"),
+    ):  # fmt: skip
+        assert path in command
+        command = command.replace(path, here)
+    (tmp_path / "etc").mkdir()
+    ended = subprocess.run(
+        ["sh", "-c", command], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0
+    assert "fexp" not in ended.stderr
+    assert (tmp_path / "etc.tgz").exists()
+    assert number((tmp_path / "backup.prom").read_text(), "fexp_job_exit_code", job_name="backup") == 0

@@ -31,7 +31,7 @@ def values(parsed: Parsed) -> dict[tuple[str, tuple[tuple[str, str], ...]], floa
 
 
 def rendered(parsed: Parsed) -> str:
-    return generate_latest(Families(parsed.families), escaping="underscores").decode()  # type: ignore[arg-type]
+    return generate_latest(Families(parsed.families), escaping="underscores").decode()
 
 
 @pytest.mark.parametrize(
