@@ -9,14 +9,18 @@ import shlex
 import signal
 import socket
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from tests.end_to_end.running import COMMAND, environment, run, samples
 from tests.outputs.scripted import ScriptedServer, answer
 from tests.servers import Server, poll, promtool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,10 +33,17 @@ def number(text: str, name: str, **labels: str) -> float | None:
     return found[0] if found else None
 
 
-def start(*arguments: str, **streams: int | None) -> subprocess.Popen[bytes]:
-    """Start ``fexp run`` with pipes for its streams."""
-    pipes: dict[str, int | None] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen([*COMMAND, "run", *arguments], env=environment(), **{**pipes, **streams})  # type: ignore[call-overload,no-any-return]
+@contextmanager
+def start(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``fexp run`` with pipes for its streams; a block that fails ends it."""
+    pipe = subprocess.PIPE
+    command = [*COMMAND, "run", *arguments]
+    with subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def line_of(stream: IO[bytes] | None) -> str:

@@ -34,10 +34,13 @@ EXAMPLES = {
         ("Print JSON for a script:", "fexp scan /var/log --format json"),
     ),
     "run": (
-        ("Run a backup and keep a file for node_exporter:", "fexp run --job etc --textfile etc.prom -- du -s /etc"),
+        (
+            "Run a backup and keep a file for node_exporter:",
+            "fexp run --job hosts --textfile hosts.prom -- cp /etc/hosts hosts.bak",
+        ),
         (
             "Try twice more, an hour each at most, and push how it went:",
-            "fexp run --job etc --timeout 1h --retries 2 --gateway http://127.0.0.1:9091 -- du -s /etc",
+            "fexp run --job hosts --timeout 1h --retries 2 --gateway http://127.0.0.1:9091 -- cp /etc/hosts hosts.bak",
         ),
     ),
 }
