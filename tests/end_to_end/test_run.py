@@ -164,21 +164,15 @@ def test_a_stop_reaches_the_whole_group(name: str) -> None:
     assert b"fexp" not in complaint
 
 
-def test_a_message_reaches_the_command_alone(tmp_path: Path) -> None:
-    script = """
-        sh -c 'trap "echo child >child" USR1; read line; echo over' &
-        trap 'echo got' USR1
-        echo ready
-        while read line; do echo $line; done
-        wait
-    """
-    with start("--job", "usr1", "--", "sh", "-c", script.replace("child >", f"child >{tmp_path}/")) as process:
+def test_a_message_reaches_the_command_alone() -> None:
+    child = "trap 'echo child' USR1; echo ready; read line; echo over"
+    script = "exec 3<&0; trap 'echo parent' USR1; sh -c \"$1\" <&3 & wait; wait"
+    with start("--job", "usr1", "--", "sh", "-c", script, "sh", child) as process:
         assert line_of(process.stdout) == "ready"
         process.send_signal(signal.SIGUSR1)
+        assert line_of(process.stdout) == "parent"
         out, _ = process.communicate(b"after\n", timeout=30)
-    assert process.returncode == 0
-    assert b"got" in out
-    assert not (tmp_path / "child").exists()
+    assert (process.returncode, out) == (0, b"over\n")
 
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
@@ -218,7 +212,7 @@ def test_a_time_out_ends_the_whole_group(parent: str, status: int, tmp_path: Pat
     textfile = tmp_path / "late.prom"
     script = f"sh -c \"$1\" & sh -c 'kill -STOP $$' & echo $!; {parent}"
     with start(
-        "--job", "late", "--textfile", str(textfile), "--timeout", "1s", "--kill-after", "0.3s",
+        "--job", "late", "--textfile", str(textfile), "--timeout", "2s", "--kill-after", "0.3s",
         "--", "sh", "-c", script, "sh", STUBBORN,
     ) as process:  # fmt: skip
         left_behind = [int(line_of(process.stdout)) for _ in range(2)]
@@ -228,6 +222,14 @@ def test_a_time_out_ends_the_whole_group(parent: str, status: int, tmp_path: Pat
     assert number(text, "fexp_job_timed_out") == 1
     assert number(text, "fexp_job_exit_code") == status
     assert number(text, "fexp_job_last_success_timestamp_seconds") is None
+
+
+def test_a_command_that_is_stopped_is_ended_in_time_too() -> None:
+    """TERM alone would wait until somebody woke it."""
+    with start(
+        "--job", "stopped", "--timeout", "0.3s", "--kill-after", "1h", "--", "sh", "-c", "kill -STOP $$"
+    ) as process:
+        assert process.wait(30) == 143
 
 
 def test_what_is_in_time_leaves_its_children_alone(tmp_path: Path) -> None:
