@@ -16,10 +16,12 @@ pytest_plugins = ["tests.servers"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have fexp keep its locks where no other run of the tests has any, and where they go with the tests."""
+    """Have fexp keep its locks and states where no other run of the tests has any, and where they go with the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RUNTIME_DIRECTORY", raising=False)
         patch.setitem(os.environ, "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        patch.delenv("STATE_DIRECTORY", raising=False)
+        patch.setitem(os.environ, "XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 

@@ -121,6 +121,14 @@ tests:
     alert_rule_test:
       - {alertname: FexpTextfileGone, eval_time: 10m}
       - {alertname: FexpTextfileGone, eval_time: 11m}
+  - name: a job without a success for longer than a day and two hours is told of
+    interval: 1h
+    input_series:
+      - {series: 'fexp_job_last_success_timestamp_seconds{job="node", job_name="backup"}', values: "0x40"}
+      - {series: 'fexp_job_last_success_timestamp_seconds{job="node", job_name="other"}', values: "0x40"}
+    alert_rule_test:
+      - {alertname: FexpJobLate, eval_time: 26h}
+      - {alertname: FexpJobLate, eval_time: 27h, exp_alerts: [exp_labels: {job: node, job_name: backup}]}
   - name: a folder where nothing arrives is told of, but not for a restart, nor before it was watched for long enough
     interval: 5m
     input_series:

@@ -208,6 +208,14 @@ class InotifySnapshot(NamedTuple):
     watches_limit: int | None
 
 
+class JobSnapshot(NamedTuple):
+    """A job that ``fexp run`` runs, and how its latest run that ended went."""
+
+    name: str
+    samples: Mapping[str, Sequence[tuple[Mapping[str, str], float]]]
+    """By the name of the metric: labels in addition to the job's name, and the value."""
+
+
 class Snapshot(NamedTuple):
     """Everything fexp knows at one moment. Never changed once made."""
 
@@ -217,6 +225,8 @@ class Snapshot(NamedTuple):
     """None in a one-shot."""
     inotify: InotifySnapshot | None = None
     """None in a one-shot and without inotify."""
+    job: JobSnapshot | None = None
+    """Only ``fexp run`` has one."""
 
 
 class FolderStatus(NamedTuple):

@@ -44,5 +44,6 @@ def build_app(only: str | None = None, *, with_options: bool = True) -> typer.Ty
     for name, command in COMMANDS.items():
         if only in (None, name):
             function = command.for_typer() if with_options else command.without_options()
-            app.command(name, cls=CommandWithHelp, epilog=_EPILOG)(function)
+            context = {"allow_interspersed_args": not command.arguments.are_last}
+            app.command(name, cls=CommandWithHelp, epilog=_EPILOG, context_settings=context)(function)
     return app

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fexp.cli.hints import added_to_failure, taken_as_paths
-from fexp.cli.options import Command, misspelt_variables, reads
+from fexp.cli.options import COMMAND_LINE, FOLDERS, Command, misspelt_variables, reads
 from fexp.errors import FexpError, SettingsError
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ def _scan_reads() -> Iterable[type[Group]]:
     return selection.SelectionSettings, settings.PrintingSettings
 
 
+def _run_reads() -> Iterable[type[Group]]:
+    from fexp.config import selection
+    from fexp.config.job import JobSettings
+    from fexp.outputs.kinds import settings_types
+
+    return JobSettings, *settings_types(), selection.SelectionSettings
+
+
 def _settings_type(kind: str) -> type[OutputSettings]:
     from fexp.outputs.kinds import output_type
 
@@ -73,7 +81,7 @@ def watch(folders: list[str], written: Written) -> None:
     run(read_settings(folders, written, asked_for(settings_types(), written)))
 
 
-@reads(_push_reads, folders_required=False)
+@reads(_push_reads, arguments=FOLDERS._replace(required=False))
 def push(folders: list[str], written: Written) -> None:
     """Look once, push to a Pushgateway, exit: for cron.
 
@@ -128,6 +136,28 @@ def scan(folders: list[str], written: Written) -> None:
             raise FexpError("; ".join(problems))
 
 
+@reads(_run_reads, arguments=COMMAND_LINE, outputs_on_request=True)
+def run(command: list[str], written: Written) -> int:
+    """Run a batch job and report how it went: for cron.
+
+    The command has the same streams, and fexp ends with its exit status. No output can delay or stop it. What fails
+    beside it is one line on standard error.
+    """
+    import gc
+
+    from fexp.cli.logs import log_plain_lines
+    from fexp.cli.messages import print_error
+    from fexp.config.settings import read_job_settings
+    from fexp.outputs.kinds import settings_types
+    from fexp.service.job.command import run as run_command
+
+    with added_to_failure(lambda: _hints(())):
+        job, settings = read_job_settings(written, settings_types())
+        log_plain_lines()
+        gc.enable()  # it may run for days
+        return run_command(command, job, settings, print_error)
+
+
 def _hints(folders: Iterable[str]) -> Iterator[str]:
     yield from misspelt_variables(COMMANDS.values())
     yield from taken_as_paths(folders)
@@ -146,4 +176,4 @@ def _in_time(written: Written, folders: list[str]) -> Iterator[OneShotSettings]:
         yield settings
 
 
-COMMANDS: dict[str, Command] = {"watch": watch, "push": push, "write": write, "scan": scan}
+COMMANDS: dict[str, Command] = {"watch": watch, "push": push, "write": write, "scan": scan, "run": run}

@@ -33,5 +33,15 @@ EXAMPLES = {
         ("Count logs and archives, each by itself, in subfolders too:", "fexp scan /var/log -r --ext log --ext gz"),
         ("Print JSON for a script:", "fexp scan /var/log --format json"),
     ),
+    "run": (
+        (
+            "Run a backup and keep a file for node_exporter:",
+            "fexp run --job hosts --textfile hosts.prom -- cp /etc/hosts hosts.bak",
+        ),
+        (
+            "Try twice more, an hour each at most, and push how it went:",
+            "fexp run --job hosts --timeout 1h --retries 2 --gateway http://127.0.0.1:9091 -- cp /etc/hosts hosts.bak",
+        ),
+    ),
 }
 """By command: what is wanted, and the command line. ``fexp`` stands for the list of commands."""

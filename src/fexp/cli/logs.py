@@ -9,6 +9,8 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from fexp.cli.messages import print_error
+
 if TYPE_CHECKING:
     from fexp.config.settings import LoggingSettings
 
@@ -44,3 +46,25 @@ def set_up_logging(settings: LoggingSettings) -> None:
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(settings.log_level.upper())
+
+
+class _PlainLines(logging.Handler):
+    """Prints what goes wrong as a one-shot does; the same in other numbers only once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._printed: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        kind = re.sub(r"[0-9]+", "", line)
+        if kind not in self._printed:
+            self._printed.add(kind)
+            print_error(line)
+
+
+def log_plain_lines() -> None:
+    """Log what goes wrong as plain lines on standard error."""
+    logger = logging.getLogger("fexp")
+    logger.handlers = [_PlainLines()]
+    logger.propagate = False

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from fexp.config.origin import Origin, Written
+from fexp.config.origin import Origin, Written, variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.config.options import Group, Option
     from fexp.config.origin import Raw
+
+
+class Arguments(NamedTuple):
+    """What stands on the command line beside options."""
+
+    metavar: str
+    help: str
+    required: bool = True
+    are_last: bool = False
+    """Whatever follows the first of them is one of them, also what begins with a dash."""
+
+
+FOLDERS = Arguments("FOLDER...", "A folder to look at, or a file in it.")
+COMMAND_LINE = Arguments("COMMAND...", "The command and its arguments, after --.", are_last=True)
 
 
 class Command:
@@ -26,29 +39,29 @@ class Command:
         function: Callable[[list[str], Written], object],
         groups: Callable[[], Iterable[type[Group]]],
         *,
-        folders_required: bool,
+        arguments: Arguments,
         outputs_on_request: bool,
     ) -> None:
-        """``function`` takes the folders and what the user wrote.
+        """``function`` takes the arguments and what the user wrote.
 
         ``groups`` returns the settings classes. It is called only if the command is: some are imported for it alone.
         ``outputs_on_request``: whether outputs deliver only if asked for.
         """
         self.function = function
         self.groups = groups
-        self.folders_required = folders_required
+        self.arguments = arguments
         self.outputs_on_request = outputs_on_request
 
     def for_typer(self) -> Callable[..., object]:
         """Return a function whose signature is the FOLDER arguments and all the options."""
         options = _by_name(self.groups(), outputs_on_request=self.outputs_on_request)
 
-        def run(ctx: typer.Context, folders: list[str] | None = None, **_: object) -> object:
-            return self.function(list(folders or ()), _written(options, ctx))
+        def run(ctx: typer.Context, arguments: list[str] | None = None, **_: object) -> object:
+            return self.function(list(arguments or ()), _written(options, ctx))
 
         parameters = [
             inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-            _folder_parameter(required=self.folders_required),
+            _arguments_parameter(self.arguments),
             *(_parameter(declared, options) for declared in options.values() if not declared.secret),
         ]
         run.__name__ = self.function.__name__
@@ -68,17 +81,10 @@ class Command:
 
 
 def reads(
-    groups: Callable[[], Iterable[type[Group]]], *, folders_required: bool = True, outputs_on_request: bool = False
+    groups: Callable[[], Iterable[type[Group]]], *, arguments: Arguments = FOLDERS, outputs_on_request: bool = False
 ) -> Callable[[Callable[[list[str], Written], object]], Command]:
     """Return a decorator for a command that reads these settings."""
-    return lambda function: Command(
-        function, groups, folders_required=folders_required, outputs_on_request=outputs_on_request
-    )
-
-
-def variable(name: str) -> str:
-    """Return the environment variable of an option."""
-    return "FEXP_" + re.sub(r"[-.]", "_", name.lstrip("-")).upper()
+    return lambda function: Command(function, groups, arguments=arguments, outputs_on_request=outputs_on_request)
 
 
 def misspelt_variables(commands: Iterable[Command]) -> Iterator[str]:
@@ -149,13 +155,13 @@ def _identifier(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _folder_parameter(*, required: bool) -> inspect.Parameter:
-    argument = typer.Argument(metavar="FOLDER...", help="A folder to look at, or a file in it.", show_default=False)
+def _arguments_parameter(arguments: Arguments) -> inspect.Parameter:
+    shown = typer.Argument(metavar=arguments.metavar, help=arguments.help, show_default=False)
     return inspect.Parameter(
-        "folders",
+        "arguments",
         inspect.Parameter.KEYWORD_ONLY,
-        annotation=Annotated[list[str] if required else list[str] | None, argument],
-        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[list[str] if arguments.required else list[str] | None, shown],
+        default=inspect.Parameter.empty if arguments.required else None,
     )
 
 

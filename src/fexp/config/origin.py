@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,3 +46,8 @@ class Written:
     def origin(self, name: str) -> Origin:
         """Return where the option was given, or how to give it."""
         return self._values[name][1] if name in self._values else Origin(self._spell(name), given=False)
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of an option."""
+    return "FEXP_" + re.sub(r"[-.]", "_", name.lstrip("-")).upper()

@@ -23,6 +23,11 @@ class OutputSettings(Group):
         """Where the output was asked for."""
         return self.origin(next(name for name, one in self.options().items() if one.name == self.prefix))
 
+    @property
+    def added_labels(self) -> frozenset[str]:
+        """The labels that the output adds to every series."""
+        return frozenset()
+
     def check_labels(self, names: Collection[str]) -> None:
         """Raise a SettingsError if the output cannot tell its own labels from these of the series."""
 

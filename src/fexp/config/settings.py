@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
+from fexp.config.output import asked_for
 from fexp.config.selection import SelectionSettings, build_folders
 from fexp.config.values import one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
 from fexp.model import Backend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from fexp.config.origin import Origin, Written
     from fexp.config.output import OutputSettings
@@ -220,3 +222,13 @@ def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputS
         http=http,
         one_shot=OneShotSettings.read(written),
     )
+
+
+def read_job_settings(written: Written, outputs: Iterable[type[OutputSettings]]) -> tuple[JobSettings, Settings]:
+    """Return the settings of a job, with the outputs among these that are asked for. Raise SettingsError."""
+    job = JobSettings.read(written)
+    if job.name is None:
+        raise SettingsError(f"{job.origin('name')} is missing: name the job")
+    selection = SelectionSettings.read(written)
+    folders = build_folders(job.folders, selection)
+    return job, Settings(folders=folders, outputs=asked_for(outputs, written), selection=selection)

@@ -37,6 +37,7 @@ from fexp.metrics.rows import (
     flow_row,
     folder_row,
     inotify_row,
+    job_row,
     reload_row,
     state_row,
     watched_row,
@@ -51,6 +52,48 @@ if TYPE_CHECKING:
 def _build_labels() -> dict[str, str]:
     return {"version": __version__, "python": platform.python_version(), "watchdog": VERSION_STRING}
 
+
+JOB_ROWS: tuple[Row, ...] = (
+    job_row("fexp_job_running", "1 while the command runs, else 0."),
+    job_row("fexp_job_start_timestamp_seconds", "When the latest run began, as Unix time."),
+    job_row("fexp_job_end_timestamp_seconds", "When the latest run that ended did so, as Unix time."),
+    job_row("fexp_job_duration_seconds", "How long the latest run that ended took, with its retries."),
+    job_row(
+        "fexp_job_exit_code",
+        "Exit status of the latest run that ended: 128 + the number of the signal that killed it.",
+    ),
+    job_row("fexp_job_timed_out", "1 if the latest run that ended took longer than allowed, else 0."),
+    job_row(
+        "fexp_job_last_success_timestamp_seconds",
+        "When the latest run that succeeded ended, as Unix time.",
+    ),
+    job_row("fexp_job_cpu_seconds", "CPU time of the latest run that ended, with all processes that it waited for."),
+    job_row(
+        "fexp_job_max_rss_bytes",
+        "Peak memory of the largest process of the latest run that ended; what fexp has itself counts in.",
+    ),
+    job_row(
+        "fexp_job_consumed_files",
+        "Matching files that were there before the latest run that ended and were not after it.",
+        Scope.JOB_FOLDER,
+    ),
+    job_row(
+        "fexp_job_consumed_bytes",
+        "Bytes of these files, and bytes by which others shrank.",
+        Scope.JOB_FOLDER,
+    ),
+    job_row(
+        "fexp_job_produced_files",
+        "Matching files that were there after the latest run that ended and were not before it.",
+        Scope.JOB_FOLDER,
+    ),
+    job_row(
+        "fexp_job_produced_bytes",
+        "Bytes of these files, and bytes by which others grew.",
+        Scope.JOB_FOLDER,
+    ),
+    job_row("fexp_job_rejected_samples", "Lines of the job's own samples that were left out because they are bad."),
+)
 
 CATALOGUE: tuple[Row, ...] = (
     state_row("fexp_files", "Matching files in the folder now.", Files),
@@ -176,6 +219,7 @@ CATALOGUE: tuple[Row, ...] = (
         lambda f: [((fault,), count) for fault, count in f.faults.items()],
         ("reason",),
     ),
+    *JOB_ROWS,
     delivery_row("fexp_deliveries_total", Kind.COUNTER, "Successful deliveries of an output.", lambda d: d.deliveries),
     delivery_row("fexp_delivery_failures_total", Kind.COUNTER, "Failed deliveries of an output.", lambda d: d.failures),
     delivery_row(
@@ -235,6 +279,8 @@ def makers(measures: Measures, now: Instant = _EPOCH) -> tuple[Make, ...]:
     return tuple(make for make in asked if make is not None)
 
 
-EVERYWHERE = frozenset(Scope)
-TEXTFILE_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
-"""Series that carry a folder, so that the textfiles of several fexp on one host never collide."""
+EVERYWHERE: frozenset[Scope] = frozenset(Scope)
+FOLDER_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
+"""What is read folder by folder."""
+TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER}
+"""Series that carry a folder or a job's name, so that the textfiles of several fexp on one host never collide."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.metrics.catalogue import CATALOGUE, EVERYWHERE
-from fexp.metrics.rows import Scope
+from fexp.metrics.catalogue import CATALOGUE, EVERYWHERE, FOLDER_SCOPES
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from prometheus_client.samples import Sample as FamilySample
 
-    from fexp.metrics.rows import Row
+    from fexp.metrics.rows import Row, Scope
     from fexp.model import FolderSnapshot
 
     LeftOut = Callable[[str, Exception, int], None]
@@ -54,7 +53,7 @@ class FexpCollector:
         A folder in which nothing changed is the same object as at the last time.
         """
         snapshot = self.take()
-        rows = [row for row in self.rows if row.scope is not Scope.SELF]
+        rows = [row for row in self.rows if row.scope in FOLDER_SCOPES]
         for folder in snapshot.folders:
             yield folder, self._families(rows, Snapshot((folder,)))
         yield None, self._families(self.rows, snapshot._replace(folders=()))

@@ -52,8 +52,21 @@ class Scope(StrEnum):
     """The files of a folder: labels folder, pattern and the user's own."""
     FOLDER = "folder"
     """The watching of a folder: label folder, the user's own, and the row's."""
+    JOB = "job"
+    """A batch job: label job_name, and the row's."""
+    JOB_FOLDER = "job_folder"
+    """What a batch job did to a folder: labels job_name, folder, pattern and the user's own."""
     SELF = "self"
     """fexp itself. Not for textfiles, where the series of several fexp on one host would collide."""
+
+
+_SCOPE_LABELS: dict[Scope, tuple[str, ...]] = {
+    Scope.STATE: ("folder", "pattern"),
+    Scope.FOLDER: ("folder",),
+    Scope.JOB: ("job_name",),
+    Scope.JOB_FOLDER: ("job_name", "folder", "pattern"),
+    Scope.SELF: (),
+}
 
 
 class Sample(NamedTuple):
@@ -81,9 +94,7 @@ class Row(NamedTuple):
     @property
     def labels(self) -> tuple[str, ...]:
         """All label names but the user's own."""
-        return {Scope.STATE: ("folder", "pattern"), Scope.FOLDER: ("folder",), Scope.SELF: ()}[
-            self.scope
-        ] + self.own_labels
+        return _SCOPE_LABELS[self.scope] + self.own_labels
 
     @property
     def names(self) -> frozenset[str]:
@@ -226,3 +237,14 @@ def reload_row(name: str, text: str, value: Callable[[ReloadSnapshot], float]) -
             yield Sample({}, value(snapshot.reload))
 
     return Row(name, Kind.GAUGE, Scope.SELF, (), text, read)
+
+
+def job_row(name: str, text: str, scope: Scope = Scope.JOB) -> Row:
+    """Return a row for a number about a batch job."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        if snapshot.job is not None:
+            for labels, number in snapshot.job.samples.get(name, ()):
+                yield Sample({"job_name": snapshot.job.name, **labels}, number)
+
+    return Row(name, Kind.GAUGE, scope, (), text, read)

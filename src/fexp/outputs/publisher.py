@@ -103,6 +103,11 @@ class Publisher:
             self._started = True
             self._wake.notify_all()
 
+    def wait_for_attempt(self, timeout_seconds: float) -> None:
+        """Wait until it has tried to deliver once, but no longer than this."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._attempted_at is not None, max(0.0, timeout_seconds))
+
     def announce(self) -> None:
         """Note that the numbers changed. Cheap, from any thread, never waits for the output."""
         if self._changed:
@@ -218,6 +223,7 @@ class Publisher:
             self._retry_after_seconds = retry_after_seconds
             self._failures_in_a_row += 1
             self._state = before._replace(failures=before.failures + 1, is_failing=True)
+            self._wake.notify()
 
     def _delivered(self, began_at: float) -> None:
         with self._wake:
@@ -234,6 +240,7 @@ class Publisher:
                 last_delivery_at=self._wall_clock(),
                 duration_seconds=self._attempted_at - began_at,
             )
+            self._wake.notify()
         if failures:
             works = "works again" if before.deliveries else "works"
             logger.info("%s: %s %s, failures: %d", self._output.name, self._output.target, works, failures)

@@ -14,7 +14,7 @@ from itertools import chain, groupby
 from operator import is_
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.metrics import CATALOGUE, EVERYWHERE, FexpCollector, Scope
+from fexp.metrics import CATALOGUE, EVERYWHERE, FOLDER_SCOPES, FexpCollector
 from fexp.metrics.collector import good_family
 from fexp.model import Snapshot
 from fexp.outputs.formats import Families, Format, labelled
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from fexp.metrics import Row
+    from fexp.metrics import Row, Scope
     from fexp.metrics.collector import LeftOut
     from fexp.model import FolderSnapshot
 
@@ -33,7 +33,7 @@ _CHUNK_FOLDERS = 64
 """A change costs the joining and the compressing of so many folders' lines; a scrape costs their number of pieces."""
 _KEPT_SECONDS = 900.0
 """A format that nobody has asked for so long gives its memory back."""
-_ROWS = tuple(row for row in CATALOGUE if row.scope is not Scope.SELF)
+_ROWS = tuple(row for row in CATALOGUE if row.scope in FOLDER_SCOPES)
 _ROWS_BY_PLACE = tuple(enumerate(_ROWS))
 _PLACE = {row.name: place for place, row in _ROWS_BY_PLACE}
 _NAMES = {row.name: row.names for row in _ROWS}
@@ -116,7 +116,7 @@ class Renderer:
                 collector.left_out(*fault)
         pieces: list[Piece] = []
         for row in collector.rows:
-            if row.scope is Scope.SELF:
+            if row.scope not in FOLDER_SCOPES:
                 pieces += self._fresh([good_family(row, snapshot, collector.left_out)], names)
             elif not names or not _NAMES[row.name].isdisjoint(names):
                 pieces += self._kept(row, chunks)

@@ -17,30 +17,40 @@ if TYPE_CHECKING:
 
 @contextmanager
 def alone(place: str | None, *, shown: str) -> Iterator[None]:
-    """Run the block. Raise FexpError if another fexp process of the same user delivers to this place.
-
-    Both processes must have the same directory for locks. The kernel holds the lock, so it ends with its process,
-    however that ends. The empty file stays.
-    """
+    """Run the block. Raise FexpError if another fexp process of the same user delivers to this place."""
     if place is None:
         yield
         return
+    with one_at_a_time(place) as is_alone:
+        if not is_alone:
+            raise FexpError(f"{shown}: another fexp is still at work there; this one leaves it alone")
+        yield
+
+
+@contextmanager
+def one_at_a_time(place: str, *, waits: bool = False) -> Iterator[bool]:
+    """Run the block; yield whether no other process of the same user is in such a block for this place.
+
+    ``waits``: until that is so. Both processes must have the same directory for locks. The kernel holds the lock, so
+    it ends with its process, however that ends. The empty file stays.
+    """
     name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
     try:
         path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:  # also of a system without any temporary directory that can be written
-        yield  # no place for a lock: delivering matters more than being alone
+        yield True  # no place for a lock: delivering matters more than being alone
         return
-    with suppress(OSError):
-        os.fchmod(file, 0o600)  # whatever the umask: the next run wants to open it too
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        raise FexpError(f"{shown}: another fexp is still at work there; this one leaves it alone") from None
-    try:
-        yield
+        with suppress(OSError):
+            os.fchmod(file, 0o600)  # whatever the umask: the next run wants to open it too
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except OSError:
+            is_alone = False
+        else:
+            is_alone = True
+        yield is_alone
     finally:
         os.close(file)
 

@@ -71,6 +71,11 @@ class GatewaySettings(Endpoint):
         settable = {name: self.origin(name) for name in ("job", "instance")}
         check_pairs(self.origin("grouping"), self.key, settable)
 
+    @property
+    def added_labels(self) -> frozenset[str]:
+        """The labels of the key: on all series of the group."""
+        return frozenset(name for name, _ in self.key)
+
     def check_labels(self, names: Collection[str]) -> None:
         """Raise a SettingsError for a label of the key that would replace one of these."""
         for name, _ in self.key:

@@ -68,6 +68,11 @@ class RemoteWriteSettings(Endpoint):
             raise SettingsError(f"{self.origin('url')} needs {needed}, or hosts overwrite each other")
         check_pairs(self.origin("external_labels"), self.common_labels, settable)
 
+    @property
+    def added_labels(self) -> frozenset[str]:
+        """The labels that every series carries."""
+        return frozenset(name for name, _ in self.common_labels)
+
     def check_labels(self, names: Collection[str]) -> None:
         """Raise a SettingsError for a common label that would replace one of these."""
         for name, _ in self.common_labels:

@@ -1,0 +1,3 @@
+from fexp.service.job.function import job as job
+
+__version__: str

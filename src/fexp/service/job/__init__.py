@@ -1,0 +1,1 @@
+"""Runs a batch job and reports how it went: ``fexp run`` and ``fexp.job``."""
