@@ -6,10 +6,11 @@ from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from prometheus_client.metrics_core import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from prometheus_client.metrics_core import Metric
 
     from fexp.outputs import Collects
 
@@ -40,6 +41,8 @@ class Format(Enum):
         """
         if self is Format.OPENMETRICS or family.type != "gaugehistogram":
             return [family]
+        from prometheus_client.metrics_core import Metric
+
         histogram = Metric(family.name, family.documentation, "histogram")
         gauges = [Metric(family.name + suffix, family.documentation, "gauge") for suffix in ("_gcount", "_gsum")]
         for sample in family.samples:
