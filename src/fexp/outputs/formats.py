@@ -6,7 +6,6 @@ from copy import copy
 from enum import Enum
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
