@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,10 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise RuntimeError("can't start new thread")
 
     return lambda: monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_of_a_terminal() -> None:
+    """Obey what a shell without job control ignores in the background: a process that is started inherits it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
