@@ -118,12 +118,15 @@ def shared(processes: int, program: str = PROGRAM, *, lasting: bool = False) -> 
 
 
 def children() -> set[int]:
-    """Return the processes that this one has started and that are there, be it as zombies."""
+    """Return the listers that this process has started and that are there, be it as zombies.
+
+    Each leads a session of its own. Other tests' servers do not, and may be there for longer.
+    """
     found: set[int] = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == os.getpid():
+            if int(fields[1]) == os.getpid() and fields[3] == stat.parent.name:
                 found.add(int(stat.parent.name))
     return found
 
