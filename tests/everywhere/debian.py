@@ -30,6 +30,9 @@ mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 tmpfs run
 {DEVICES}
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
 {ENTER}
 cd "$CHECKOUT"
 exec "$@"
