@@ -73,6 +73,8 @@ def test_it_exits_as_a_shell_would(
     (tmp_path / "plain").touch(0o644)
     (tmp_path / "script").touch(0o755)
     (tmp_path / "script").write_text("exit $1\n")  # without #!, as a shell takes it
+    (tmp_path / "locked").mkdir(0)  # "not found", in bash too, to whoever may not read a folder of PATH
+    monkeypatch.setenv("PATH", f"{tmp_path / 'locked'}:{os.environ['PATH']}")
     ended = run("run", "--job", "exit", "--textfile", "exit.prom", "--", *command)
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", complaint)
     text = (tmp_path / "exit.prom").read_text()

@@ -86,8 +86,7 @@ class Runner:
         try:
             group = _spawn(command)
         except OSError as error:
-            code = _NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else _NOT_RUN
-            return Ended(code, problem=f"{command[0]}: {error.strerror}")
+            return _not_started(command[0], error)
         self._group = group
         while self._early:
             self._hand_on(self._early.pop(0), None)
@@ -154,6 +153,19 @@ class Runner:
                 _kill(group, signal.SIGKILL)
                 return
             never.wait(_GONE_TICK_SECONDS)
+
+
+def _not_started(name: str, error: OSError) -> Ended:
+    """Say why a command did not start: a folder of PATH that may not be read hides none, as in bash."""
+    reason = error.errno or 0
+    if reason == errno.EACCES and "/" not in name and not _is_on_path(name):
+        reason = errno.ENOENT
+    code = _NOT_FOUND if reason in (errno.ENOENT, errno.ENOTDIR) else _NOT_RUN
+    return Ended(code, problem=f"{name}: {os.strerror(reason)}")
+
+
+def _is_on_path(name: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, name)) for folder in os.get_exec_path())
 
 
 def _spawn(command: Sequence[str]) -> int:
