@@ -2,10 +2,12 @@
 
 import os
 import re
+import resource
 import socket
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,10 @@ def received(manager: tuple[socket.socket, str]) -> socket.socket:
 
 
 @pytest.fixture
-def notifier(manager: tuple[socket.socket, str]) -> Notifier:
-    return Notifier.from_environment({"NOTIFY_SOCKET": manager[1]})
+def notifier(manager: tuple[socket.socket, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Notifier]:
+    monkeypatch.setattr("fexp.service.systemd._SEND_TIMEOUT_SECONDS", 0.01)
+    with closing(Notifier.from_environment({"NOTIFY_SOCKET": manager[1]})) as notifier:
+        yield notifier
 
 
 def test_ready(notifier: Notifier, received: socket.socket) -> None:
@@ -91,11 +95,12 @@ def say_everything(notifier: Notifier) -> None:
     notifier.stopping()
     notifier.watchdog()
     notifier.extend_timeout(1)
+    notifier.close()
 
 
 def test_without_a_manager_nothing_happens() -> None:
     notifier = Notifier.from_environment({})
-    assert notifier == Notifier(address=None, watchdog_interval_seconds=None)
+    assert notifier.watchdog_interval_seconds is None
     say_everything(notifier)
 
 
@@ -111,10 +116,17 @@ def test_a_manager_that_went_away_disturbs_nobody(tmp_path: Path) -> None:
     say_everything(Notifier.from_environment({"NOTIFY_SOCKET": path}))
 
 
-def test_a_manager_that_reads_nothing_delays_but_does_not_stop(
-    notifier: Notifier, received: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fexp.service.systemd._SEND_TIMEOUT_SECONDS", 0.01)
+def test_it_needs_no_descriptor_once_it_is_there(notifier: Notifier, received: socket.socket) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, before[1]))  # what is open stays open
+    try:
+        notifier.watchdog()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert received.recv(4096) == b"WATCHDOG=1"
+
+
+def test_a_manager_that_reads_nothing_delays_but_does_not_stop(notifier: Notifier, received: socket.socket) -> None:
     for _ in range(5000):  # fills the queue of net.unix.max_dgram_qlen messages, or the manager's buffer
         started_at = time.monotonic()
         notifier.watchdog()

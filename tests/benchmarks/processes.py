@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FEXP = str(Path(sys.executable).with_name("fexp"))
-_GIVE_UP_SECONDS = 120.0
+GIVE_UP_SECONDS = 120.0
 _REQUEST = b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
 _TEXT = b"Accept: text/plain\r\n"
 AS_PROMETHEUS = (
@@ -48,8 +48,18 @@ def cpu_seconds(pid: int) -> float:
 
 def kernel_seconds(pid: int) -> float:
     """Give the part of a process's CPU time that the kernel spent for it, in steps of a clock tick."""
+    return _ticks(pid)[1]
+
+
+def ended_children_cpu_seconds(pid: int) -> float:
+    """Give the CPU time of the processes that it started and waited for, in steps of a clock tick."""
+    return sum(_ticks(pid)[2:])
+
+
+def _ticks(pid: int) -> list[float]:
+    """Give the CPU seconds of a process: its own, the kernel's for it, and both of its children, see proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[12]) / os.sysconf("SC_CLK_TCK")
+    return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15]]
 
 
 def memory_bytes(pid: int, field: str = "Rss") -> int:
@@ -124,7 +134,7 @@ class Client:
     """A plain keep-alive connection, so that what is measured is the server."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=_GIVE_UP_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=GIVE_UP_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def get(self, path: bytes = b"/metrics", fields: bytes = _TEXT) -> tuple[int, bytes]:
@@ -183,13 +193,13 @@ class Fexp:
 
     def wait_ready(self) -> None:
         """Poll until /-/ready says so."""
-        until = time.monotonic() + _GIVE_UP_SECONDS
+        until = time.monotonic() + GIVE_UP_SECONDS
         while self.client.get(b"/-/ready")[0] != 200:
             if time.monotonic() > until:
                 raise BenchmarkError("fexp does not get ready")
             pause(0.01)
 
-    def wait_for(self, seconds: float = _GIVE_UP_SECONDS, *, every: float = 0.0, **numbers: float) -> float:
+    def wait_for(self, seconds: float = GIVE_UP_SECONDS, *, every: float = 0.0, **numbers: float) -> float:
         """Poll until /metrics shows these numbers; give the monotonic time of the first answer that does.
 
         Raises BenchmarkError, with what was shown instead, when they do not come.

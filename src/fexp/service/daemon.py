@@ -161,7 +161,7 @@ class Daemon:
                 progress.end()
                 self._notifier.ready(self._status())
                 _log.info("ready: %s", self._status())
-            if self._notifier.address is not None:
+            if self._notifier.has_manager:
                 self._notify_systemd()
         progress.end()
 
@@ -196,6 +196,7 @@ class Daemon:
         if self._http is not None:
             self._http.stop()
         self._engine.stop()  # last: a number that is still served is still true
+        self._notifier.close()
 
     def _stop_publishers(self) -> None:
         """Stop all at once: what one hanging receiver takes, the others need not wait for."""

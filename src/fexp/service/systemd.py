@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,18 +15,23 @@ _SEND_TIMEOUT_SECONDS = 1.0
 _STATUS_LENGTH_MAX = 512  # characters; systemd drops a notification of more than 4096 bytes
 
 
-@dataclass(frozen=True, slots=True)
 class Notifier:
     """Sends the state of the service to the manager that started it; does nothing when none did.
 
-    Any thread may call it. No method raises, and none blocks for longer than a second: a manager that went
+    Any thread may call it. No notification raises, and none blocks for longer than a second: a manager that went
     away is no reason to stop watching.
     """
 
-    address: bytes | None = None
-    """Of the manager's datagram socket; an abstract one starts with a NUL byte."""
-    watchdog_interval_seconds: float | None = None
-    """How often to call ``watchdog``: half of what the manager tolerates, None when it expects no call."""
+    def __init__(self, address: bytes | None = None, watchdog_interval_seconds: float | None = None) -> None:
+        """``address``: of the manager's datagram socket; an abstract one starts with a NUL byte. May raise OSError."""
+        self.watchdog_interval_seconds = watchdog_interval_seconds
+        """How often to call ``watchdog``: half of what the manager tolerates, None when it expects no call."""
+        self.has_manager = address is not None
+        self._address = address or b""
+        if self.has_manager:
+            # Kept: a service without a free descriptor is as alive as any.
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket.settimeout(_SEND_TIMEOUT_SECONDS)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Notifier:
@@ -57,16 +62,17 @@ class Notifier:
         """Ask for at least this much time from now on to start, reload or stop."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
+    def close(self) -> None:
+        """Send nothing more."""
+        if self.has_manager:
+            self._socket.close()
+
     def _send(self, *assignments: str) -> None:
-        if self.address is None:
+        if not self.has_manager:
             return
         message = "\n".join(assignments).encode("utf-8", "replace")
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.settimeout(_SEND_TIMEOUT_SECONDS)
-                sock.sendto(message, self.address)
-        except OSError:
-            pass  # the manager is gone or stuck; the next notification tries again
+        with suppress(OSError):  # the manager is gone or stuck; the next notification tries again
+            self._socket.sendto(message, self._address)
 
 
 def _notify_address(environ: Mapping[str, str]) -> bytes | None:
