@@ -222,6 +222,10 @@ class EmptyFiles(Sum):
         """See ``Sum.part``."""
         return countOf(files.sizes, 0)
 
+    def part_of_table(self, table: Table) -> int:
+        """See ``Sum.part_of_table``."""
+        return 0 if table.extreme(SmallestFile.extremum) else super().part_of_table(table)
+
 
 class FutureFiles(Number, Followed):
     """How many have a modification time that is more than a minute from now in the future.
@@ -254,17 +258,22 @@ class FutureFiles(Number, Followed):
         self._later.add(memoryview(later).cast("d"))
 
     def _kept(self, files: KnownFiles) -> list[float]:
-        if not files.names or max(files.modified_at) <= self._known_after:
-            return []
         return [modified_at for modified_at in files.modified_at if modified_at > self._known_after]
 
     def add(self, files: KnownFiles) -> None:
         """See ``Aggregate.add``."""
-        self._later.add(self._kept(files))
+        if files.names and max(files.modified_at) > self._known_after:
+            self._later.add(self._kept(files))
 
     def remove(self, files: KnownFiles) -> None:
         """See ``Followed.remove``."""
-        self._later.remove(self._kept(files))
+        if self._later:
+            self._later.remove(self._kept(files))
+
+    def drop(self, table: Table) -> None:
+        """See ``Followed.drop``."""
+        if self._later and table.extreme(NewestModification.extremum) > self._known_after:
+            super().drop(table)
 
     def starts_over(self, now: Instant) -> bool:
         """See ``Followed.starts_over``."""

@@ -29,12 +29,12 @@ class Extremum(NamedTuple):
 class Blocks:
     """Extremes of each run of 256 slots: finding a column's anew costs its changes, not its length."""
 
-    __slots__ = ("_known", "_wanted", "changed")
+    __slots__ = ("_known", "changed", "wanted")
 
     def __init__(self, wanted: Sequence[Extremum]) -> None:
         self.changed: set[int] = set()
         """Blocks in which a slot changed since the last look."""
-        self._wanted = wanted
+        self.wanted = wanted
         self._known = [extremum.array() for extremum in wanted]
 
     def find(self, columns: Sequence[Column | memoryview]) -> tuple[float, ...]:
@@ -42,7 +42,7 @@ class Blocks:
         count = (len(columns[0]) + BLOCK - 1) >> BLOCK_BITS
         recorded = min(len(self._known[0]), count)
         changed = sorted(block for block in self.changed if block < recorded)
-        for column, known, (_, pick) in zip(columns, self._known, self._wanted, strict=True):
+        for column, known, (_, pick) in zip(columns, self._known, self.wanted, strict=True):
             del known[count:]
             for block in changed:
                 known[block] = pick(column[block << BLOCK_BITS : (block + 1) << BLOCK_BITS].tolist())  # type: ignore[call-overload]
@@ -51,4 +51,4 @@ class Blocks:
                 for first in range(recorded << BLOCK_BITS, len(column), BLOCK)
             )
         self.changed.clear()
-        return tuple(extremum.pick(known) for extremum, known in zip(self._wanted, self._known, strict=True))
+        return tuple(extremum.pick(known) for extremum, known in zip(self.wanted, self._known, strict=True))

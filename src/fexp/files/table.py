@@ -175,6 +175,14 @@ class Table:
         self.size_bytes -= sum(removed.sizes)
         return removed
 
+    def extreme(self, extremum: Extremum) -> float:
+        """Return one extreme, which is quick if ``extremes`` was asked for it before. There is a file."""
+        files = self.files()
+        if self._blocks is None:
+            return extremum.pick(getattr(files, extremum.column))
+        columns = [getattr(files, wanted.column) for wanted in self._blocks.wanted]
+        return self._blocks.find(columns)[self._blocks.wanted.index(extremum)]
+
     def extremes(self, wanted: Sequence[Extremum]) -> tuple[float, ...]:
         """Return each extreme that is wanted: always the same ones. There is a file."""
         files = self.files()

@@ -31,6 +31,9 @@ class Times:
         self._sums: list[int] = []
         """That of each block."""
 
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
     def __len__(self) -> int:
         return sum(map(len, self._blocks))
 
