@@ -156,13 +156,12 @@ def _look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool)
 
 def identity(path: bytes) -> Identity:
     """Look which directory a path names, through symlinks. Raise OSError (NotADirectoryError for a file)."""
-    found = os.stat(path)
+    link = os.lstat(path)
+    is_link = stat.S_ISLNK(link.st_mode)
+    found = os.stat(path) if is_link else link
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-    link = os.lstat(path)
-    if not stat.S_ISLNK(link.st_mode):
-        return Identity(found.st_dev, found.st_ino, 0, 0.0)
-    return Identity(found.st_dev, found.st_ino, link.st_ino, link.st_ctime)
+    return Identity(found.st_dev, found.st_ino, *((link.st_ino, link.st_ctime) if is_link else (0, 0.0)))
 
 
 def try_to_open(path: bytes) -> None:

@@ -32,7 +32,8 @@ class FolderWatch:
         self.tree = FolderTree(folder, source, context, self.touch)
         self._context = context
         self._schedule = LookSchedule()
-        self._identity: scan.Identity | None = None
+        self.identity: scan.Identity | None = None
+        """Of the directory that its path named when it was last checked; None when it named none that could be read."""
         """The directory that is watched; None while there is none."""
         self._looked = self._up = self._was_up = False
         self._problem: str | None = None
@@ -68,14 +69,9 @@ class FolderWatch:
         return self._looked
 
     @property
-    def is_there(self) -> bool:
-        """Return whether its path named a directory that could be read when it was last checked."""
-        return self._identity is not None
-
-    @property
     def due_at(self) -> float:
         """Return when something is to be done without a hint, on the steady clock; infinity for never."""
-        if not self._schedule.is_resting or self._identity is None:
+        if not self._schedule.is_resting or self.identity is None:
             return min(self._schedule.due_at, self._snapshot_ends_at)
         looks_due_at = self._schedule.due_again_at(self._interval_seconds)
         return min(looks_due_at, self._snapshot_ends_at, self._polled_due_at, self.tree.links_due_at)
@@ -104,12 +100,12 @@ class FolderWatch:
 
     def want_look(self, reason: Reason) -> None:
         """Ask for a whole look."""
-        if self._identity is not None:
+        if self.identity is not None:
             self._schedule.want(reason)
 
     def lost_events(self) -> None:
         """Look at everything: the kernel dropped events, and it does not say which."""
-        if self._identity is not None and self.tree.arming.source is not None:
+        if self.identity is not None and self.tree.arming.source is not None:
             self._overflows += 1
             self.touch()
             self.want_look(Reason.OVERFLOW)
@@ -152,13 +148,13 @@ class FolderWatch:
         path = self.folder.path
         try:
             identity = scan.identity(path)
-            if identity != self._identity:
+            if identity != self.identity:
                 scan.try_to_open(path)
         except OSError as error:
-            was_there = self.is_there
+            was_there = self.identity is not None
             self._mark_down(error)
             return was_there
-        if identity == self._identity and self.tree.arming.is_watching(self.tree.root):
+        if identity == self.identity and self.tree.arming.is_watching(self.tree.root):
             return False
         is_first = not self._looked
         absent_since = -inf if is_first else max(self._missing_since, self.tree.root.seen_at or 0.0)
@@ -170,7 +166,7 @@ class FolderWatch:
                 return True  # replaced once more while it was armed: the next pulse sees what is there then
         except OSError:
             return True
-        self._identity = identity
+        self.identity = identity
         self._begin(Reason.START if is_first else Reason.REAPPEARED, absent_since)
         return True
 
@@ -179,7 +175,7 @@ class FolderWatch:
         self.tree.forget_watches()
         with self._context.lock:
             self._held = self.snapshot(self._context.now()) if hold else None
-            self._identity = None
+            self.identity = None
             self._up = hold
             self._schedule.cancel()
         self.touch()
@@ -187,7 +183,7 @@ class FolderWatch:
     def _mark_down(self, error: OSError) -> None:
         self._missing_since = self._context.clock().steady
         problem = error.strerror or str(error)
-        if self._identity is None and self._looked and problem == self._problem:
+        if self.identity is None and self._looked and problem == self._problem:
             return
         if problem != self._problem:
             log.warning("%s: %s; its numbers are gone until it can be read", self.folder.label, problem)
@@ -211,7 +207,7 @@ class FolderWatch:
         """Do what is due by the clock."""
         if now >= self._snapshot_ends_at:
             self.touch()
-        if self._identity is None:
+        if self.identity is None:
             return
         if now >= self._schedule.due_again_at(self._interval_seconds):
             self.want_look(Reason.INTERVAL)
@@ -236,7 +232,7 @@ class FolderWatch:
         if points is not None:
             self.tree.listings.overtake_all()
         self.tree.doubts.check(mounts_changed=points is not None and not inside)
-        for directory in self.tree.doubts.settle(now) if self._identity is not None else ():
+        for directory in self.tree.doubts.settle(now) if self.identity is not None else ():
             self.tree.want_listing(directory, deep=self.tree.arm(directory), absent_since=directory.seen_at)
         return inside or self.tree.is_busy or self.tree.doubts.are_left
 

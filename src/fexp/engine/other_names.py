@@ -20,12 +20,12 @@ def look_at_other_names(
     Names that are not known are searched for, once no directory waits to be listed. ``folder_of``: by root.
     """
     if links.needs_search and not any(folder.tree.is_busy for folder in folders):
-        there = [folder.tree.root for folder in folders if folder.is_there]
+        there = [folder.tree.root for folder in folders if folder.identity is not None]
         links.search(directory for root in there for directory in root.subtree())
     touched = []
     for directory, names in links.take().items():
         folder = folder_of[directory.root]
-        if folder.is_there:
+        if folder.identity is not None:
             folder.tree.look_again(directory, names)
             touched.append(folder)
     return touched

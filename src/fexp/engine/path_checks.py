@@ -33,14 +33,14 @@ class PathChecks:
             is_reported = self.watch is not None and self.watch.watch(path)  # first: what comes later is an event
             folder.check_root()
             is_local = self._mounts.silent_kind(folder.tree.arming.real_path) is None
-            if is_reported and is_local and folder.is_there:
+            if is_reported and is_local and folder.identity is not None:
                 self._unreported.discard(folder)
             else:
                 self._unreported.add(folder)
 
     def check_unreported(self, folders: Sequence[FolderWatch]) -> set[FolderWatch]:
         """Check the paths that no event reports, and a share of the others. Return the folders that were checked."""
-        checked = self._unreported.union(folder for folder in folders if not folder.is_there)
+        checked = self._unreported.union([folder for folder in folders if folder.identity is None])
         self.check(checked)
         share = -(-len(folders) // _ROUND_PULSES)
         for folder in folders[self._round * share : (self._round + 1) * share]:
