@@ -104,12 +104,15 @@ class FolderState:
         that came and went in the history alone was never seen; it is taken for a regular file and counts as an arrival
         and a departure of no bytes. What is new arrived now.
         """
-        changed = False
         lives = {name: histories[name] for name in found.names if LEFT in histories[name]}
         lives.update((name, histories[name] + LEFT) for name in gone if ARRIVED in histories[name])
-        known, unseen = directory.known(lives), list[bytes]()
+        known, left, unseen = directory.known(lives), list[bytes](), list[bytes]()
         for name, history in lives.items():
-            changed |= self._replay(directory, name, history, unseen, now, is_known=name in known)
+            departed, passed = _replay(history, is_known=name in known)
+            if departed:
+                left.append(name)
+            unseen.extend([name] * passed)
+        changed = bool(left) and self.let_go(directory, left, now)
         if unseen:
             changed |= self._pass_through(directory, unseen, now)
         if found.names:
@@ -117,25 +120,6 @@ class FolderState:
         if gone:
             changed |= self.let_go(directory, gone, now)
         return changed
-
-    def _replay(
-        self, directory: Directory, name: bytes, history: str, unseen: list[bytes], now: Instant, *, is_known: bool
-    ) -> bool:
-        """Let a file depart if events reported it. Return whether it did.
-
-        The name is added to ``unseen`` each time that a file of this name came and went since.
-        """
-        is_here, departed = is_known, False
-        for step in history:
-            if step == ARRIVED:
-                is_here = True
-            elif step == LEFT and is_here:
-                if is_known:
-                    departed = self.let_go(directory, [name], now)
-                else:
-                    unseen.append(name)
-                is_known = is_here = False
-        return departed
 
     def take_in(
         self, directory: Directory, files: FileColumns, now: Instant, absent_since: float, *, is_start: bool
@@ -292,6 +276,21 @@ class FolderState:
     def next_change_at(self, now: Instant) -> float:
         """Return when a number changes by time alone, on the steady clock; infinity for never."""
         return min((group.next_change_at(now) for group in self._groups.values()), default=float("inf"))
+
+
+def _replay(history: str, *, is_known: bool) -> tuple[bool, int]:
+    """Return whether a known file departed, and how many of its name came and went unseen since."""
+    is_here, departed, passed = is_known, False, 0
+    for step in history:
+        if step == ARRIVED:
+            is_here = True
+        elif step == LEFT and is_here:
+            if is_known:
+                departed = True
+            else:
+                passed += 1
+            is_known = is_here = False
+    return departed, passed
 
 
 def _arrivals(changed_at: Sequence[float], absent_since: float, now: Instant) -> list[float]:
