@@ -93,7 +93,8 @@ class App:
         if rules.config.tls and not has_allowed_name(request.certificate, rules.config.tls.client_allowed_sans):
             return Answer(b"the certificate carries no allowed name\n", status=403)
         try:
-            if await rules.users.admits(request.headers.get("authorization", ""), request.client, self._workers):
+            authorization = request.headers.get("authorization", "")
+            if rules.users is None or await rules.users.admits(authorization, request.client, self._workers):
                 return None
         except BusyError:
             await asyncio.sleep(self._limits.turned_away_seconds)

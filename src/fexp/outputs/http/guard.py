@@ -11,13 +11,14 @@ from fexp.errors import SettingsError
 from fexp.model import ReloadSnapshot
 from fexp.outputs.http.fairness import TokenBucket
 from fexp.outputs.http.tls import make_context
-from fexp.outputs.http.users import Users
 from fexp.outputs.http.webconfig import WebConfig, read_web_config
 
 if TYPE_CHECKING:
     import logging
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from fexp.outputs.http.users import Users
 
     _Identity = tuple[int, int] | None
 
@@ -27,13 +28,22 @@ class Rules(NamedTuple):
 
     config: WebConfig
     context: ssl.SSLContext | None
-    users: Users
+    users: Users | None
+    """None: everybody may enter."""
     bucket: TokenBucket
 
 
 def _rules(config: WebConfig) -> Rules:
     context = make_context(config.tls) if config.tls else None
-    return Rules(config, context, Users(config.users), TokenBucket(config.rate_limit))
+    return Rules(config, context, _users(config.users), TokenBucket(config.rate_limit))
+
+
+def _users(hashes: Mapping[str, bytes]) -> Users | None:
+    if not hashes:
+        return None
+    from fexp.outputs.http.users import Users  # bcrypt takes half a MiB
+
+    return Users(hashes)
 
 
 class Guard:

@@ -28,8 +28,9 @@ class Users:
     """
 
     def __init__(self, hashes: Mapping[str, bytes]) -> None:
+        """``hashes``: bcrypt's, by user; there is one."""
         self._hashes = {name.encode(): hashed for name, hashed in hashes.items()}
-        self._decoy = max(self._hashes.values(), key=lambda hashed: int(hashed[4:6]), default=b"")
+        self._decoy = max(self._hashes.values(), key=lambda hashed: int(hashed[4:6]))
         self._secret = secrets.token_bytes(32)
         self._right: set[bytes] = set()
         self._checking = FairLock(_MAX_WAITING)
@@ -39,8 +40,6 @@ class Users:
 
         However many guesses come from a network, they delay others by one each.
         """
-        if not self._hashes:
-            return True
         credentials = _credentials(authorization)
         if credentials is None:
             return False

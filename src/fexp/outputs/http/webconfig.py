@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fexp.config.values import parse_duration
-from fexp.config.yamlnode import Entry, read_yaml
 from fexp.errors import SettingsError
 from fexp.outputs.http.regular_file import open_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fexp.config.yamlnode import Entry
 
 VERSIONS = ("TLS12", "TLS13")
 CLIENT_AUTH_TYPES = (
@@ -100,6 +101,8 @@ def read_web_config(path: str) -> WebConfig:
 
 def parse_web_config(text: str, path: str) -> WebConfig:
     """Return what the text of a web config file says that lies at ``path``."""
+    from fexp.config.yamlnode import read_yaml  # PyYAML takes a MiB
+
     root = read_yaml(text, f"web config {path}")
     sections = root.entries("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
     return WebConfig(
