@@ -389,7 +389,7 @@ def test_nothing_is_delivered_before_all_folders_are_looked_at(
     daemon = daemon_of(fast, slow, outputs=(TextfileSettings(str(target)),), signals=scripted)
 
     def is_delivering() -> bool:
-        return any(publisher._started for publisher in daemon._publishers)
+        return any(publisher._started for publisher in daemon._deliveries.publishers)
 
     def script() -> Script:
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fexp.config.given import Given
 from fexp.config.origin import Origin, Written
 from fexp.config.selection import SelectionSettings, build_folders, parse_extensions
 from fexp.config.settings import (
@@ -110,8 +111,8 @@ def test_settings_are_frozen_and_refuse_what_they_do_not_know() -> None:
 
 def test_without_an_output_it_serves_on_this_machine_only(tmp_path: Path) -> None:
     """Mistake 21c."""
-    assert read_settings([str(tmp_path)], NOTHING).http.listen == (DEFAULT_LISTEN,)
-    assert read_settings([str(tmp_path)], command_line({"listen": [":1"]})).http.listen == (":1",)
+    assert read_settings([str(tmp_path)], Given(NOTHING)).http.listen == (DEFAULT_LISTEN,)
+    assert read_settings([str(tmp_path)], Given(command_line({"listen": [":1"]}))).http.listen == (":1",)
 
 
 def test_a_web_config_needs_something_served() -> None:
@@ -124,7 +125,7 @@ def test_a_label_of_the_folders_and_one_of_an_output_are_compared(tmp_path: Path
     lines = command_line({"label": ["site=a"], "gateway": "http://h", "grouping": ["site=b"]})
     gateway = next(kind for kind in settings_types() if kind.kind == "gateway").read(lines)
     with pytest.raises(SettingsError, match="label site: on the series"):
-        read_settings([str(tmp_path)], lines, (gateway,))
+        read_settings([str(tmp_path)], Given(lines), (gateway,))
 
 
 @pytest.mark.parametrize(

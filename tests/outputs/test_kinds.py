@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.cli import run
+from fexp.config.given import Given
 from fexp.config.output import asked_for, without_effect
 from fexp.outputs.kinds import OUTPUTS, output_type, settings_types
 from fexp.outputs.push.gateway import GatewayOutput
@@ -46,7 +47,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Give a list that gets the settings of each ``fexp watch`` that runs in this process, in place of the running."""
     read: list[Settings] = []
-    monkeypatch.setattr("fexp.service.daemon.watch", read.append)
+    monkeypatch.setattr("fexp.service.daemon.watch", lambda settings, _read_again: read.append(settings))
     monkeypatch.setattr("fexp.cli.logs.set_up_logging", lambda _: None)
     return read
 
@@ -106,8 +107,8 @@ def test_an_output_of_the_mapping_is_fed_by_a_daemon(tmp_path: Path, read: list[
 @pytest.mark.usefixtures("_toy")
 def test_only_what_is_asked_for_is_made_and_the_rest_has_no_effect() -> None:
     lines = command_line({"toy-note": ["a"], "job": "x", "grouping": ["a=b"], "gateway": "http://h"})
-    assert [one.kind for one in asked_for(settings_types(), lines)] == ["gateway"]
-    assert list(without_effect(settings_types(), lines)) == ["--toy-note has no effect without --toy"]
+    assert [one.kind for one in asked_for(settings_types(), Given(lines))] == ["gateway"]
+    assert list(without_effect(settings_types(), Given(lines))) == ["--toy-note has no effect without --toy"]
 
 
 def test_a_one_shot_imports_the_output_that_it_uses() -> None:

@@ -7,44 +7,48 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fexp.cli.hints import added_to_failure, taken_as_paths
-from fexp.cli.options import COMMAND_LINE, FOLDERS, Command, misspelt_variables, reads
+from fexp.cli.options import COMMAND_LINE, SHOWN, Command, misspelt_variables, reads
 from fexp.errors import FexpError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from fexp.config.given import Given
     from fexp.config.options import Group
     from fexp.config.origin import Written
     from fexp.config.output import OutputSettings
-    from fexp.config.settings import OneShotSettings
+    from fexp.config.settings import OneShotSettings, Settings
 
 
 def _watch_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import given, selection, settings
     from fexp.outputs.kinds import settings_types
 
     return (
-        selection.SelectionSettings, settings.HttpSettings, *settings_types(), settings.DeliverySettings,
-        settings.EngineSettings, settings.LoggingSettings,
+        given.ConfigSettings, selection.SelectionSettings, settings.HttpSettings, *settings_types(),
+        settings.DeliverySettings, settings.EngineSettings, settings.LoggingSettings,
     )  # fmt: skip
 
 
 def _push_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import given, selection, settings
 
-    return selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings, settings.OneShotSettings
+    return (
+        given.ConfigSettings, selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings,
+        settings.OneShotSettings,
+    )  # fmt: skip
 
 
 def _write_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import given, selection, settings
 
-    return selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings
+    return given.ConfigSettings, selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings
 
 
 def _scan_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import given, selection, settings
 
-    return selection.SelectionSettings, settings.PrintingSettings
+    return given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings
 
 
 def _run_reads() -> Iterable[type[Group]]:
@@ -70,18 +74,23 @@ def watch(folders: list[str], written: Written) -> None:
     from logging import getLogger
 
     from fexp.cli.logs import set_up_logging
+    from fexp.config.given import ConfigSettings
     from fexp.config.output import asked_for, without_effect
     from fexp.config.settings import LoggingSettings, read_settings
     from fexp.outputs.kinds import settings_types
     from fexp.service.daemon import watch as run
 
-    set_up_logging(LoggingSettings.read(written))
-    for line in (*_hints(folders), *sorted(without_effect(settings_types(), written))):
+    def read(given: Given) -> Settings:
+        return read_settings(folders, given, asked_for(settings_types(), given))
+
+    given = _given(written)
+    set_up_logging(LoggingSettings.read(given.of(LoggingSettings)))
+    for line in (*_hints(folders), *sorted(without_effect(settings_types(), given))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
-    run(read_settings(folders, written, asked_for(settings_types(), written)))
+    run(read(given), (lambda: read(_given(written))) if ConfigSettings.read(written).files else None)
 
 
-@reads(_push_reads, arguments=FOLDERS._replace(required=False))
+@reads(_push_reads)
 def push(folders: list[str], written: Written) -> None:
     """Look once, push to a Pushgateway, exit: for cron.
 
@@ -91,11 +100,12 @@ def push(folders: list[str], written: Written) -> None:
     from fexp.outputs.push.gateway import GatewaySettings
     from fexp.service.delivery import deliver, remove
 
-    with _in_time(written, folders) as one_shot:
-        gateway = GatewaySettings.read(written)
+    given = _given(written)
+    with _in_time(given, folders) as one_shot:
+        gateway = GatewaySettings.read(given.of(GatewaySettings))
         removal = RemovalSettings.read(written)
         if not removal:
-            deliver(read_settings(folders, written, (gateway,)))
+            deliver(read_settings(folders, given, (gateway,)))
             return
         if folders:
             raise SettingsError(f"{removal.asked_by} takes no FOLDER: it only removes groups")
@@ -112,28 +122,31 @@ def write(folders: list[str], written: Written) -> None:
     from fexp.outputs.textfile import TextfileSettings
     from fexp.service.delivery import deliver
 
-    with _in_time(written, folders):
-        deliver(read_settings(folders, written, (TextfileSettings.read(written),)))
+    given = _given(written)
+    with _in_time(given, folders):
+        deliver(read_settings(folders, given, (TextfileSettings.read(given.of(TextfileSettings)),)))
 
 
 @reads(_scan_reads)
 def scan(folders: list[str], written: Written) -> None:
     """Look once and print what is there: for people."""
+    from fexp import clock
     from fexp.cli.printing import FORMATS
     from fexp.config.settings import PrintingSettings, read_settings
-    from fexp.service.oneshot import look_at_all
+    from fexp.service.oneshot import find_folders, look_at_all
     from fexp.service.progress import shown_on_terminal
     from fexp.text import visible
 
     with added_to_failure(lambda: _hints(folders)):
         printing = PrintingSettings.read(written)
-        settings = read_settings(folders, written)
+        settings = read_settings(folders, _given(written))
         begun: list[str] = []
-        with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(settings.folders)}: {begun[-1]}"):
-            snapshot, problems = look_at_all(settings.folders, lambda folder: begun.append(visible(folder.label)))
+        folders_now, unlisted = find_folders(settings, clock.now().wall)
+        with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(folders_now)}: {begun[-1]}"):
+            snapshot, problems = look_at_all(folders_now, lambda folder: begun.append(visible(folder.label)))
         FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
-        if problems:
-            raise FexpError("; ".join(problems))
+        if problems or unlisted:
+            raise FexpError("; ".join([*problems, *unlisted]))
 
 
 @reads(_run_reads, arguments=COMMAND_LINE, outputs_on_request=True)
@@ -158,22 +171,56 @@ def run(command: list[str], written: Written) -> int:
         return run_command(command, job, settings, print_error)
 
 
+@reads(lambda: (), arguments=SHOWN)
+def show(what: list[str], _: Written) -> None:
+    """Print something to install: a commented config file, or the JSON schema of config files."""
+    import json
+
+    from fexp.config.sample import sample
+    from fexp.config.schema import schema
+    from fexp.outputs.kinds import settings_types
+
+    shown = {
+        "config": lambda: sample(settings_types()),
+        "schema": lambda: json.dumps(schema(settings_types()), indent=2) + "\n",
+    }
+    if len(what) != 1 or what[0] not in shown:
+        raise SettingsError(f"{' '.join(what)} is not known: show {' or '.join(shown)}")
+    print(shown[what[0]](), end="")
+
+
+def _given(written: Written) -> Given:
+    """Return what was given, with what the config files say. Raise SettingsError."""
+    from fexp.config.given import ConfigSettings, Given
+
+    paths = ConfigSettings.read(written).files
+    if not paths:
+        return Given(written)
+    from fexp.config.config_file import read_config_files
+    from fexp.outputs.kinds import settings_types
+
+    files = read_config_files(paths, settings_types())
+    return Given(written, files.sections(), files.folders())
+
+
 def _hints(folders: Iterable[str]) -> Iterator[str]:
     yield from misspelt_variables(COMMANDS.values())
     yield from taken_as_paths(folders)
 
 
 @contextmanager
-def _in_time(written: Written, folders: list[str]) -> Iterator[OneShotSettings]:
+def _in_time(given: Given, folders: list[str]) -> Iterator[OneShotSettings]:
     """Run the block within its deadline: the folders, and files with secrets, may hang too."""
     from fexp.cli.messages import print_error
     from fexp.config.settings import OneShotSettings
     from fexp.service.deadline import deadline
 
-    settings = OneShotSettings.read(written)
+    settings = OneShotSettings.read(given.of(OneShotSettings))
     last_word = deadline(settings.deadline_seconds, settings.origin("deadline_seconds"), print_error)
     with last_word, added_to_failure(lambda: _hints(folders)):  # which looks at the folders too
         yield settings
 
 
-COMMANDS: dict[str, Command] = {"watch": watch, "push": push, "write": write, "scan": scan, "run": run}
+COMMANDS: dict[str, Command] = {
+    "watch": watch, "push": push, "write": write, "scan": scan, "run": run, "show": show,
+}  # fmt: skip

@@ -33,6 +33,10 @@ EXAMPLES = {
         ("Count logs and archives, each by itself, in subfolders too:", "fexp scan /var/log -r --ext log --ext gz"),
         ("Print JSON for a script:", "fexp scan /var/log --format json"),
     ),
+    "show": (
+        ("Begin with a config file that shows every option:", "fexp show config > fexp.yml"),
+        ("Have an editor check and complete it:", "fexp show schema > fexp.schema.json"),
+    ),
     "run": (
         (
             "Run a backup and keep a file for node_exporter:",

@@ -27,7 +27,8 @@ class Arguments(NamedTuple):
     """Whatever follows the first of them is one of them, also what begins with a dash."""
 
 
-FOLDERS = Arguments("FOLDER...", "A folder to look at, or a file in it.")
+FOLDERS = Arguments("FOLDER...", "A folder to look at, or a file in it.", required=False)
+SHOWN = Arguments("WHAT", "config or schema.")
 COMMAND_LINE = Arguments("COMMAND...", "The command and its arguments, after --.", are_last=True)
 
 

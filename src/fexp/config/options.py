@@ -33,6 +33,7 @@ class Option:
         repeatable: bool = False,
         aliases: tuple[str, ...] = (),
         secret: bool = False,
+        key: str | None = None,
     ) -> None:
         self.name = name
         """``heartbeat``. One that begins with a dash follows the prefix of its group: ``-mode``."""
@@ -47,6 +48,8 @@ class Option:
         """Other spellings on the command line."""
         self.secret = secret
         """Whether only the environment may hold it: everybody can read the arguments of a process."""
+        self.key = key
+        """In a config file; None: its name with underscores, without the prefix of its group."""
         self.panel = ""
         """The heading in the help."""
 
@@ -83,10 +86,11 @@ def repeatable(
     *,
     metavar: str,
     aliases: tuple[str, ...] = (),
+    key: str | None = None,
 ) -> T:
     """Declare an option that may be given several times."""
     whole_help = f"{help_text} Repeatable."
-    return cast("T", Option(name, parse, (), whole_help, metavar, repeatable=True, aliases=aliases))
+    return cast("T", Option(name, parse, (), whole_help, metavar, repeatable=True, aliases=aliases, key=key))
 
 
 def flag(name: str, help_text: str, *, aliases: tuple[str, ...] = ()) -> bool:
@@ -175,6 +179,15 @@ class Group:
         }
 
     @classmethod
+    def keys(cls) -> dict[str, Option]:
+        """Return the options by their keys in a config file. No secret has one: it has a file or a variable."""
+        return {
+            _key(cls, field, declared): declared.but(name=_whole_name(cls, declared.name), panel=cls.panel)
+            for field, declared in cls._declared.items()
+            if isinstance(declared, Option) and not declared.secret
+        }
+
+    @classmethod
     def read(cls, written: Written) -> Self:
         """Return the settings that were written. Raise SettingsError."""
         values, origins = {}, {}
@@ -185,5 +198,19 @@ class Group:
         return cls(**values, origins=origins)
 
 
+def changed_keys(old: Group, new: Group) -> list[str]:
+    """Return the keys of a config file whose values differ in two settings of one kind."""
+    before, after = old._values(), new._values()
+    fields = [field for field in before if before[field] != after[field]]
+    return [_key(type(old), field, option) for field, option in old.options().items() if field in fields]
+
+
 def _whole_name(group: type[Group], name: str) -> str:
     return group.prefix + name if name.startswith("-") else name
+
+
+def _key(group: type[Group], field: str, declared: Option) -> str:
+    """Return the key of an option. The option that asks for an output is what its field is: the file, the URL."""
+    if declared.name == group.prefix:
+        return field
+    return declared.key or declared.name.removeprefix("-").replace("-", "_")

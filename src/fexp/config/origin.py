@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 Raw = str | bool | tuple[str, ...]
 """A value as it was written: text, a flag, or the texts of an option that may be repeated."""
@@ -38,6 +38,14 @@ class Written:
     def __contains__(self, name: str) -> bool:
         """Return whether this option was given."""
         return name in self._values
+
+    def over(self, other: Written) -> Written:
+        """Return what either says, this one where both do. What neither says is given as in the other."""
+        return Written({**other._values, **self._values}, other._spell)
+
+    def without(self, names: Collection[str]) -> Written:
+        """Return the same but for the options of these names."""
+        return Written({name: value for name, value in self._values.items() if name not in names}, self._spell)
 
     def value(self, name: str) -> Raw | None:
         """Return the value as it was written, None if it was not given."""

@@ -9,7 +9,8 @@ from fexp.config.options import Group
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from fexp.config.origin import Origin, Written
+    from fexp.config.given import Given
+    from fexp.config.origin import Origin
 
 
 class OutputSettings(Group):
@@ -32,16 +33,17 @@ class OutputSettings(Group):
         """Raise a SettingsError if the output cannot tell its own labels from these of the series."""
 
 
-def asked_for(kinds: Iterable[type[OutputSettings]], written: Written) -> tuple[OutputSettings, ...]:
+def asked_for(kinds: Iterable[type[OutputSettings]], given: Given) -> tuple[OutputSettings, ...]:
     """Return the settings of each output that was asked for. Raise SettingsError."""
-    return tuple(kind.read(written) for kind in kinds if kind.prefix in written)
+    return tuple(kind.read(given.of(kind)) for kind in kinds if given.asks_for(kind))
 
 
-def without_effect(kinds: Collection[type[OutputSettings]], written: Written) -> Iterator[str]:
+def without_effect(kinds: Collection[type[OutputSettings]], given: Given) -> Iterator[str]:
     """Yield a line for each option of one output alone that was given though its output was not asked for."""
+    written = given.command_line
     names = {kind: {declared.name for declared in kind.options().values()} for kind in kinds}
     for kind in kinds:
-        if kind.prefix in written:
+        if given.asks_for(kind):
             continue
         shared = set[str]().union(*(names[other] for other in kinds if other is not kind))
         for name in sorted(names[kind] - shared):

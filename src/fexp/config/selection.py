@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
+from fexp.config.template import DATE, UTC, parse_time_zone
 from fexp.config.values import parse_buckets, parse_size_buckets, parse_whole_number
 from fexp.errors import SettingsError
 from fexp.files.measures import Measures
@@ -16,7 +18,7 @@ from fexp.files.selection import Folder, Selection, pattern_of_name
 from fexp.text import one_line, unique_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fexp.config.origin import Origin
 
@@ -86,7 +88,11 @@ class SelectionSettings(Group):
     follow_symlinks: bool = flag("follow-symlinks", "Count a symlink to a file by its target.")
     ignore_case: bool = flag("ignore-case", "Ignore case: `*.txt` also matches A.TXT.")
     labels: Mapping[str, str] = repeatable(
-        "label", parse_labels, "Add a label to every folder series.", metavar="NAME=VALUE"
+        "label", parse_labels, "Add a label to every folder series.", metavar="NAME=VALUE", key="labels"
+    )
+    per_subfolder: bool = flag("per-subfolder", "Make each directory directly below FOLDER a folder of its own.")
+    time_zone: str = option(
+        "time-zone", parse_time_zone, UTC, "Where dates in the path of a config file begin.", metavar="ZONE"
     )
     age_bounds_seconds: tuple[float, ...] | None = option(
         "age-buckets", parse_buckets, None, "Show how old the files are, in buckets up to these ages.", metavar="LIST"
@@ -140,6 +146,24 @@ class SelectionSettings(Group):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class FolderTemplate:
+    """Folders that follow from the disk and the date.
+
+    ``path`` is absolute. ``is_literal``: it means what it says, and only its subfolders come and go.
+    """
+
+    path: str
+    origin: Origin
+    selection: SelectionSettings
+    is_literal: bool = False
+
+    @property
+    def has_date(self) -> bool:
+        """Whether it moves on with the time."""
+        return not self.is_literal and DATE.search(self.path) is not None
+
+
 def build_folders(paths: Iterable[str], settings: SelectionSettings | None = None) -> tuple[Folder, ...]:
     """Return the folders of these paths. One that is named twice is one, with the patterns of both."""
     settings = settings or SelectionSettings()
@@ -167,6 +191,23 @@ def build_folders(paths: Iterable[str], settings: SelectionSettings | None = Non
             )
         )
     return tuple(folders)
+
+
+def build_templates(paths: Iterable[str], settings: SelectionSettings) -> tuple[FolderTemplate, ...]:
+    """Return what stands for the subfolders of these folders."""
+    origin = settings.origin("per_subfolder")
+    return tuple(
+        FolderTemplate(path, origin, settings, is_literal=True) for path in dict.fromkeys(map(_absolute, paths))
+    )
+
+
+def with_unique_labels(folders: Sequence[Folder]) -> tuple[Folder, ...]:
+    """Return the folders, no two labels of which are alike."""
+    label_of = unique_labels(folder.path for folder in folders)
+    return tuple(
+        folder if folder.label == label_of[folder.path] else replace(folder, label=label_of[folder.path])
+        for folder in folders
+    )
 
 
 def _absolute(path: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from fexp.config.given import ConfigSettings, Given
 from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.output import asked_for
-from fexp.config.selection import SelectionSettings, build_folders
-from fexp.config.values import one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
+from fexp.config.selection import FolderTemplate, SelectionSettings, build_folders, build_templates, with_unique_labels
+from fexp.config.template import is_template
+from fexp.config.values import Choice, one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
 from fexp.model import Backend
 
@@ -23,12 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LISTEN = "127.0.0.1:9877"
 """Where ``watch`` serves when no output is asked for."""
+BACKENDS: dict[str, Backend | None] = {"auto": None, **{str(backend): backend for backend in Backend}}
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
-def _parse_backend(origin: Origin, text: str) -> Backend | None:
-    chosen = one_of(("auto", *Backend))(origin, text)
-    return None if chosen == "auto" else Backend(chosen)
 
 
 class EngineSettings(Group):
@@ -37,7 +35,7 @@ class EngineSettings(Group):
     panel: ClassVar = "How it watches"
 
     backend: Backend | None = option(
-        "backend", _parse_backend, "auto", "auto, inotify, observer or polling.", metavar="NAME"
+        "backend", Choice(BACKENDS), "auto", "auto, inotify, observer or polling.", metavar="NAME"
     )
     """None: inotify where it works, else the next best."""
     rescan_seconds: float = option(
@@ -61,6 +59,7 @@ class EngineSettings(Group):
         "Upper bounds of the buckets of fexp_dwell_seconds; none leaves it out.",
         metavar="LIST",
     )
+    watch_config: bool = flag("watch-config", "Reload when a config file changes.")
 
 
 class LoggingSettings(Group):
@@ -192,10 +191,15 @@ class Settings:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     one_shot: OneShotSettings = field(default_factory=OneShotSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
+    config: ConfigSettings = field(default_factory=ConfigSettings)
+    templates: tuple[FolderTemplate, ...] = ()
+    """What stands for folders that come and go."""
 
     def __post_init__(self) -> None:
         if self.outputs:
-            names = own_labels().union(*(folder.labels for folder in self.folders))
+            labels = [*(one.labels for one in self.folders), *(one.selection.labels for one in self.templates)]
+            names = own_labels().union(*labels)
             for output in self.outputs:
                 output.check_labels(names)
         if self.http.web_config is not None and not self.http.listen:
@@ -203,25 +207,56 @@ class Settings:
                 f"{self.http.origin('web_config')} says how to serve, but nothing is served:"
                 f" add {self.http.origin('listen')}"
             )
+        if self.engine.watch_config and not self.config.files:
+            raise SettingsError(
+                f"{self.engine.origin('watch_config')} follows config files, but there are none:"
+                f" add {self.config.origin('files')}"
+            )
 
 
-def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputSettings, ...] = ()) -> Settings:
-    """Return the settings of one run. Raise SettingsError."""
-    if not paths:
-        raise SettingsError("FOLDER is missing: name at least one folder to look at")
-    selection = SelectionSettings.read(written)
-    http = HttpSettings.read(written)
+def read_settings(paths: Sequence[str], given: Given, outputs: tuple[OutputSettings, ...] = ()) -> Settings:
+    """Return the settings of one run: over ``paths``, or without any over the folders given in files.
+
+    Raise SettingsError.
+    """
+    if not paths and not given.folders:
+        raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
+    selection = SelectionSettings.read(given.of(SelectionSettings))
+    folders, templates = _places(paths, selection, given)
+    http = HttpSettings.read(given.of(HttpSettings))
     if not outputs and not http.listen:
         http = http.replace(listen=(DEFAULT_LISTEN,))
     return Settings(
-        folders=build_folders(paths, selection),
+        folders=folders,
+        templates=templates,
         outputs=outputs,
         selection=selection,
-        engine=EngineSettings.read(written),
-        delivery=DeliverySettings.read(written),
+        engine=EngineSettings.read(given.of(EngineSettings)),
+        delivery=DeliverySettings.read(given.of(DeliverySettings)),
         http=http,
-        one_shot=OneShotSettings.read(written),
+        one_shot=OneShotSettings.read(given.of(OneShotSettings)),
+        logging=LoggingSettings.read(given.of(LoggingSettings)),
+        config=ConfigSettings.read(given.command_line),
     )
+
+
+def _places(
+    paths: Sequence[str], selection: SelectionSettings, given: Given
+) -> tuple[tuple[Folder, ...], tuple[FolderTemplate, ...]]:
+    """Return the folders, and what stands for folders that come and go."""
+    if paths:
+        if selection.per_subfolder:
+            return (), build_templates(paths, selection)
+        return build_folders(paths, selection), ()
+    folders: list[Folder] = []
+    templates = []
+    for entry in given.folders:
+        own = SelectionSettings.read(given.of_folder(entry))
+        if own.per_subfolder or is_template(entry.path):
+            templates.append(FolderTemplate(entry.path, entry.origin, own))
+        else:
+            folders += build_folders([entry.path], own)
+    return with_unique_labels(folders), tuple(templates)
 
 
 def read_job_settings(written: Written, outputs: Iterable[type[OutputSettings]]) -> tuple[JobSettings, Settings]:
@@ -230,5 +265,7 @@ def read_job_settings(written: Written, outputs: Iterable[type[OutputSettings]])
     if job.name is None:
         raise SettingsError(f"{job.origin('name')} is missing: name the job")
     selection = SelectionSettings.read(written)
-    folders = build_folders(job.folders, selection)
-    return job, Settings(folders=folders, outputs=asked_for(outputs, written), selection=selection)
+    folders, templates = _places(job.folders, selection, Given(written))
+    return job, Settings(
+        folders=folders, templates=templates, outputs=asked_for(outputs, Given(written)), selection=selection
+    )

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fexp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping
 
     from fexp.config.origin import Origin
 
 T = TypeVar("T", bound=str)
+V = TypeVar("V")
 
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LONGEST_SECONDS = 100 * 365 * 86400.0
 """A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
+DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")
 
 _UNIT_BYTES = {
@@ -35,9 +36,9 @@ def parse_text(_origin: Origin | str, text: str) -> str:
 
 def parse_duration(origin: Origin | str, text: str, *, zero: bool = False) -> float:
     """Return the seconds of ``90``, ``1s``, ``5m`` or ``1h30m``. 0 is refused unless ``zero``."""
-    if not _DURATION.fullmatch(text):
+    if not DURATION.fullmatch(text):
         raise SettingsError(f"{origin} {text!r} is not a duration: write 30s, 5m, 1h30m, 7d, or a number of seconds")
-    seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
+    seconds = sum(float(number) * UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
     if seconds > _LONGEST_SECONDS:
         raise SettingsError(f"{origin} {text!r} is more than 100 years: write a shorter time")
     if seconds == 0 and not zero:
@@ -98,13 +99,20 @@ def parse_file_mode(origin: Origin | str, text: str) -> int:
     return int(digits, 8)
 
 
-def one_of(choices: Iterable[T]) -> Callable[[Origin | str, str], T]:
+class Choice(Generic[V]):
+    """A parser that takes one of a few words."""
+
+    def __init__(self, known: Mapping[str, V]) -> None:
+        self.known = known
+        """What each of them stands for."""
+
+    def __call__(self, origin: Origin | str, text: str) -> V:
+        """Return what the word stands for. Raise SettingsError for another."""
+        if text not in self.known:
+            raise SettingsError(f"{origin} {text!r} is not known: {', '.join(self.known)}")
+        return self.known[text]
+
+
+def one_of(choices: Iterable[T]) -> Choice[T]:
     """Return a parser that takes one of these."""
-    known = {str(choice): choice for choice in choices}
-
-    def parse(origin: Origin | str, text: str) -> T:
-        if text not in known:
-            raise SettingsError(f"{origin} {text!r} is not known: {', '.join(known)}")
-        return known[text]
-
-    return parse
+    return Choice({str(choice): choice for choice in choices})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NULL = "tag:yaml.org,2002:null"
+_BOOL = "tag:yaml.org,2002:bool"
 _SHOWN_CHARS = 48
 
 
@@ -30,8 +31,9 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """The file and the line, for an error."""
-        return f"{self.source}:{self.node.start_mark.line + 1 if self.node else 1}"
+        """The file, the line and the column, for an error."""
+        mark = self.node.start_mark if self.node else None
+        return f"{self.source}:{mark.line + 1}:{mark.column + 1}" if mark else f"{self.source}:1:1"
 
     def mistake(self, problem: str) -> SettingsError:
         """Return the error for a mistake here."""
@@ -43,7 +45,7 @@ class Entry:
         What is not there is null, and null has no entries.
         """
         found: defaultdict[str, Entry] = defaultdict(lambda: Entry(None, self.source))
-        if self._is_null:
+        if self.is_null:
             return found
         if not isinstance(self.node, yaml.MappingNode):
             raise self.mistake("a mapping (NAME: VALUE) is needed here")
@@ -56,9 +58,14 @@ class Entry:
             found[name] = Entry(value, self.source)
         return found
 
+    def named(self) -> list[tuple[str, Entry]]:
+        """Return the keys of a mapping, each with its own entry."""
+        pairs = self.node.value if isinstance(self.node, yaml.MappingNode) else []
+        return [(str(key.value), Entry(key, self.source)) for key, _ in pairs]
+
     def items(self) -> list[Entry]:
         """Return the entries of a list. Null has none."""
-        if self._is_null:
+        if self.is_null:
             return []
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.mistake("a list is needed here")
@@ -66,7 +73,7 @@ class Entry:
 
     def text(self) -> str:
         """Return it as text. Null is empty."""
-        if self._is_null:
+        if self.is_null:
             return ""
         if not isinstance(self.node, yaml.ScalarNode):
             raise self.mistake("a single value is needed here")
@@ -86,8 +93,25 @@ class Entry:
             raise self.mistake(f"{shown(text)} is not a whole number below a thousand million")
         return int(text)
 
+    def flag(self) -> bool:
+        """Return it as true or false."""
+        if not isinstance(self.node, yaml.ScalarNode) or self.node.tag != _BOOL:
+            raise self.mistake("true or false is needed here")
+        return self.node.value.lower() in {"true", "yes", "on"}
+
     @property
-    def _is_null(self) -> bool:
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self.node, yaml.SequenceNode)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is a single value."""
+        return isinstance(self.node, yaml.ScalarNode) and not self.is_null
+
+    @property
+    def is_null(self) -> bool:
+        """Whether there is nothing."""
         return self.node is None or (isinstance(self.node, yaml.ScalarNode) and self.node.tag == _NULL)
 
 
@@ -108,6 +132,7 @@ def read_yaml(text: str, source: str) -> Entry:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         # What is wrong is not shown: it may quote a password that begins with & or *.
-        raise SettingsError(f"{source}:{mark.line + 1 if mark else 1}: not YAML") from None
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        raise SettingsError(f"{source}:{place}: not YAML") from None
     except (RecursionError, ValueError, OverflowError):  # the latter two: an escape beyond Unicode
         raise SettingsError(f"{source}: nested too deeply, or with an escape that is no character") from None

@@ -70,7 +70,8 @@ class Selection:
     def _goes_deep(self) -> bool:
         return self.recursive and not self.own_patterns.issuperset(self.patterns)
 
-    def _admits(self, name: bytes, below: bytes) -> bool:
+    def admits(self, name: bytes, below: bytes) -> bool:
+        """Return whether a name is neither hidden nor excluded."""
         if name[0] == DOT and not self.hidden:
             return False
         if any(excluded(name) for excluded in self._excluded_names):
@@ -97,7 +98,7 @@ class Selection:
         deep_globs = tuple([glob for glob in globs if self.patterns[glob[0]] not in self.own_patterns])
 
         def any_patterns(name: bytes, below: bytes) -> tuple[int, ...]:
-            if not self._admits(name, below):
+            if not self.admits(name, below):
                 return nothing
             return tuple([index for index, matches in (deep_globs if below else globs) if matches(name)])
 
@@ -129,7 +130,7 @@ class Selection:
             return False
         if self.max_depth is not None and below.count(b"/") + 2 > self.max_depth:
             return False
-        return self._admits(name, below)
+        return self.admits(name, below)
 
 
 @dataclass(frozen=True)

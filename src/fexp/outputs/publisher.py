@@ -103,6 +103,17 @@ class Publisher:
             self._started = True
             self._wake.notify_all()
 
+    def deliver_as(self, delivery: DeliverySettings) -> None:
+        """Deliver as often as these settings say from now on."""
+        with self._wake:
+            self._delivery = delivery
+            self._wake.notify_all()
+
+    def go_on_from(self, before: DeliverySnapshot | None) -> None:
+        """Count on from how the deliveries of another went, whose place this one takes. Before ``start``."""
+        if before is not None:
+            self._state = before._replace(is_failing=False)
+
     def wait_for_attempt(self, timeout_seconds: float) -> None:
         """Wait until it has tried to deliver once, but no longer than this."""
         with self._wake:

@@ -7,17 +7,22 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.config.options import changed_keys
 from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
 from fexp.limits import holding_descriptors, starting_threads
 from fexp.model import Reason, ReloadSnapshot
 from fexp.outputs.http import HttpServer, parse_listen
-from fexp.outputs.queueing import publisher_for
+from fexp.outputs.kinds import build_output
 from fexp.outputs.rendering import KeptCollector, Renderers
-from fexp.service.outputs import build_outputs, check_outputs, locked, refuse_counting_itself
+from fexp.service.deliveries import Deliveries
+from fexp.service.following import FollowedFolders
+from fexp.service.oneshot import find_folders
+from fexp.service.outputs import build_outputs, check_outputs, counting, refuse_counting_itself
 from fexp.service.progress import Progress, first_looks
 from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
@@ -26,10 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fexp.clock import Clock
+    from fexp.config.output import OutputSettings
     from fexp.config.settings import HttpSettings, Settings
     from fexp.engine.feed import Subscription
+    from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
+    from fexp.service.config_watch import ConfigWatch
 
 _log = logging.getLogger("fexp")
 
@@ -50,19 +58,18 @@ _EXTENSION_SECONDS = 30.0
 """What systemd is asked for while the first look goes on, from one directory to the next."""
 
 
-def watch(settings: Settings) -> None:
-    """Watch until a signal says stop.
+def watch(settings: Settings, read_again: Callable[[], Settings] | None = None) -> None:
+    """Watch until a signal says stop. ``read_again`` reads the config files for a reload.
 
     Raise SettingsError for what cannot begin, OSError when the system grants too little, FexpError when parts die.
     """
     with holding_descriptors(_DESCRIPTORS + 2 * len(settings.http.listen)):
         pass  # they are there
     outputs = build_outputs(settings)
-    refuse_counting_itself(outputs, settings)
-    daemon = Daemon(settings, outputs)
+    daemon = Daemon(settings, outputs, read_again=read_again)
     check_outputs(outputs, settings)
-    with locked(outputs):
-        daemon.run()
+    daemon.hold_places()
+    daemon.run()
 
 
 class Daemon:
@@ -75,19 +82,27 @@ class Daemon:
         *,
         clock: Clock = clocks.now,
         signals: Signals | None = None,
+        read_again: Callable[[], Settings] | None = None,
     ) -> None:
-        """``outputs`` are those of the settings."""
+        """``outputs`` are those of the settings. Raise SettingsError for one whose file would count."""
         self._settings = settings
-        self._outputs = outputs
+        self._read_again = read_again
         self._clock = clock
-        self._started_at = self._reloaded_at = clock().wall
+        self._started_at = clock().wall
+        self._reload = ReloadSnapshot(successful=True, succeeded_at=self._started_at)
+        self._reload_lock = threading.Lock()
         self._signals = signals or Signals()
         self._notifier = Notifier.from_environment(os.environ)
         self._renderers = Renderers()
         self._left_out: set[str] = set()
         """Families of which a sample could not be delivered: logged once each."""
-        self._publishers = [publisher_for(output, self._collector(output), settings.delivery) for output in outputs]
-        self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
+        self._deliveries = Deliveries(settings, outputs, self._collector)
+        self._folders = FollowedFolders(settings, self._set_folders, clock)
+        refuse_counting_itself(outputs, settings, self._folders.folders)
+        self._is_counting: dict[bytes, bool] = {}
+        """By path of a folder, whether it is left out because an output's file would count there."""
+        self._engine = Engine(self._folders.folders, settings.engine, changed=self._announce, clock=clock)
+        self._config_watch = self._follow_config(settings) if settings.engine.watch_config else None
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
@@ -96,6 +111,15 @@ class Daemon:
         """Which change it shows, and the line."""
         self._reload_asked = False
         self._reloading: threading.Thread | None = None
+
+    def _follow_config(self, settings: Settings) -> ConfigWatch:
+        from fexp.service.config_watch import ConfigWatch
+
+        return ConfigWatch(settings.config.files, self._obey_reload)
+
+    def hold_places(self) -> None:
+        """Keep the places of the outputs for this process. Raise FexpError if another one is at work there."""
+        self._deliveries.hold(self._deliveries.outputs)
 
     def run(self) -> None:
         """Watch until a signal says stop. Raise SettingsError for a bad address, FexpError when parts die."""
@@ -131,8 +155,10 @@ class Daemon:
         if self._http is not None:
             self._http.start()
         self._engine.start()
-        for publisher in self._publishers:
-            publisher.prepare()
+        self._folders.start()
+        self._deliveries.prepare()
+        if self._config_watch is not None:
+            self._config_watch.start()
         for address in self._http.addresses if self._http is not None else ():
             _log.info("listening on %s", address)
 
@@ -151,8 +177,7 @@ class Daemon:
             self._reload_if_asked()
             if not publishing and not self._engine.looking():
                 publishing = True
-                for publisher in self._publishers:
-                    publisher.start()
+                self._deliveries.start()
             now = self._clock().steady
             if not self._ready and progress.is_due(now):
                 progress.show(first_looks(self._engine.statuses()), now)
@@ -191,25 +216,31 @@ class Daemon:
     def _end(self) -> None:
         self._ready = False  # a reload under way notifies systemd no more
         self._notifier.stopping()
+        if self._config_watch is not None:
+            self._config_watch.stop()
+        self._folders.stop()
         self._engine.flush(_FLUSH_SECONDS)
-        self._stop_publishers()
+        self._deliveries.stop(lambda: self._clock().steady, _LAST_DELIVERY_SECONDS)
         if self._http is not None:
             self._http.stop()
         self._engine.stop()  # last: a number that is still served is still true
         self._notifier.close()
 
-    def _stop_publishers(self) -> None:
-        """Stop all at once: what one hanging receiver takes, the others need not wait for."""
-        until = self._clock().steady + _LAST_DELIVERY_SECONDS
-        for publisher in self._publishers:
-            publisher.stop(retract=not self._settings.delivery.keep_on_exit)
-        for publisher in self._publishers:
-            publisher.join(until - self._clock().steady)
-
     def _announce(self) -> None:
         self._changes += 1
-        for publisher in self._publishers:
-            publisher.announce()
+        self._deliveries.announce()
+
+    def _set_folders(self, folders: Sequence[Folder]) -> None:
+        """Watch these folders, but none that an output's file would count in: each writing would make the next."""
+        before, self._is_counting = self._is_counting, {}
+        for folder in folders:
+            if folder.path not in before:
+                files = counting(self._deliveries.outputs, folder)
+                before[folder.path] = bool(files)
+                if files:
+                    _log.error("%s is left out: %s would count in it", folder.label, files[0])
+            self._is_counting[folder.path] = before[folder.path]
+        self._engine.set_folders([folder for folder in folders if not self._is_counting[folder.path]])
 
     def _status(self) -> str:
         """Return the numbers in one line; counted again when they have changed."""
@@ -230,10 +261,21 @@ class Daemon:
 
     def snapshot(self) -> Snapshot:
         """Return the numbers of the folders and of the outputs as they are now."""
-        deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
-        reload = self._http.latest_reload() if self._http is not None else None
-        reload = reload or ReloadSnapshot(successful=True, succeeded_at=self._reloaded_at)  # there is no file
-        return self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
+        snapshot = self._engine.snapshot()
+        inotify = snapshot.inotify
+        if inotify is not None:
+            inotify = inotify._replace(watches=inotify.watches + self._folders.inotify_watches)
+        return snapshot._replace(deliveries=self._deliveries.snapshots(), reload=self._latest_reload(), inotify=inotify)
+
+    def _latest_reload(self) -> ReloadSnapshot:
+        """Return how the latest reading of all config files went."""
+        web = self._http.latest_reload() if self._http is not None else None
+        if web is None:
+            return self._reload
+        if self._read_again is None:
+            return web
+        successful = self._reload.successful and web.successful
+        return ReloadSnapshot(successful, max(self._reload.succeeded_at, web.succeeded_at))
 
     def statuses(self) -> Sequence[FolderStatus]:
         """Return how far the watching of each folder is."""
@@ -241,24 +283,74 @@ class Daemon:
 
     def unready(self) -> Sequence[str]:
         """Return the reasons why the numbers cannot be relied on."""
-        dead = [f"the {publisher.name} publisher is dead" for publisher in self._publishers if publisher.has_died()]
+        dead = [f"the {name} publisher is dead" for name in self._deliveries.dead()]
+        if self._folders.has_died():
+            dead.append("what follows the folders is dead")
         return self._engine.unready() + dead
 
     def reload(self) -> None:
-        """Read the web config again, and look at everything again. Raise SettingsError and keeps the old config.
+        """Read the config files again. Raise FexpError, and keep the old config, when one of them does not do.
 
+        Without any but the web config, everything is looked at again; else only what the files say otherwise now.
         During the first look systemd hears nothing of it: it would take it for ready.
         """
         if self._ready:
             self._notifier.reloading()
         try:
-            if self._http is not None:
-                self._http.reload()
-            self._reloaded_at = self._clock().wall
-            self._engine.look_again(Reason.RELOAD)
+            with self._reload_lock:
+                taken_up = self._read_config()
+                if self._http is not None:
+                    self._reload_web_config()
+                if taken_up is None:
+                    self._engine.look_again(Reason.RELOAD)
+                else:
+                    self._take_up(*taken_up)
+                self._reload = ReloadSnapshot(successful=True, succeeded_at=self._clock().wall)
         finally:
             if self._ready:
                 self._notifier.ready(self._status())
+
+    def _read_config(self) -> tuple[Settings, list[tuple[OutputSettings, Output]]] | None:
+        """Return what the config files say, and the outputs that are new; None if there are no files.
+
+        Raise SettingsError when they do not do.
+        """
+        if self._read_again is None:
+            return None
+        try:
+            settings = self._read_again()
+            built = [(one, build_output(one)) for one in self._deliveries.new_among(settings.outputs)]
+            outputs = [output for _, output in built]
+            of_built = replace(settings, outputs=tuple(one for one, _ in built))
+            refuse_counting_itself(outputs, of_built, find_folders(settings, self._clock().wall)[0])
+            check_outputs(outputs, settings)
+            self._deliveries.hold(outputs)
+        except FexpError as error:
+            self._reload = self._reload._replace(successful=False)
+            raise SettingsError(str(error)) from error
+        return settings, built
+
+    def _reload_web_config(self) -> None:
+        assert self._http is not None
+        try:
+            self._http.reload()
+        except FexpError:
+            self._deliveries.release_unused()
+            raise
+
+    def _take_up(self, settings: Settings, built: Sequence[tuple[OutputSettings, Output]]) -> None:
+        """Go on with other settings."""
+        old = self._settings
+        restart = [*changed_keys(old.http, settings.http), *changed_keys(old.engine, settings.engine)]
+        self._settings = replace(settings, http=self._settings.http, engine=self._settings.engine)
+        _log.setLevel(settings.logging.log_level.upper())
+        self._deliveries.replace(self._settings, built)
+        self._is_counting = {}
+        self._folders.replace(self._settings)
+        if restart:
+            _log.warning("reloaded, but for what needs a restart of fexp: %s", ", ".join(restart))
+        else:
+            _log.info("reloaded")
 
     def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
         """Follow what happens to files."""
@@ -268,7 +360,7 @@ class Daemon:
         """Return when this fexp started and its settings, for tools. Holds no secret."""
         return {
             "started_at": self._started_at,
-            "outputs": [{"output": output.name, "target": output.target} for output in self._outputs],
+            "outputs": [{"output": one.name, "target": one.target} for one in self._deliveries.outputs],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,

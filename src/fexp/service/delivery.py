@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fexp import clock as clocks
 from fexp.errors import FexpError, SettingsError
 from fexp.metrics import FexpCollector
 from fexp.outputs.kinds import build_output
 from fexp.service.deadline import splay
 from fexp.service.locks import alone
-from fexp.service.oneshot import look_at_all
+from fexp.service.oneshot import find_folders, look_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,9 @@ def deliver(settings: Settings) -> None:
     """Look once and deliver what could be read. Raise one FexpError for all that went wrong."""
     (output,) = map(build_output, settings.outputs)
     with _in_turn(output, settings.one_shot):
-        snapshot, problems = look_at_all(settings.folders)
+        folders, unlisted = find_folders(settings, clocks.now().wall)
+        snapshot, problems = look_at_all(folders)
+        problems += unlisted
 
         def left_out(name: str, error: Exception, samples: int) -> None:
             problems.append(f"{samples} values of {name} do not render ({type(error).__name__})")

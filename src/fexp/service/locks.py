@@ -6,13 +6,13 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fexp.errors import FexpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 
 @contextmanager
@@ -53,6 +53,29 @@ def one_at_a_time(place: str, *, waits: bool = False) -> Iterator[bool]:
         yield is_alone
     finally:
         os.close(file)
+
+
+class Places:
+    """The places that this process keeps for itself."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, ExitStack] = {}
+
+    def hold(self, places: Mapping[str, str]) -> None:
+        """Keep these places, each with what it is called. Raise FexpError, and keep no more, if one is another's."""
+        taken: dict[str, ExitStack] = {}
+        with ExitStack() as undo:
+            for place, shown in places.items():
+                if place not in self._held:
+                    taken[place] = undo.enter_context(ExitStack())
+                    taken[place].enter_context(alone(place, shown=shown))
+            undo.pop_all()
+        self._held.update(taken)
+
+    def keep(self, places: Collection[str | None]) -> None:
+        """Leave all places but these to others."""
+        for place in self._held.keys() - set(places):
+            self._held.pop(place).close()
 
 
 def _lock_directory() -> str:

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
+    from fexp.config.settings import Settings
     from fexp.files.selection import Folder
+
+
+def find_folders(settings: Settings, wall: float) -> tuple[tuple[Folder, ...], list[str]]:
+    """Return the folders that there are at one moment, and a line for each directory that could not be listed."""
+    if not settings.templates:
+        return settings.folders, []
+    from fexp.service.places import Places
+
+    places = Places(settings)
+    return places.find(wall), places.problems
 
 
 def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, str | None]:

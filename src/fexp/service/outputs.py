@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from fexp.errors import MissingError, SettingsError
 from fexp.outputs.kinds import build_output
-from fexp.service.locks import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from fexp.config.settings import Settings
+    from fexp.files.selection import Folder
     from fexp.outputs import Output
 
 
@@ -23,15 +22,28 @@ def build_outputs(settings: Settings) -> tuple[Output, ...]:
     return tuple(build_output(output) for output in settings.outputs)
 
 
-def refuse_counting_itself(outputs: Sequence[Output], settings: Settings) -> None:
-    """Raise a SettingsError for an output whose file would count: each writing would be a reason for the next."""
+def counting(outputs: Sequence[Output], folder: Folder) -> list[str]:
+    """Return the files of outputs that would count in a folder, as globs that match all such."""
+    if not any(output.files for output in outputs):
+        return []
+    real_folder = os.path.realpath(folder.path)
+    return [
+        glob
+        for output in outputs
+        for path, glob in output.files.items()
+        if folder.selection.counts(os.fsencode(os.path.realpath(path)), real_folder)
+    ]
+
+
+def refuse_counting_itself(outputs: Sequence[Output], settings: Settings, folders: Sequence[Folder]) -> None:
+    """Raise a SettingsError for an output whose file would count: each writing would be a reason for the next.
+
+    ``outputs`` are those of the settings.
+    """
     for output, asked in zip(outputs, settings.outputs, strict=True):
-        for folder in settings.folders:
-            real_folder = os.path.realpath(folder.path)
+        for folder in folders:
             excludes = [
-                f"{settings.selection.origin('excludes')} {shlex.quote(glob)}"
-                for path, glob in output.files.items()
-                if folder.selection.counts(os.fsencode(os.path.realpath(path)), real_folder)
+                f"{settings.selection.origin('excludes')} {shlex.quote(glob)}" for glob in counting([output], folder)
             ]
             if excludes:
                 raise SettingsError(
@@ -45,19 +57,10 @@ def check_outputs(outputs: Sequence[Output], settings: Settings) -> None:
 
     If only something is missing, and fexp delivers elsewhere too, the output may begin: it tries again.
     """
-    places = len(outputs) + len(settings.http.listen)
+    places = len(settings.outputs) + len(settings.http.listen)
     for output in outputs:
         try:
             output.check()
         except MissingError:
             if places == 1:
                 raise
-
-
-@contextmanager
-def locked(outputs: Sequence[Output]) -> Iterator[None]:
-    """Run the block as the only fexp process of this user at the places of the outputs."""
-    with ExitStack() as locks:
-        for output in outputs:
-            locks.enter_context(alone(output.place, shown=output.target))
-        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import InotifyConstants as In
@@ -18,6 +19,8 @@ _EVENTS = Mask(
     In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_ATTRIB | In.IN_DELETE_SELF
     | In.IN_MOVE_SELF | In.IN_ONLYDIR
 )  # fmt: skip
+_ENTRIES = b"/"
+"""Stands for every name in a directory."""
 _LINKS_MAX = 40
 """So many symlinks the kernel follows on one path, path_resolution(7)."""
 
@@ -43,10 +46,14 @@ class PathWatch:
         return len(self._paths_at)
 
     def watch(self, path: bytes) -> bool:
-        """Watch the way to a folder as it is now, as far as can be. Return False when some of it cannot be watched."""
+        """Watch the way to a folder as it is now, as far as can be. Return False when some of it cannot be watched.
+
+        Of a path that ends in a slash, also watch which directories, and links to such, come and go in it.
+        """
         before, is_whole = self._steps.get(path, []), True
         steps: list[tuple[int, bytes]] = []
-        for directory, name in _way(path):
+        entries = [(path, _ENTRIES)] if path.endswith(b"/") else []
+        for directory, name in chain(_way(path), entries):  # each is watched before the next name is looked up in it
             descriptor = inotify_add_watch(self._tap.descriptor, directory, _EVENTS)
             if descriptor == -1:
                 is_whole = False
@@ -86,6 +93,10 @@ class PathWatch:
                 name = delivered[start - length : start].rstrip(b"\0")
                 if name:
                     affected.update(paths_by_name.get(name, ()))
+                    if _ENTRIES in paths_by_name:
+                        is_directory = mask & In.IN_ISDIR
+                        in_it = paths_by_name[_ENTRIES]
+                        affected.update(path for path in in_it if is_directory or os.path.islink(path + name))
                 else:  # the directory itself
                     affected.update(*paths_by_name.values())
         self._tap.read_bytes += len(delivered)

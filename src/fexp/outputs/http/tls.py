@@ -8,8 +8,8 @@ import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fexp.config.regular_file import open_regular_file
 from fexp.errors import SettingsError
-from fexp.outputs.http.regular_file import open_regular_file
 from fexp.text import one_line
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fexp.config.regular_file import open_regular_file
 from fexp.config.values import parse_duration
 from fexp.errors import SettingsError
-from fexp.outputs.http.regular_file import open_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -51,7 +51,7 @@ class RemoteWriteSettings(Endpoint):
         "remote-write", parse_text, "", "Write to Prometheus, VictoriaMetrics, Mimir, Thanos.", metavar="URL"
     )
     external_labels: tuple[tuple[str, str], ...] = repeatable(
-        "-label", parse_pairs, "Add a label to all that is written.", metavar="NAME=VALUE"
+        "-label", parse_pairs, "Add a label to all that is written.", metavar="NAME=VALUE", key="labels"
     )
     queue_seconds: float = constant(55 * 60.0)
     """So long a snapshot waits for a receiver: Prometheus refuses what is an hour older than its newest sample."""

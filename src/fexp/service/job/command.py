@@ -28,7 +28,7 @@ def run(command: Sequence[str], job: JobSettings, settings: Settings, say: Calla
     ``say`` is given a line for each thing that fails.
     """
     report = Report(job, settings, say)
-    refuse_counting_itself(report.outputs, settings)
+    refuse_counting_itself(report.outputs, settings, report.folders)
     with one_at_a_time(place_of(job.job_name), waits=job.overlap is Overlap.WAIT) as is_alone:
         if not is_alone:
             say(f"job {job.job_name}: another run of it is at work; this one is skipped")

@@ -18,6 +18,7 @@ from fexp.service.job.folders import Folders
 from fexp.service.job.memory import Memory, Remembered
 from fexp.service.job.samples import OwnSamples
 from fexp.service.locks import alone
+from fexp.service.oneshot import find_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -69,7 +70,10 @@ class Report:
         self._say = say
         self.outputs = tuple(map(build_output, settings.outputs))
         self._memory = Memory(self._name, settings.outputs)
-        self._folders = Folders(settings.folders)
+        self.folders, unlisted = find_folders(settings, clocks.now().wall)
+        for line in unlisted:
+            say(line)
+        self._folders = Folders(self.folders)
         self._own_samples = OwnSamples(job.metrics_file) if job.metrics_file else None
         self._locks = ExitStack()
         self._publishers: list[Publisher] = []
