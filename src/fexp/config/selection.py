@@ -98,6 +98,7 @@ class SelectionSettings(Group):
         "Show how large the files are, in buckets up to these sizes.",
         metavar="LIST",
     )
+    disk_usage: bool = flag("disk-usage", "Show what the files take up on the disk, as du does.")
     settle_seconds: float | None = option(
         "settle", parse_duration, None, "Show how many files changed less than this ago.", metavar="DURATION"
     )
@@ -118,8 +119,6 @@ class SelectionSettings(Group):
         "present, or settled: count no file before.",
         metavar="WHICH",
     )
-
-    disk_usage: bool = flag("disk-usage", "Show what the files take up on the disk, as du does.")
 
     def validate(self) -> None:
         self._validate_arrivals()

@@ -102,12 +102,32 @@ class SharedState:
         return different
 
     def clear(self, directories: Iterable[Directory]) -> bool:
-        """Let all files of directories depart in one step. Return whether there were any."""
-        now = self._context.clock()
-        with self._context.lock:
-            changed = [self._state.clear(directory, now) for directory in directories]
+        """Let all files of directories depart in one step. Return whether there were any.
+
+        With a distribution of ages it takes several: its price is per file, unless one directory has very many.
+        """
+        now, changed = self._context.clock(), False
+        for portion in self._portions(directories):
+            with self._context.lock:
+                cleared = [self._state.clear(directory, now) for directory in portion]
+            changed |= any(cleared)
         self._publish(now)
-        return any(changed)
+        return changed
+
+    def _portions(self, directories: Iterable[Directory]) -> Iterator[Iterable[Directory]]:
+        if not self._folder.measures.age_bounds_seconds:
+            yield directories
+            return
+        portion: list[Directory] = []
+        files = 0
+        for directory in directories:
+            portion.append(directory)
+            files += sum(map(len, directory.tables))
+            if files >= _FOLD_AT_ONCE:
+                yield portion
+                self._context.progressed()
+                portion, files = [], 0
+        yield portion
 
     def observe_some_dwells(self) -> None:
         """Observe some of the dwell times that departed directories left behind."""
