@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fexp.disk import lister, listers, scan
 from fexp.files.selection import Selection
-from fexp.model import Fault, FileColumns
+from fexp.model import DiskUse, Fault, FileColumns
 from tests.engine.sharing import GOES_ON, children, descriptors, odd_tree, shared
 from tests.servers import poll
 
@@ -110,7 +110,8 @@ def test_an_answer_says_all_that_a_listing_does(
 ) -> None:
     files = FileColumns([], [], [], [], [])
     files.extend(zip(*rows, strict=True))
-    listing = scan.Listing(files, subdirectories, faults, scan.SeenElsewhere(links, several))
+    disk_use = {name: DiskUse(512, (1, inode) if inode % 2 else None) for name, inode in several}
+    listing = scan.Listing(files, subdirectories, faults, scan.SeenElsewhere(links, several), disk_use)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lister, "_FILES_AT_ONCE", 3)
         assert lister.read_answer(lister._answer(listing)) == listing

@@ -14,22 +14,26 @@ from hypothesis import strategies as st
 from fexp.files.measures import Measures
 from fexp.files.selection import Selection
 from fexp.metrics import AGGREGATES
-from fexp.model import Backend, GroupSnapshot
+from fexp.model import Backend, FolderSnapshot, GroupSnapshot
 from fexp.service.oneshot import look_at
 from tests.engine.live import watching
 
 Step = tuple[str, str, int]
-NAMES = st.sampled_from(["a.txt", "b.txt", "c.csv", "sub/a.txt", "sub/deep/b.txt", "other/c.txt"])
+NAMES = st.sampled_from(["a.txt", "b.txt", "c.csv.part", "sub/a.txt", "sub/deep/b.txt", "other/c.txt"])
 STEPS = st.one_of(
     st.tuples(st.just("write"), NAMES, st.integers(0, 3)),
     st.tuples(st.just("age"), NAMES, st.integers(0, 2_000_000_000)),
     st.tuples(st.just("remove"), NAMES, st.just(0)),
+    st.tuples(st.just("link"), NAMES, st.integers(0, 2)),
     st.tuples(st.just("remove tree"), st.sampled_from(["sub", "sub/deep", "other"]), st.just(0)),
 )
 
 
-MEASURES = Measures((86400.0, 3e8, 1e9), (0.0, 1.0, 2.0))
+MEASURES = Measures(
+    (86400.0, 3e8, 1e9), (0.0, 1.0, 2.0), settle_seconds=3600.0, stall_after_seconds=1e-6, disk_usage=True
+)
 """Ages that nothing of what is tried passes in the time that the test takes."""
+OTHERS = {"unsettled_files", "stalled_files", "disk_usage_bytes"}
 
 
 def do(root: Path, step: Step) -> None:
@@ -42,6 +46,10 @@ def do(root: Path, step: Step) -> None:
         os.utime(path, (number, number))
     elif what == "remove":
         path.unlink(missing_ok=True)
+    elif what == "link" and path.exists():
+        other = root / f"link-{number}"
+        other.unlink(missing_ok=True)
+        os.link(path, other)
     elif what == "remove tree":
         shutil.rmtree(path, ignore_errors=True)
 
@@ -58,13 +66,17 @@ def state_of(groups: tuple[GroupSnapshot, ...]) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
+def numbers_of(folder: FolderSnapshot) -> tuple[list[dict[str, object]], int | None]:
+    return state_of(folder.groups), folder.directories
+
+
 @pytest.mark.parametrize("backend", [Backend.INOTIFY, Backend.POLLING])
 @given(before=st.lists(STEPS, max_size=6), after=st.lists(STEPS, max_size=12))
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_watch_equals_scan(
     backend: Backend, before: list[tuple[str, str, int]], after: list[tuple[str, str, int]]
 ) -> None:
-    selection = Selection(("*.txt", "*", "a*"), recursive=True)
+    selection = Selection(("*.txt", "*", "a*"), recursive=True, partials=("*.part",), disk_usage=True)
     with TemporaryDirectory() as directory:
         root = Path(directory)
         for step in before:
@@ -72,15 +84,16 @@ def test_watch_equals_scan(
         with watching(root, selection, MEASURES, backend=backend, poll_interval_seconds=0.001) as live:
             at_start = live.quiet()
             scanned, _ = look_at(live.folder)
-            assert [group.values.keys() for group in scanned.groups] == [{one.name for one in AGGREGATES}] * 3
+            assert [group.values.keys() for group in scanned.groups] == [{one.name for one in AGGREGATES} | OTHERS] * 3
             assert state_of(at_start.groups) == state_of(scanned.groups)
+            assert at_start.directories == scanned.directories
             for watched, looked in zip(at_start.groups, scanned.groups, strict=True):
                 arrived_at = looked.values["oldest_arrived_at"]
                 expected = None if arrived_at is None else pytest.approx(arrived_at, abs=0.01)
                 assert watched.values["oldest_arrived_at"] == expected
             for step in after:
                 do(root, step)
-            live.until(lambda one: state_of(one.groups) == state_of(look_at(live.folder)[0].groups))
+            live.until(lambda one: numbers_of(one) == numbers_of(look_at(live.folder)[0]))
 
 
 def test_the_oldest_arrival_is_not_the_oldest_modification(tmp_path: Path) -> None:

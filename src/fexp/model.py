@@ -43,6 +43,9 @@ class Fault(StrEnum):
 ARRIVED, LEFT, CHANGED = "a", "l", "c"
 """What an event reports of a file's name. The reports on one name, in order, are a string of these: its history."""
 
+WRITTEN, CLOSED = "w", "x"
+"""What an event that reports CHANGED may say in addition: the file was written, or who wrote it closed it."""
+
 DIRECTORY_ARRIVED, DIRECTORY_LEFT, DIRECTORY_CHANGED = "A", "L", "C"
 """The same of a subdirectory's name."""
 
@@ -88,6 +91,14 @@ class FileColumns(NamedTuple):
             list(compress(self.changed_at, mask)),
             list(compress(self.inodes, mask)),
         )
+
+
+class DiskUse(NamedTuple):
+    """What one file takes up on the disk."""
+
+    size_bytes: int
+    link: tuple[int, int] | None
+    """Device and inode of a file with several names: it takes up its blocks once."""
 
 
 class KnownFiles(NamedTuple):
@@ -174,6 +185,8 @@ class FolderSnapshot(NamedTuple):
     overflows: int = 0
     drift_files: int = 0
     faults: Mapping[Fault, int] = MappingProxyType({})
+    directories: int | None = None
+    """How many are looked into."""
     looked: bool = True
     """The first look is done. Before it, nobody knows whether the folder is up."""
     problem: str | None = None

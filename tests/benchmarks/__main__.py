@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fexp import __version__
-from tests.benchmarks import bursts, instructions, latency, looks, oneshots, standing, width
+from tests.benchmarks import buckets, bursts, instructions, latency, looks, oneshots, standing, width
 from tests.benchmarks.bench import bench, is_ram_disk
 from tests.benchmarks.processes import BenchmarkError
 from tests.benchmarks.rows import Row
@@ -40,9 +40,10 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "look": looks.rows,
     "idle": standing.idle_rows,
     "scrape": standing.rows,
+    "buckets": buckets.rows,
     "width": width.rows,
 }
-"""In the order in which they run: the big tree is made for look, idle and scrape and only grows."""
+"""In the order in which they run: the big tree is made for look, idle, scrape and buckets and only grows."""
 _VERDICTS = {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}
 
 

@@ -167,6 +167,7 @@ def unreadable_subtree(root: Path) -> None:
         (root / "sub").chmod(0)
         assert live.pattern().files == 1
         assert live.quiet().faults[Fault.PERMISSION] >= 1
+        assert live.quiet().directories == look_at(live.folder)[0].directories
         (root / "sub").chmod(0o755)
         assert live.pattern().files == 2
         fill(root / "sub" / "deep", "c.txt")

@@ -13,6 +13,7 @@ from fexp.files.grouping import ByPattern
 from fexp.files.measures import Measures
 from fexp.files.selection import Selection
 from fexp.files.state import Directory, FolderState
+from fexp.files.table import Table
 from fexp.metrics import makers
 from fexp.model import FileInfo, Histogram, Instant, KnownFiles
 from tests.files.columns import columns
@@ -54,9 +55,10 @@ def test_no_rounding_is_left_behind() -> None:
     """A sum of doubles that are added and taken away again drifts."""
     ages, chosen = AgeDistribution((60.0,)), random.Random(1)
     times = [chosen.uniform(0, 2e9) for _ in range(5000)]
-    ages.add(files_of(*times))
+    table = Table("*")
+    ages.add_to(table, files_of(*times))
     for first in range(0, 5000, 7):
-        ages.remove(files_of(*times[first : first + 7]))
+        ages.remove_from(table, files_of(*times[first : first + 7]))
     assert ages.histogram(NOW) == Histogram((60.0,), (0, 0), 0.0)
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.template import DATE, UTC, parse_time_zone
-from fexp.config.values import parse_buckets, parse_size_buckets, parse_whole_number
+from fexp.config.values import one_of, parse_buckets, parse_duration, parse_size_buckets, parse_whole_number
 from fexp.errors import SettingsError
 from fexp.files.measures import Measures
 from fexp.files.paths import absolute_folder
-from fexp.files.selection import Folder, Selection, pattern_of_name
+from fexp.files.selection import PARTIALS, Folder, Selection, pattern_of_name
 from fexp.text import one_line, unique_labels
 
 if TYPE_CHECKING:
@@ -104,8 +104,30 @@ class SelectionSettings(Group):
         "Show how large the files are, in buckets up to these sizes.",
         metavar="LIST",
     )
+    disk_usage: bool = flag("disk-usage", "Show what the files take up on the disk, as du does.")
+    settle_seconds: float | None = option(
+        "settle", parse_duration, None, "Show how many files changed less than this ago.", metavar="DURATION"
+    )
+    stall_after_seconds: float | None = option(
+        "stall-after",
+        parse_duration,
+        None,
+        "Show how many partial uploads have not changed for this long.",
+        metavar="DURATION",
+    )
+    partials: tuple[str, ...] = repeatable(
+        "partial", parse_patterns, "What a partial upload is named; *.part, *.tmp and more without it.", metavar="GLOB"
+    )
+    counted: str = option(
+        "count",
+        one_of(("present", "settled")),
+        "present",
+        "present, or settled: count no file before.",
+        metavar="WHICH",
+    )
 
     def validate(self) -> None:
+        self._validate_arrivals()
         for pattern in self.matches:
             if pattern.removeprefix("\\").startswith(".") and not self.hidden:
                 raise SettingsError(
@@ -121,6 +143,18 @@ class SelectionSettings(Group):
             recursive = self.origin("recursive")
             raise SettingsError(f"{depth} says how far {recursive} goes: add {recursive}, or leave {depth} out")
 
+    def _validate_arrivals(self) -> None:
+        if self.partials and self.stall_after_seconds is None:
+            raise SettingsError(
+                f"{self.origin('partials')} says which files may stall, but not when:"
+                f" add {self.origin('stall_after_seconds')}"
+            )
+        if self.counted == "settled" and self.settle_seconds is None:
+            raise SettingsError(
+                f"{self.origin('counted')} settled does not say when a file has settled:"
+                f" add {self.origin('settle_seconds')}"
+            )
+
     @property
     def patterns(self) -> tuple[str, ...]:
         """The globs of all files that count."""
@@ -129,7 +163,14 @@ class SelectionSettings(Group):
     @property
     def measures(self) -> Measures:
         """What is measured in addition."""
-        return Measures(self.age_bounds_seconds or (), self.size_bounds_bytes or ())
+        return Measures(
+            age_bounds_seconds=self.age_bounds_seconds or (),
+            size_bounds_bytes=self.size_bounds_bytes or (),
+            settle_seconds=self.settle_seconds,
+            stall_after_seconds=self.stall_after_seconds,
+            counts_settled=self.counted == "settled",
+            disk_usage=self.disk_usage,
+        )
 
     def applied_to(self, patterns: tuple[str, ...], own_patterns: frozenset[str] = frozenset()) -> Selection:
         """Return the selection with these patterns."""
@@ -143,6 +184,8 @@ class SelectionSettings(Group):
             hidden=self.hidden,
             follow_symlinks=self.follow_symlinks,
             ignore_case=self.ignore_case,
+            disk_usage=self.disk_usage,
+            partials=() if self.stall_after_seconds is None else self.partials or PARTIALS,
         )
 
 

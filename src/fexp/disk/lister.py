@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from fexp.clock import now
 from fexp.disk import scan
 from fexp.files.selection import Selection
-from fexp.model import Fault, FileColumns
+from fexp.model import DiskUse, Fault, FileColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +42,12 @@ def read_answer(answer: bytes | bytearray) -> scan.Listing:
     value = marshal.loads(answer)  # noqa: S302  # written by our own child
     if isinstance(value, int):
         raise OSError(value, os.strerror(value))
-    parts, subdirectories, faults, links, shared = value
+    parts, subdirectories, faults, links, shared, disk_use = value
     files = FileColumns([], [], [], [], [])
     for part in parts:
         files.extend(marshal.loads(part))  # noqa: S302  # the same
-    return scan.Listing(files, subdirectories, list(map(Fault, faults)), scan.SeenElsewhere(links, shared))
+    used = {name: DiskUse(*use) for name, use in disk_use.items()}
+    return scan.Listing(files, subdirectories, list(map(Fault, faults)), scan.SeenElsewhere(links, shared), used)
 
 
 def _answer(listing: scan.Listing) -> bytes:
@@ -55,7 +56,9 @@ def _answer(listing: scan.Listing) -> bytes:
         marshal.dumps(tuple(files.part(slice(first, first + _FILES_AT_ONCE))))
         for first in range(0, len(files.names), _FILES_AT_ONCE)
     ]
-    return marshal.dumps((parts, listing.subdirectories, list(map(str, listing.faults)), *listing.seen_elsewhere))
+    disk_use = {name: tuple(use) for name, use in listing.disk_use.items()}
+    faults = list(map(str, listing.faults))
+    return marshal.dumps((parts, listing.subdirectories, faults, *listing.seen_elsewhere, disk_use))
 
 
 @cache

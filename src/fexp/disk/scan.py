@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.files.selection import DOT
-from fexp.model import Fault, FileColumns
+from fexp.model import DiskUse, Fault, FileColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +23,8 @@ _NAME_MAX = 255
 _PLACE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _TYPE_BITS = 0o170000
 """S_IFMT of stat(2)."""
+_BLOCK_BYTES = 512
+"""Of st_blocks, whatever the file system: stat(2)."""
 _ENTRIES_AT_ONCE = 256
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE})
 
@@ -53,6 +55,8 @@ class Listing(NamedTuple):
     """With the inode that the directory has for each."""
     faults: list[Fault]
     seen_elsewhere: SeenElsewhere
+    disk_use: dict[bytes, DiskUse]
+    """Of the files, if the selection asks for it."""
 
 
 class Found(NamedTuple):
@@ -64,6 +68,8 @@ class Found(NamedTuple):
     """Those of the missing names that something else has."""
     faults: list[Fault]
     seen_elsewhere: SeenElsewhere
+    disk_use: dict[bytes, DiskUse]
+    """Of the files, if it was asked for."""
 
 
 def fault_of(error: OSError) -> Fault | None:
@@ -103,20 +109,22 @@ def in_reach(path: bytes) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
+def look_at(
+    directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool = False, disk_usage: bool = False
+) -> Found:
     """Look at some names of a directory."""
     if _is_in_reach(directory):
-        return _look_at(directory, names, follow_symlinks=follow_symlinks)
+        return _look_at(directory, names, follow_symlinks=follow_symlinks, disk_usage=disk_usage)
     try:
         with in_reach(directory) as shorter:
-            return _look_at(shorter, names, follow_symlinks=follow_symlinks)
+            return _look_at(shorter, names, follow_symlinks=follow_symlinks, disk_usage=disk_usage)
     except OSError as error:  # of the way there
         fault = fault_of(error)
         nothing = FileColumns([], [], [], [], [])
-        return Found(nothing, list(names), [], [fault] if fault else [], SeenElsewhere([], []))
+        return Found(nothing, list(names), [], [fault] if fault else [], SeenElsewhere([], []), {})
 
 
-def _look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool) -> Found:
+def _look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool, disk_usage: bool) -> Found:
     prefix = directory + b"/"
     files, seen_elsewhere = FileColumns([], [], [], [], []), SeenElsewhere([], [])
     add_name, add_size, add_inode = files.names.append, files.sizes.append, files.inodes.append
@@ -124,6 +132,7 @@ def _look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool)
     missing: list[bytes] = []
     occupied: list[bytes] = []
     faults: list[Fault] = []
+    disk_use: dict[bytes, DiskUse] = {}
     for name in names:
         is_link = False
         try:
@@ -148,10 +157,16 @@ def _look_at(directory: bytes, names: Sequence[bytes], *, follow_symlinks: bool)
             add_inode(found.st_ino)
             if found.st_nlink > 1:
                 seen_elsewhere.shared.append((name, found.st_ino))
+            if disk_usage:
+                disk_use[name] = _disk_use(found)
         else:
             missing.append(name)
             occupied.append(name)
-    return Found(files, missing, occupied, faults, seen_elsewhere)
+    return Found(files, missing, occupied, faults, seen_elsewhere, disk_use)
+
+
+def _disk_use(found: os.stat_result) -> DiskUse:
+    return DiskUse(found.st_blocks * _BLOCK_BYTES, (found.st_dev, found.st_ino) if found.st_nlink > 1 else None)
 
 
 def identity(path: bytes) -> Identity:
@@ -189,7 +204,7 @@ def list_directory(
     A name that vanishes between its listing and its look is not there; one that cannot be looked at is a fault.
     ``progressed`` is called on the way: over a network a large directory takes minutes.
     """
-    listing = Listing(FileColumns([], [], [], [], []), {}, [], SeenElsewhere([], []))
+    listing = Listing(FileColumns([], [], [], [], []), {}, [], SeenElsewhere([], []), {})
     with in_reach(path) as shorter, os.scandir(shorter) as entries:
         os.stat(os.path.join(shorter, b"."))  # names alone can be listed without the right to enter
         while some := list(islice(entries, _ENTRIES_AT_ONCE)):
@@ -202,13 +217,14 @@ def _add(entries: Iterable[os.DirEntry[bytes]], below: bytes, selection: Selecti
     """Add to a listing what counts. What most entries are is asked first, and here: a call takes its time."""
     rows: list[tuple[bytes, int, float, float, int]] = []
     add = rows.append
-    follow, suffix, patterns_of = selection.follow_symlinks, selection.suffix, selection.patterns_of
+    follow, suffix, looks_at = selection.follow_symlinks, selection.suffix, selection.looks_at
+    disk_usage = selection.disk_usage
     for entry in entries:
         name = entry.name
         try:
             if entry.is_file(follow_symlinks=False):
                 if suffix is None:
-                    if not patterns_of(name, below):
+                    if not looks_at(name, below):
                         continue
                 elif name[0] == DOT or (suffix and not name.endswith(suffix)):
                     continue
@@ -216,7 +232,7 @@ def _add(entries: Iterable[os.DirEntry[bytes]], below: bytes, selection: Selecti
                 if selection.enters(name, below):
                     listing.subdirectories[name] = entry.inode()
                 continue
-            elif follow and entry.is_symlink() and patterns_of(name, below):
+            elif follow and entry.is_symlink() and looks_at(name, below):
                 listing.seen_elsewhere.links.append(name)
             else:
                 continue
@@ -225,6 +241,8 @@ def _add(entries: Iterable[os.DirEntry[bytes]], below: bytes, selection: Selecti
                 add((name, found.st_size, found.st_mtime, found.st_ctime, found.st_ino))
                 if found.st_nlink > 1:
                     listing.seen_elsewhere.shared.append((name, found.st_ino))
+                if disk_usage:
+                    listing.disk_use[name] = _disk_use(found)
         except OSError as error:
             fault = fault_of(error)
             if fault is not None:

@@ -22,11 +22,12 @@ from fexp.files.grouping import by_group
 from fexp.model import Fault, Instant, KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from fexp.files.aggregates import Aggregate, Make
     from fexp.files.grouping import Grouping
     from fexp.files.selection import Selection
+    from fexp.files.tally import Tally
     from fexp.model import Histogram
 
 _TASK = struct.Struct("I")
@@ -55,14 +56,26 @@ def _pipe() -> tuple[int, int]:
 class Survey:
     """The numbers of a folder's groups, and what could not be read."""
 
-    def __init__(self, path: bytes, selection: Selection, grouping: Grouping, makers: Sequence[Make]) -> None:
+    def __init__(
+        self,
+        path: bytes,
+        selection: Selection,
+        grouping: Grouping,
+        makers: Sequence[Make],
+        make_tally: Callable[[], Tally] | None = None,
+    ) -> None:
+        """``make_tally`` makes what counts that aggregates cannot."""
         self.groups: dict[Hashable, list[Aggregate]] = {}
         self.faults: Counter[Fault] = Counter()
+        self.directories = 0
+        """How many were looked into."""
         self._prefix = path if path.endswith(b"/") else path + b"/"
         self._path = path
         self._selection = selection
         self._grouping = grouping
         self._makers = makers
+        self._make_tally = make_tally
+        self._tally = make_tally() if make_tally is not None else None
         for key in grouping.lasting:
             self._group(key)
 
@@ -70,7 +83,8 @@ class Survey:
         """Return the value of each number of a group, by name."""
         wall_only = Instant(now.wall, now.wall)  # arrivals are Unix times here
         numbers = [aggregate for aggregate in self.groups[key] if isinstance(aggregate, Number)]
-        return {number.name: number.value(wall_only) for number in numbers}
+        values = {number.name: number.value(wall_only) for number in numbers}
+        return values if self._tally is None else {**values, **self._tally.values(key)}
 
     def distributions(self, key: Hashable, now: Instant) -> dict[str, Histogram]:
         """Return each distribution of a group, by name."""
@@ -98,7 +112,9 @@ class Survey:
         """Add up one directory; give its subdirectories, as paths below the folder ending in ``/``."""
         listing = scan.list_directory(path, below, self._selection)
         self.faults.update(listing.faults)
-        for key, matching in by_group(self._grouping, listing.files, below):
+        self.directories += 1
+        files = listing.files if self._tally is None else self._tally.take_in(listing.files, listing.disk_use, below)
+        for key, matching in by_group(self._grouping, files, below):
             if matching.names:
                 # A file that was there at the start arrived at its inode change time.
                 known = KnownFiles(
@@ -172,7 +188,7 @@ class Survey:
             return process, result
         status = 1
         try:
-            worker = Survey(self._path, self._selection, self._grouping, self._makers)
+            worker = Survey(self._path, self._selection, self._grouping, self._makers, self._make_tally)
             worker._work(next_task, tasks, parent)
             with os.fdopen(write_result, "wb") as stream:
                 stream.write(worker._dump())
@@ -194,10 +210,14 @@ class Survey:
 
     def _dump(self) -> bytes:
         groups = {key: [aggregate.state for aggregate in group] for key, group in self.groups.items()}
-        return marshal.dumps((groups, {str(fault): count for fault, count in self.faults.items()}))
+        faults = {str(fault): count for fault, count in self.faults.items()}
+        return marshal.dumps((groups, faults, self.directories, None if self._tally is None else self._tally.state))
 
     def _merge(self, dumped: bytes) -> None:
-        groups, faults = marshal.loads(dumped)  # noqa: S302  # written by our own child
+        groups, faults, directories, tally = marshal.loads(dumped)  # noqa: S302  # written by our own child
+        self.directories += directories
+        if self._tally is not None:
+            self._tally.merge(tally)
         for key, states in groups.items():
             for make, aggregate, state in zip(self._makers, self._group(key), states, strict=True):
                 other = make()

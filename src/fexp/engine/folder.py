@@ -71,10 +71,15 @@ class FolderWatch:
     @property
     def due_at(self) -> float:
         """Return when something is to be done without a hint, on the steady clock; infinity for never."""
-        if not self._schedule.is_resting or self.identity is None:
+        if self.identity is None:
             return min(self._schedule.due_at, self._snapshot_ends_at)
+        if not self._schedule.is_resting:
+            return min(self._schedule.due_at, self._snapshot_ends_at, self.tree.state.arrivals_due_at)
         looks_due_at = self._schedule.due_again_at(self._interval_seconds)
-        return min(looks_due_at, self._snapshot_ends_at, self._polled_due_at, self.tree.links_due_at)
+        return min(
+            looks_due_at, self._snapshot_ends_at, self._polled_due_at, self.tree.links_due_at,
+            self.tree.state.arrivals_due_at,
+        )  # fmt: skip
 
     @property
     def _polled_due_at(self) -> float:
@@ -216,6 +221,7 @@ class FolderWatch:
             for directory in self.tree.arming.polled:
                 self.tree.want_listing(directory, deep=False, absent_since=directory.seen_at or now)
         self.tree.look_at_links(now)
+        self.tree.look_at_arrivals(now)
         if self._schedule.wanted is not None and now >= self._schedule.due_at:
             seen_at = self.tree.root.seen_at
             self._begin(self._schedule.wanted, now if seen_at is None else seen_at)
@@ -284,6 +290,7 @@ class FolderWatch:
                 overflows=self._overflows,
                 drift_files=self._drift_files,
                 faults={fault: self.tree.faults[fault] for fault in Fault},
+                directories=self.tree.directories,
                 looked=self._looked,
             )
             self.lasting_snapshot = self._snapshot if self._snapshot_ends_at == inf and not self._moves else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from fexp.engine.feed import ChangeBatch
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.engine.context import Context
+    from fexp.files.detailed import DetailedState
     from fexp.files.selection import Folder
     from fexp.files.state import Directory
-    from fexp.model import GroupSnapshot, Instant
+    from fexp.model import DiskUse, GroupSnapshot, Instant
 
 _FOLD_AT_ONCE = 4096
 """Files of a listing folded under one hold of the lock: a scrape waits for at most so many."""
 _OBSERVE_AT_ONCE = 1024
+_LOOK_AGAIN_AT_ONCE = 1024
 
 
 class SharedState:
@@ -31,7 +34,15 @@ class SharedState:
         self._context = context
         self._grouping = ByPattern(folder.selection)
         made = makers(folder.measures, context.now())
-        self._state = FolderState(self._grouping, made, context.settings.dwell_bounds_seconds)
+        dwell_bounds_seconds = context.settings.dwell_bounds_seconds
+        self._state: FolderState
+        self._detailed: DetailedState | None = None
+        if folder.measures.follows_arrivals or folder.measures.disk_usage:
+            from fexp.files.detailed import DetailedState
+
+            self._state = self._detailed = DetailedState(folder, self._grouping, made, dwell_bounds_seconds)
+        else:
+            self._state = FolderState(self._grouping, made, dwell_bounds_seconds)
 
     @property
     def files(self) -> int:
@@ -44,21 +55,36 @@ class SharedState:
         return self._state.owes_dwells
 
     def fold(
-        self, directory: Directory, histories: Mapping[bytes, str], found: FileColumns, gone: Sequence[bytes]
+        self,
+        directory: Directory,
+        histories: Mapping[bytes, str],
+        found: FileColumns,
+        gone: Sequence[bytes],
+        disk_use: Mapping[bytes, DiskUse] | None = None,
     ) -> bool:
         """Fold the histories of some names and what is there. Return whether anything changed."""
         now = self._context.clock()
+        if self._detailed is not None and disk_use:
+            self._detailed.disk_use = disk_use
         with self._context.lock:
             changed = self._state.fold(directory, histories, found, gone, now)
         self._publish(now)
         return changed
 
     def fold_listing(
-        self, directory: Directory, files: FileColumns, absent_since: float, *, is_start: bool
+        self,
+        directory: Directory,
+        files: FileColumns,
+        absent_since: float,
+        disk_use: Mapping[bytes, DiskUse] | None = None,
+        *,
+        is_start: bool,
     ) -> list[bytes]:
         """Fold all that a directory holds. Return the names that were not as known."""
         now = self._context.clock()
-        vanished = list(directory.names().difference(files.names)) if directory.tables else []
+        if self._detailed is not None and disk_use:
+            self._detailed.disk_use = disk_use
+        vanished = list(self._state.names(directory).difference(files.names))
         different: list[bytes] = []
         for first in range(0, len(files.names), _FOLD_AT_ONCE):
             part = files.part(slice(first, first + _FOLD_AT_ONCE))
@@ -76,12 +102,32 @@ class SharedState:
         return different
 
     def clear(self, directories: Iterable[Directory]) -> bool:
-        """Let all files of directories depart in one step. Return whether there were any."""
-        now = self._context.clock()
-        with self._context.lock:
-            changed = [self._state.clear(directory, now) for directory in directories]
+        """Let all files of directories depart in one step. Return whether there were any.
+
+        With a distribution of ages it takes several: its price is per file, unless one directory has very many.
+        """
+        now, changed = self._context.clock(), False
+        for portion in self._portions(directories):
+            with self._context.lock:
+                cleared = [self._state.clear(directory, now) for directory in portion]
+            changed |= any(cleared)
         self._publish(now)
-        return any(changed)
+        return changed
+
+    def _portions(self, directories: Iterable[Directory]) -> Iterator[Iterable[Directory]]:
+        if not self._folder.measures.age_bounds_seconds:
+            yield directories
+            return
+        portion: list[Directory] = []
+        files = 0
+        for directory in directories:
+            portion.append(directory)
+            files += sum(map(len, directory.tables))
+            if files >= _FOLD_AT_ONCE:
+                yield portion
+                self._context.progressed()
+                portion, files = [], 0
+        yield portion
 
     def observe_some_dwells(self) -> None:
         """Observe some of the dwell times that departed directories left behind."""
@@ -96,6 +142,22 @@ class SharedState:
     def moves(self) -> bool:
         """Return whether something differs from one moment to the next while no file changes."""
         return self._state.moves
+
+    # Files that arrive ---------------------------------------------------------------------------------------------
+
+    @property
+    def arrivals_due_at(self) -> float:
+        """Return when ``due_arrivals`` has some, on the steady clock; infinity for never."""
+        return inf if self._detailed is None else self._detailed.due_at
+
+    def due_arrivals(self, now: float) -> Mapping[Directory, list[bytes]]:
+        """Return files to be looked at, for else time alone would settle or stall them."""
+        return {} if self._detailed is None else self._detailed.due(now, _LOOK_AGAIN_AT_ONCE)
+
+    @property
+    def other_changes(self) -> int:
+        """Return how often numbers changed that may change while no file is different."""
+        return 0 if self._detailed is None else self._detailed.other_changes
 
     # The change feed -----------------------------------------------------------------------------------------------
 

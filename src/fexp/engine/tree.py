@@ -42,6 +42,10 @@ class FolderTree:
         self.suspects: set[tuple[WatchedDirectory, bytes]] = set()
         """Files that a whole look found different and no event has reported yet."""
         self.faults: Counter[Fault] = Counter()
+        self.directories = 0
+        """How many are looked into."""
+        self._unreadable: set[WatchedDirectory] = set()
+        """Those that were, and cannot be."""
         self._followed_links = FollowedLinks()
         self._selection = folder.selection
         self._context = context
@@ -82,26 +86,32 @@ class FolderTree:
         for name, history in histories.items():
             if departures_are_facts and history[-1] == LEFT:
                 gone.append(name)
-            elif self._selection.patterns_of(name, directory.below):
+            elif self._selection.looks_at(name, directory.below):
                 uncertain.append(name)
             else:
                 others.append(name)
         hard_links.changed(_inodes_of_unnamed(others))
         for first in range(0, len(uncertain), _FOLD_AT_ONCE):
             found = self._look_at(directory, histories, uncertain[first : first + _FOLD_AT_ONCE])
-            hard_links.changed(inode for name, inode in found.seen_elsewhere.shared if CHANGED in histories[name])
+            shared = found.seen_elsewhere.shared
+            # Of a file that has another name now the first one is known to take up blocks by itself.
+            is_wanted = self._selection.disk_usage
+            hard_links.changed(inode for name, inode in shared if is_wanted or CHANGED in histories[name])
             hard_links.changed(_inodes_of_unnamed(found.missing))
         for first in range(0, len(gone), _FOLD_AT_ONCE):
             self._touch_if(self.state.fold(directory, histories, _NO_FILES, gone[first : first + _FOLD_AT_ONCE]))
 
     def _look_at(self, directory: WatchedDirectory, histories: Mapping[bytes, str], names: list[bytes]) -> scan.Found:
-        found = scan.look_at(directory.path, names, follow_symlinks=self._selection.follow_symlinks)
+        selection = self._selection
+        found = scan.look_at(
+            directory.path, names, follow_symlinks=selection.follow_symlinks, disk_usage=selection.disk_usage
+        )
         self._count_faults(found.faults)
         if self._selection.follow_symlinks:
             self._followed_links.record(directory, names, found.seen_elsewhere.links)
         if found.occupied:
             histories = {**histories, **{name: _before_last_arrival(histories[name]) for name in found.occupied}}
-        self._touch_if(self.state.fold(directory, histories, found.files, found.missing))
+        self._touch_if(self.state.fold(directory, histories, found.files, found.missing, found.disk_use))
         self._context.hard_links.record(directory, found.files, found.seen_elsewhere.shared)
         self._context.progressed()
         return found
@@ -130,6 +140,16 @@ class FolderTree:
             ended = self._context.clock().steady
             self._followed_links.looked(now, ended, self._context.settings.poll_interval_seconds)
 
+    def look_at_arrivals(self, now: float) -> None:
+        """Look again at files that time alone would settle or stall, some of those that are due."""
+        for directory, names in self.state.due_arrivals(now).items():
+            assert isinstance(directory, WatchedDirectory)
+            self.doubts.saw(directory)
+            self.listings.overtake(directory)
+            for first in range(0, len(names), _FOLD_AT_ONCE):
+                part = names[first : first + _FOLD_AT_ONCE]
+                self._look_at(directory, dict.fromkeys(part, ""), part)
+
     # Directories ---------------------------------------------------------------------------------------------------
 
     def detach(self, parent: WatchedDirectory, name: bytes) -> WatchedDirectory | None:
@@ -145,9 +165,13 @@ class FolderTree:
         self.arming.disarm_below(directory)
         directory.detach()
         parts = list(directory.subtree())
+        left = 0
         for part in parts:
             part.has_left = True
-        self._touch_if(self.state.clear(parts))
+            left += self._is_read(part)
+        self.directories -= left
+        self._unreadable.difference_update(parts)
+        self._touch_if(self.state.clear(parts) or left)
 
     def _touch_if(self, changed: object) -> None:
         if changed:
@@ -229,6 +253,7 @@ class FolderTree:
         if self._selection.follow_symlinks:
             self._followed_links.record(directory, None, listing.seen_elsewhere.links)
         self._follow_listing(wanted, listing.subdirectories)
+        self._count(directory, is_read=True)
         directory.seen_at = began_at
 
     def _listing(self, directory: WatchedDirectory, answer: bytearray | None) -> scan.Listing:
@@ -242,8 +267,11 @@ class FolderTree:
     def _fold_listing(self, wanted: WantedListing, listing: scan.Listing) -> None:
         directory, look = wanted.directory, wanted.look
         is_start = look is not None and look.reason is Reason.START
-        different = self.state.fold_listing(directory, listing.files, wanted.absent_since, is_start=is_start)
-        self._touch_if(different)
+        before = self.state.other_changes
+        different = self.state.fold_listing(
+            directory, listing.files, wanted.absent_since, listing.disk_use, is_start=is_start
+        )
+        self._touch_if(different or self.state.other_changes != before)
         hard_links, shared = self._context.hard_links, listing.seen_elsewhere.shared
         hard_links.record(directory, listing.files, shared)
         if shared and different and (look is None or look.reason is Reason.REAPPEARED):  # others look everywhere
@@ -275,9 +303,24 @@ class FolderTree:
         if scan.directory_inode(directory.path) is None:
             self.drop(directory)
             return
+        self._count(directory, is_read=False)
         for child in tuple(directory.children.values()):
             self.drop(child)
         self._touch_if(self.state.clear([directory]))
+
+    def _count(self, directory: WatchedDirectory, *, is_read: bool) -> None:
+        """Count a directory that is looked into, and no more when it cannot be."""
+        if is_read == self._is_read(directory):
+            return
+        self.directories += 1 if is_read else -1
+        if is_read:
+            self._unreadable.discard(directory)
+        else:
+            self._unreadable.add(directory)
+        self._touch()
+
+    def _is_read(self, directory: WatchedDirectory) -> bool:
+        return directory.seen_at is not None and directory not in self._unreadable
 
     def _count_faults(self, faults: Sequence[Fault]) -> None:
         if faults:

@@ -27,6 +27,7 @@ class Group:
         self._numbers = [aggregate for aggregate in aggregates if isinstance(aggregate, Number)]
         self._distributions = [aggregate for aggregate in aggregates if isinstance(aggregate, Distribution)]
         self._followed = [aggregate for aggregate in aggregates if isinstance(aggregate, Followed)]
+        """Distributions apart: they know the tables."""
         self._extremes = [aggregate for aggregate in aggregates if isinstance(aggregate, Extreme)]
         self.tables = Tables([extreme.extremum for extreme in self._extremes])
         self.flow = Flow(dwell_bounds_seconds)
@@ -37,6 +38,8 @@ class Group:
         self.files += len(files.names)
         for aggregate in self._followed:
             aggregate.add(files)
+        for distribution in self._distributions:
+            distribution.add_to(table, files)
         self.tables.changed(table)
 
     def remove(self, table: Table, files: KnownFiles) -> None:
@@ -44,6 +47,8 @@ class Group:
         self.files -= len(files.names)
         for aggregate in self._followed:
             aggregate.remove(files)
+        for distribution in self._distributions:
+            distribution.remove_from(table, files)
         self.tables.changed(table)
 
     def change(self, table: Table, before: KnownFiles, after: KnownFiles) -> None:
@@ -51,6 +56,9 @@ class Group:
         for aggregate in self._followed:
             aggregate.remove(before)
             aggregate.add(after)
+        for distribution in self._distributions:
+            distribution.remove_from(table, before)
+            distribution.add_to(table, after)
         self.tables.changed(table)
 
     def drop(self, table: Table) -> None:
@@ -58,6 +66,8 @@ class Group:
         self.files -= len(table)
         for aggregate in self._followed:
             aggregate.drop(table)
+        for distribution in self._distributions:
+            distribution.drop(table)
         self.tables.discard(table)
 
     def values(self, now: Instant) -> dict[str, float | None]:

@@ -42,7 +42,7 @@ class ByPattern:
     def __init__(self, selection: Selection) -> None:
         self.keys_of: KeysOf = selection.patterns_of
         self.lasting = tuple(range(len(selection.patterns)))
-        self.only = 0 if len(selection.patterns) == 1 else None
+        self.only = 0 if len(selection.patterns) == 1 and not selection.partials else None
         self._labels = [{"pattern": label} for label in selection.labels]
 
     def labels_of(self, key: Hashable) -> Mapping[str, str]:

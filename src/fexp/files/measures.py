@@ -12,3 +12,16 @@ class Measures(NamedTuple):
     """Of the distribution of ages; none is shown without bounds."""
     size_bounds_bytes: tuple[float, ...] = ()
     """The same of sizes."""
+    settle_seconds: float | None = None
+    """A file has settled when it has not changed for so long. None: nobody asks."""
+    stall_after_seconds: float | None = None
+    """A partial upload has stalled when it has not changed for so long. None: nobody asks."""
+    counts_settled: bool = False
+    """A file counts only once it has settled."""
+    disk_usage: bool = False
+    """What the files take up on the disk is shown."""
+
+    @property
+    def follows_arrivals(self) -> bool:
+        """Return whether it matters when files changed."""
+        return self.settle_seconds is not None or self.stall_after_seconds is not None

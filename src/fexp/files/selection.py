@@ -23,11 +23,25 @@ if TYPE_CHECKING:
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
 
 DOT = ord(".")
+PARTIALS = (
+    "*.part", "*.partial", "*.filepart", "*.tmp", "*.temp", "*.crdownload", "*.download", "*.uploading",
+    "*.inprogress", "*._COPYING_",
+)  # fmt: skip
+"""Of browsers, SFTP clients, Hadoop and those who name by hand."""
 
 
 def pattern_of_name(name: str) -> str:
     """Return the glob that matches exactly this name."""
     return re.sub(r"([*?\[])", r"[\1]", name.replace("\\", "\\\\"))
+
+
+def _finished_part(partial: str) -> slice:
+    """Return which part of a partial upload's name it will keep: all of it where the glob does not say."""
+    if partial.startswith("*") and not SPECIAL.search(partial[1:]):
+        return slice(None, -len(os.fsencode(partial[1:])) or None)
+    if partial.endswith("*") and not SPECIAL.search(partial[:-1]):
+        return slice(len(os.fsencode(partial[:-1])), None)
+    return slice(None)
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,10 @@ class Selection:
     follow_symlinks: bool = False
     ignore_case: bool = False
     own_patterns: frozenset[str] = frozenset()
+    partials: tuple[str, ...] = ()
+    """Globs on names of uploads under way: such files are looked at, whether they count or not."""
+    disk_usage: bool = False
+    """Looks find what files take up on the disk, too."""
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -85,6 +103,8 @@ class Selection:
         is_suffix = pattern.startswith("*") and not SPECIAL.search(pattern[1:])
         if len(self.patterns) > 1 or self.own_patterns or self.excludes or self.ignore_case or self.hidden:
             return None
+        if self.partials:
+            return None
         return os.fsencode(pattern[1:]) if is_suffix else None
 
     @cached_property
@@ -110,6 +130,33 @@ class Selection:
             return first if name.endswith(suffix) and name[0] != DOT else nothing
 
         return one_suffix
+
+    @cached_property
+    def looks_at(self) -> Callable[[bytes, bytes], object]:
+        """Return the function that says whether a file is looked at; it takes what ``patterns_of`` takes."""
+        patterns_of, finished_name = self.patterns_of, self.finished_name
+        if not self.partials:
+            return patterns_of
+        return lambda name, below: patterns_of(name, below) or finished_name(name, below) is not None
+
+    @cached_property
+    def _partial_globs(self) -> tuple[tuple[Matches, str, slice], ...]:
+        return tuple(
+            (name_matcher(glob, ignore_case=self.ignore_case), glob[0], _finished_part(glob)) for glob in self.partials
+        )
+
+    def finished_name(self, name: bytes, below: bytes) -> bytes | None:
+        """Return the name that an upload under way will have, as far as its own says so; None for any other file.
+
+        An exclude is about the finished name: whoever leaves out ``*.part`` still wants to hear of uploads that stall.
+        """
+        for matches, first, part in self._partial_globs:
+            if matches(name) and (name[0] != DOT or self.hidden or first == "."):
+                finished = name[part] or name
+                is_excluded = any(excluded(finished) for excluded in self._excluded_names)
+                is_excluded |= any(excluded(below + finished) for excluded in self._excluded_paths)
+                return None if is_excluded else finished
+        return None
 
     def counts(self, path: bytes, folder: bytes) -> bool:
         """Return whether the file of this path is one of the folder's, both being resolved."""

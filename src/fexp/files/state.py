@@ -180,6 +180,10 @@ class FolderState:
                 self._gone.append((group, arrived_at[count:], left_at))
             count -= len(arrived_at)
 
+    def names(self, directory: Directory) -> set[bytes]:
+        """Return the names of all files of a directory that it knows."""
+        return directory.names() if directory.tables else set()
+
     # What they are made of -----------------------------------------------------------------------------------------
 
     def _group(self, key: Hashable) -> Group:
@@ -264,9 +268,14 @@ class FolderState:
         """Return the numbers of every group as they are now."""
         labels_of = self._grouping.labels_of
         return tuple(
-            GroupSnapshot(labels_of(key), group.values(now), group.flow.snapshot(), group.distributions(now))
+            GroupSnapshot(
+                labels_of(key), self._values(key, group, now), group.flow.snapshot(), group.distributions(now)
+            )
             for key, group in self._groups.items()
         )
+
+    def _values(self, key: Hashable, group: Group, now: Instant) -> dict[str, float | None]:  # noqa: ARG002
+        return group.values(now)
 
     @property
     def moves(self) -> bool:

@@ -31,6 +31,7 @@ from fexp.metrics.rows import (
     Row,
     Sample,
     Scope,
+    asked_row,
     delivery_row,
     distribution_row,
     dwell_row,
@@ -119,6 +120,21 @@ CATALOGUE: tuple[Row, ...] = (
         "Arrival of the file that has been waiting longest, as Unix time.",
         OldestArrival,
     ),
+    asked_row(
+        "fexp_unsettled_files",
+        "Matching files that have changed too lately to count as settled, or that are being written.",
+        "unsettled_files",
+    ),
+    asked_row(
+        "fexp_stalled_files",
+        "Partial uploads that have not changed for long, whether they match or not.",
+        "stalled_files",
+    ),
+    asked_row(
+        "fexp_disk_usage_bytes",
+        "What the matching files take up on the disk: blocks, of a file with several names once.",
+        "disk_usage_bytes",
+    ),
     distribution_row(
         "fexp_file_age_seconds",
         "Matching files in the folder now, by the time since their modification.",
@@ -180,6 +196,12 @@ CATALOGUE: tuple[Row, ...] = (
         "How the folder is watched; always 1.",
         lambda f: [((f.backend, str(f.recursive).lower()), 1)] if f.backend else [],
         ("backend", "recursive"),
+    ),
+    folder_row(
+        "fexp_directories",
+        Kind.GAUGE,
+        "Directories of the folder that are looked into.",
+        lambda f: [((), f.directories)] if f.up else [],
     ),
     folder_row(
         "fexp_scans_total",

@@ -132,6 +132,19 @@ def state_row(name: str, text: str, aggregate: type[Number]) -> Row:
     return Row(name, Kind.GAUGE, Scope.STATE, (), text, read, aggregate)
 
 
+def asked_row(name: str, text: str, value: str) -> Row:
+    """Return a row for a number that only folders have that were asked for it; ``value`` is its name in snapshots."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for group in folder.groups if folder.up else ():
+                number = group.values.get(value)
+                if number is not None:
+                    yield Sample(_group_labels(folder, group), number)
+
+    return Row(name, Kind.GAUGE, Scope.STATE, (), text, read)
+
+
 def flow_row(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], float | None]) -> Row:
     """Return a row for a number about what came and went."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -32,7 +33,12 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     """Look once at a folder. Return its numbers, and one line when it could not be read: then it is not up."""
     began = clock()
     grouping = ByPattern(folder.selection)
-    survey = Survey(folder.path, folder.selection, grouping, makers(folder.measures, began))
+    make_tally = None
+    if folder.measures.follows_arrivals or folder.measures.disk_usage:
+        from fexp.files.tally import Tally
+
+        make_tally = partial(Tally, folder, grouping, began)
+    survey = Survey(folder.path, folder.selection, grouping, makers(folder.measures, began), make_tally)
     problem = None
     try:
         survey.run()
@@ -55,6 +61,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
         scan_duration_seconds=ended.steady - began.steady,
         last_scan_at=ended.wall,
         faults={fault: survey.faults[fault] for fault in Fault},
+        directories=survey.directories,
         problem=problem,
     )
     return snapshot, f"{folder.label}: {problem}" if problem else None

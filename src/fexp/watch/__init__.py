@@ -19,7 +19,10 @@ class Hints(Protocol):
     """Takes a source's hints in the order of the events."""
 
     histories: defaultdict[WatchedDirectory, defaultdict[bytes, str]]
-    """Histories of files by directory and name: ARRIVED, LEFT and CHANGED in the order of the events."""
+    """Histories of files by directory and name: ARRIVED, LEFT and CHANGED in the order of the events.
+
+    A source that can tell writes adds WRITTEN and CLOSED.
+    """
 
     def events_lost(self) -> None:
         """Take the hint that events were lost: look everywhere."""

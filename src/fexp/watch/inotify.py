@@ -12,10 +12,12 @@ from watchdog.observers.inotify_c import Mask, WatchDescriptor, inotify_add_watc
 from fexp.model import (
     ARRIVED,
     CHANGED,
+    CLOSED,
     DIRECTORY_ARRIVED,
     DIRECTORY_CHANGED,
     DIRECTORY_LEFT,
     LEFT,
+    WRITTEN,
     Backend,
 )
 from fexp.watch.tap import HEADER, Tap
@@ -28,7 +30,7 @@ _EVENTS = (
     In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE
     | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR
 )  # fmt: skip
-_OF_FILES = frozenset({ARRIVED, LEFT, CHANGED, LEFT + CHANGED})
+_OF_FILES = frozenset({ARRIVED, LEFT, CHANGED, LEFT + CHANGED, WRITTEN + CHANGED, CLOSED + CHANGED})
 _SELF_EVENTS = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNORED
 
 
@@ -168,4 +170,8 @@ def _hints_of(mask: int) -> str:
         return left
     if mask & In.IN_MOVED_FROM:
         return left + changed
+    if changed == CHANGED and mask & In.IN_MODIFY:
+        return WRITTEN + changed
+    if changed == CHANGED and mask & In.IN_CLOSE_WRITE:
+        return CLOSED + changed
     return changed

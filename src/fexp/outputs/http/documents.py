@@ -49,6 +49,7 @@ def _folder(folder: FolderSnapshot, status: FolderStatus | None) -> dict[str, ob
         "first_look_done": status.looked if status else folder.last_scan_at is not None,
         "backend": folder.backend,
         "recursive": folder.recursive,
+        "directories": folder.directories if folder.up else None,
         "last_scan_at": folder.last_scan_at,
         "scan_duration_seconds": folder.scan_duration_seconds,
         "scans": folder.scans,

@@ -1,0 +1,137 @@
+"""The state of a folder of which somebody asks how files arrive, or what they take up on the disk."""
+
+from __future__ import annotations
+
+from math import inf
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from fexp.files.settling import Settling, partial_groups
+from fexp.files.state import FolderState
+from fexp.files.usage import DiskUsage
+from fexp.model import LEFT
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from fexp.files.aggregates import Make
+    from fexp.files.group import Group
+    from fexp.files.grouping import Grouping
+    from fexp.files.selection import Folder
+    from fexp.files.state import Directory
+    from fexp.model import DiskUse, FileColumns, Instant
+
+
+class DetailedState(FolderState):
+    """A state with numbers that need more than a table has. Other folders do not pay for them.
+
+    It knows which files have settled. When only those count, it keeps the others back until they have.
+    """
+
+    def __init__(
+        self, folder: Folder, grouping: Grouping, aggregates: Sequence[Make], dwell_bounds_seconds: tuple[float, ...]
+    ) -> None:
+        super().__init__(grouping, aggregates, dwell_bounds_seconds)
+        measures = folder.measures
+        self.disk_use: Mapping[bytes, DiskUse] = MappingProxyType({})
+        """What the latest look found. Set before its files are taken in."""
+        self._settling: Settling | None = None
+        if measures.follows_arrivals:
+            self._settling = Settling(measures, grouping.keys_of, partial_groups(grouping, folder.selection))
+        self._usage = DiskUsage() if measures.disk_usage else None
+        self._counts_settled = measures.counts_settled
+
+    # What time alone changes ---------------------------------------------------------------------------------------
+
+    @property
+    def due_at(self) -> float:
+        """Return when files are to be looked at again, on the steady clock; infinity for never."""
+        return inf if self._settling is None else self._settling.due_at
+
+    def due(self, now: float, most: int) -> Mapping[Directory, list[bytes]]:
+        """See ``Settling.due``."""
+        return {} if self._settling is None else self._settling.due(now, most)
+
+    @property
+    def other_changes(self) -> int:
+        """Return how often a number changed that may change while no file is different."""
+        settling = 0 if self._settling is None else self._settling.changes
+        return settling + (0 if self._usage is None else self._usage.changes)
+
+    # What events and looks found -----------------------------------------------------------------------------------
+
+    def fold(
+        self, directory: Directory, histories: Mapping[bytes, str], found: FileColumns, gone: Sequence[bytes],
+        now: Instant,
+    ) -> bool:  # fmt: skip
+        """See ``FolderState.fold``. When only settled files count, those that came and went unseen never did."""
+        before, changed = self.other_changes, False
+        if self._settling is not None:
+            replaced = [name for name in found.names if LEFT in histories[name]]
+            self._settling.let_go(directory, replaced)
+            self._settling.read(directory, histories, found.names, now)
+            if self._counts_settled:
+                changed = super().let_go(directory, replaced, now)
+                histories = dict.fromkeys([*found.names, *gone], "")
+        changed |= super().fold(directory, histories, found, gone, now)
+        return changed or self.other_changes != before
+
+    def take_in(
+        self, directory: Directory, files: FileColumns, now: Instant, absent_since: float, *, is_start: bool
+    ) -> list[bytes]:
+        """See ``FolderState.take_in``. What has settled since is not different: it was known."""
+        kept_back: set[bytes] = set()
+        if self._settling is not None:
+            if self._counts_settled:
+                kept_back = self._kept_back(directory, files.names)
+            self._settling.look(directory, files, now, is_start=is_start)
+            if self._counts_settled:
+                unsettled = self._kept_back(directory, files.names)
+                files = files.where(name not in unsettled for name in files.names) if unsettled else files
+        different = super().take_in(directory, files, now, absent_since, is_start=is_start)
+        if self._usage is not None:
+            self._measure(self._usage, directory, files.names)
+        return [name for name in different if name not in kept_back] if kept_back else different
+
+    def _kept_back(self, directory: Directory, names: Sequence[bytes]) -> set[bytes]:
+        """Return those of the names whose files do not count yet."""
+        assert self._settling is not None
+        is_unsettled, known = self._settling.is_unsettled, directory.known(names)
+        return {name for name in names if name not in known and is_unsettled(directory, name)}
+
+    def _measure(self, usage: DiskUsage, directory: Directory, names: Iterable[bytes]) -> None:
+        for name in names:
+            groups = tuple([table.key for table in directory.tables if name in table])
+            if groups and name in self.disk_use:
+                usage.put(directory, name, self.disk_use[name], groups)
+
+    def let_go(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
+        """See ``FolderState.let_go``."""
+        names, before = list(names), self.other_changes
+        for part in (self._settling, self._usage):
+            if part is not None:
+                part.let_go(directory, names)
+        return super().let_go(directory, names, now) or self.other_changes != before
+
+    def clear(self, directory: Directory, now: Instant) -> bool:
+        """See ``FolderState.clear``."""
+        before = self.other_changes
+        for part in (self._settling, self._usage):
+            if part is not None:
+                part.clear(directory)
+        return super().clear(directory, now) or self.other_changes != before
+
+    # What readers see ----------------------------------------------------------------------------------------------
+
+    def names(self, directory: Directory) -> set[bytes]:
+        """See ``FolderState.names``."""
+        names = super().names(directory)
+        return names if self._settling is None else names | self._settling.names(directory)
+
+    def _values(self, key: Hashable, group: Group, now: Instant) -> dict[str, float | None]:
+        values = super()._values(key, group, now)
+        if self._settling is not None:
+            values.update(self._settling.values(key))
+        if self._usage is not None:
+            values["disk_usage_bytes"] = self._usage.value(key)
+        return values
