@@ -24,9 +24,9 @@ SOURCE = Path(fexp.__file__).parent
 
 LAYERS = (
     {"fexp", "errors", "limits", "model", "clock", "text"},
-    {"files", "metrics"},
+    {"counting", "metrics"},
     {"config"},
-    {"disk", "watch", "outputs"},
+    {"disk", "events", "outputs"},
     {"engine"},
     {"service"},
     {"cli"},
@@ -34,7 +34,7 @@ LAYERS = (
 )
 """The rooms, from the words up. A module imports from its own room and from lower layers, never from a neighbour."""
 
-PURE = {"fexp", "errors", "model", "text", "files", "metrics"}
+PURE = {"fexp", "errors", "model", "text", "counting", "metrics"}
 IMPURE = {
     "asyncio", "logging", "queue", "select", "shutil", "socket", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
@@ -133,7 +133,7 @@ def test_no_import_goes_in_a_circle_not_even_for_types() -> None:
 
 
 def test_no_source_knows_another() -> None:
-    sources = {"fexp.watch.inotify", "fexp.watch.observer"}
+    sources = {"fexp.events.inotify", "fexp.events.observer"}
     assert not [(module, to) for module, to in _own_imports() if {module, to} <= sources and module != to]
 
 

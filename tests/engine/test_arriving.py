@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.clock import now
-from fexp.files.measures import Measures
-from fexp.files.selection import PARTIALS, Selection
+from fexp.counting.measures import Measures
+from fexp.counting.selection import PARTIALS, Selection
 from fexp.model import Backend, Instant
 from tests.engine.live import watching
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
 from fexp.model import Backend
 from fexp.service.oneshot import look_at
 from tests.engine.live import watching

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.engine.seen_elsewhere import FollowedLinks
-from fexp.files.selection import Selection
+from fexp.events.directory import WatchedDirectory
 from fexp.model import Backend, Fault
-from fexp.watch.directory import WatchedDirectory
 from tests.engine.live import NEVER, watching
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
+from fexp.events.inotify import InotifySource
 from fexp.model import Reason
-from fexp.watch.inotify import InotifySource
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.files import ages, distributions
-from fexp.files.ages import Ages
-from fexp.files.distributions import AgeDistribution, SizeDistribution
-from fexp.files.grouping import ByPattern
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
-from fexp.files.state import Directory, FolderState
+from fexp.counting import ages, distributions
+from fexp.counting.ages import Ages
+from fexp.counting.distributions import AgeDistribution, SizeDistribution
+from fexp.counting.grouping import ByPattern
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
+from fexp.counting.state import Directory, FolderState
 from fexp.metrics import makers
 from fexp.model import FileInfo, Instant, KnownFiles
 from tests.files.columns import columns

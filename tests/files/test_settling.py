@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.files.detailed import DetailedState
-from fexp.files.grouping import ByPattern
-from fexp.files.measures import Measures
-from fexp.files.selection import PARTIALS, Folder, Selection
-from fexp.files.settling import Settling, is_being_written
-from fexp.files.state import Directory
+from fexp.counting.detailed import DetailedState
+from fexp.counting.grouping import ByPattern
+from fexp.counting.measures import Measures
+from fexp.counting.selection import PARTIALS, Folder, Selection
+from fexp.counting.settling import Settling, is_being_written
+from fexp.counting.state import Directory
 from fexp.metrics import makers
 from fexp.model import ARRIVED, CHANGED, CLOSED, LEFT, WRITTEN, FileInfo, Instant
 from tests.files.columns import columns

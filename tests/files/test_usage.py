@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.files.state import Directory
-from fexp.files.usage import DiskUsage
+from fexp.counting.state import Directory
+from fexp.counting.usage import DiskUsage
 from fexp.model import DiskUse
 
 NAMES = st.sampled_from([b"a", b"b", b"c"])

@@ -15,8 +15,8 @@ from fexp.config.settings import DeliverySettings, EngineSettings, HttpSettings,
 from fexp.config.shape import Shape, is_path, shape_of
 from fexp.config.template import check_template, literally
 from fexp.config.yamlnode import Entry, read_yaml, shown
+from fexp.counting.paths import absolute_folder
 from fexp.errors import SettingsError
-from fexp.files.paths import absolute_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

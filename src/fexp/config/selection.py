@@ -11,10 +11,10 @@ from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.template import DATE, UTC, parse_time_zone
 from fexp.config.values import one_of, parse_buckets, parse_duration, parse_size_buckets, parse_whole_number
+from fexp.counting.measures import Measures
+from fexp.counting.paths import absolute_folder
+from fexp.counting.selection import PARTIALS, Folder, Selection, pattern_of_name
 from fexp.errors import SettingsError
-from fexp.files.measures import Measures
-from fexp.files.paths import absolute_folder
-from fexp.files.selection import PARTIALS, Folder, Selection, pattern_of_name
 from fexp.text import one_line, unique_labels
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from fexp.config.values import UNIT_SECONDS
+from fexp.counting.globs import SPECIAL
 from fexp.errors import SettingsError
-from fexp.files.globs import SPECIAL
 
 if TYPE_CHECKING:
     from fexp.config.origin import Origin

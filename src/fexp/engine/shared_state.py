@@ -5,19 +5,19 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from fexp.counting.grouping import ByPattern
+from fexp.counting.state import Changed, FolderState
 from fexp.engine.feed import ChangeBatch
-from fexp.files.grouping import ByPattern
-from fexp.files.state import Changed, FolderState
 from fexp.metrics import makers
 from fexp.model import FileColumns, Happening
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
+    from fexp.counting.detailed import DetailedState
+    from fexp.counting.selection import Folder
+    from fexp.counting.state import Directory
     from fexp.engine.context import Context
-    from fexp.files.detailed import DetailedState
-    from fexp.files.selection import Folder
-    from fexp.files.state import Directory
     from fexp.model import DiskUse, GroupSnapshot, Instant
 
 _FOLD_AT_ONCE = 4096
@@ -38,7 +38,7 @@ class SharedState:
         self._state: FolderState
         self._detailed: DetailedState | None = None
         if folder.measures.follows_arrivals or folder.measures.disk_usage:
-            from fexp.files.detailed import DetailedState
+            from fexp.counting.detailed import DetailedState
 
             self._state = self._detailed = DetailedState(folder, self._grouping, made, dwell_bounds_seconds)
         else:

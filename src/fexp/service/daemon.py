@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from fexp.clock import Clock
     from fexp.config.output import OutputSettings
     from fexp.config.settings import HttpSettings, Settings
+    from fexp.counting.selection import Folder
     from fexp.engine.feed import Subscription
-    from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
     from fexp.service.config_watch import ConfigWatch

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock
     from fexp.config.settings import Settings
-    from fexp.files.selection import Folder
-    from fexp.watch.paths import PathWatch
+    from fexp.counting.selection import Folder
+    from fexp.events.paths import PathWatch
 
 _log = logging.getLogger("fexp")
 
@@ -202,7 +202,7 @@ class FollowedFolders:
     def _opened(self) -> bool:
         """Return whether events can be had."""
         if self._watch is None and self._places.ways:
-            from fexp.watch.paths import PathWatch
+            from fexp.events.paths import PathWatch
 
             try:
                 self._watch = PathWatch(self._queue.put)

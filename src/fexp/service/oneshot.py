@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.counting.grouping import ByPattern
 from fexp.disk.survey import Survey
-from fexp.files.grouping import ByPattern
 from fexp.metrics import makers
 from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock
     from fexp.config.settings import Settings
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
 
 def find_folders(settings: Settings, wall: float) -> tuple[tuple[Folder, ...], list[str]]:
@@ -35,7 +35,7 @@ def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, 
     grouping = ByPattern(folder.selection)
     make_tally = None
     if folder.measures.follows_arrivals or folder.measures.disk_usage:
-        from fexp.files.tally import Tally
+        from fexp.counting.tally import Tally
 
         make_tally = partial(Tally, folder, grouping, began)
     survey = Survey(folder.path, folder.selection, grouping, makers(folder.measures, began), make_tally)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fexp.config.settings import Settings
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
     from fexp.outputs import Output
 
 

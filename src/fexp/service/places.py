@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from fexp.config.selection import build_folders, with_unique_labels
 from fexp.config.template import DATE
 from fexp.config.template import UTC as UTC_NAME
+from fexp.counting.globs import SPECIAL, name_matcher
 from fexp.disk.matching import Matched, Part
-from fexp.files.globs import SPECIAL, name_matcher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fexp.config.selection import FolderTemplate
     from fexp.config.settings import Settings
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
 _UNIT = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DOT = b"."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from fexp.files.state import Directory
+    from fexp.counting.state import Directory
     from fexp.model import DiskUse
 
     Groups = tuple[Hashable, ...]

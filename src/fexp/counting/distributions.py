@@ -10,16 +10,16 @@ from itertools import pairwise
 from operator import add, sub
 from typing import TYPE_CHECKING, Self
 
-from fexp.files.aggregates import Aggregate
-from fexp.files.times import PER_SECOND
+from fexp.counting.aggregates import Aggregate
+from fexp.counting.times import PER_SECOND
 from fexp.model import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fexp.files.ages import Ages
-    from fexp.files.measures import Measures
-    from fexp.files.table import Table
+    from fexp.counting.ages import Ages
+    from fexp.counting.measures import Measures
+    from fexp.counting.table import Table
     from fexp.model import Instant, KnownFiles
 
 LARGE_TABLE = 1 << 14
@@ -190,7 +190,7 @@ class AgeDistribution(Distribution):
 
 
 def _no_ages() -> Ages:
-    from fexp.files.ages import Ages  # most have no such distribution
+    from fexp.counting.ages import Ages  # most have no such distribution
 
     return Ages()
 

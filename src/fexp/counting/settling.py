@@ -1,6 +1,6 @@
 """Which files are still arriving, by when fexp saw them change: their modification times say nothing of that.
 
-Pure, as ``fexp.files.state``. Time alone settles and stalls files; before it does, they are to be looked at again, so
+Pure, as ``fexp.counting.state``. Time alone settles and stalls files; before it does, they are to be looked at again, so
 that no lost event makes a difference.
 """
 
@@ -17,10 +17,10 @@ from fexp.model import ARRIVED, CLOSED, LEFT, WRITTEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
-    from fexp.files.grouping import Grouping
-    from fexp.files.measures import Measures
-    from fexp.files.selection import Selection
-    from fexp.files.state import Directory
+    from fexp.counting.grouping import Grouping
+    from fexp.counting.measures import Measures
+    from fexp.counting.selection import Selection
+    from fexp.counting.state import Directory
     from fexp.model import FileColumns, Instant
 
     GroupsOf = Callable[[bytes, bytes], tuple[Hashable, ...]]

@@ -6,19 +6,19 @@ from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from fexp.files.settling import Settling, partial_groups
-from fexp.files.state import FolderState
-from fexp.files.usage import DiskUsage
+from fexp.counting.settling import Settling, partial_groups
+from fexp.counting.state import FolderState
+from fexp.counting.usage import DiskUsage
 from fexp.model import LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    from fexp.files.aggregates import Make
-    from fexp.files.group import Group
-    from fexp.files.grouping import Grouping
-    from fexp.files.selection import Folder
-    from fexp.files.state import Directory
+    from fexp.counting.aggregates import Make
+    from fexp.counting.group import Group
+    from fexp.counting.grouping import Grouping
+    from fexp.counting.selection import Folder
+    from fexp.counting.state import Directory
     from fexp.model import DiskUse, FileColumns, Instant
 
 

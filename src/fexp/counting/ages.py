@@ -12,7 +12,7 @@ from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING
 
-from fexp.files.times import PER_SECOND
+from fexp.counting.times import PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

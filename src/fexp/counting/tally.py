@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from fexp.files.grouping import by_group
-from fexp.files.settling import partial_groups
+from fexp.counting.grouping import by_group
+from fexp.counting.settling import partial_groups
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from fexp.files.grouping import Grouping
-    from fexp.files.selection import Folder
-    from fexp.files.usage import Link
+    from fexp.counting.grouping import Grouping
+    from fexp.counting.selection import Folder
+    from fexp.counting.usage import Link
     from fexp.model import DiskUse, FileColumns, Instant
 
 
