@@ -13,10 +13,10 @@ import pytest
 from fexp import clock as clocks
 from fexp.disk import scan
 from fexp.errors import FexpError
+from fexp.events.inotify import InotifySource
 from fexp.model import Instant
 from fexp.outputs.textfile import TextfileOutput, TextfileSettings
 from fexp.service.signals import Command
-from fexp.watch.inotify import InotifySource
 from tests.daemons import PATIENCE_SECONDS, Scripted, daemon_of, folder_of, ticks_until
 from tests.servers import poll
 

@@ -26,7 +26,7 @@ LAYERS = (
     {"fexp", "errors", "limits", "model", "clock", "text"},
     {"files", "metrics"},
     {"config"},
-    {"disk", "watch", "outputs"},
+    {"disk", "events", "outputs"},
     {"engine"},
     {"service"},
     {"cli"},
@@ -133,7 +133,7 @@ def test_no_import_goes_in_a_circle_not_even_for_types() -> None:
 
 
 def test_no_source_knows_another() -> None:
-    sources = {"fexp.watch.inotify", "fexp.watch.observer"}
+    sources = {"fexp.events.inotify", "fexp.events.observer"}
     assert not [(module, to) for module, to in _own_imports() if {module, to} <= sources and module != to]
 
 

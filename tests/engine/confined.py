@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fexp.watch.inotify  # loaded before the privileges are gone, with which Python itself may be
-import fexp.watch.paths  # noqa: F401 - the same
+import fexp.events.inotify  # loaded before the privileges are gone, with which Python itself may be
+import fexp.events.paths  # noqa: F401 - the same
 from fexp.engine import loop
 from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.engine.seen_elsewhere import FollowedLinks
+from fexp.events.directory import WatchedDirectory
 from fexp.files.selection import Selection
 from fexp.model import Backend, Fault
-from fexp.watch.directory import WatchedDirectory
 from tests.engine.live import NEVER, watching
 
 if TYPE_CHECKING:

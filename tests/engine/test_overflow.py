@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.events.inotify import InotifySource
 from fexp.files.selection import Selection
 from fexp.model import Reason
-from fexp.watch.inotify import InotifySource
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
 
 if TYPE_CHECKING:

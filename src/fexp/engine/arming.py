@@ -13,9 +13,9 @@ from fexp.text import printable
 
 if TYPE_CHECKING:
     from fexp.engine.context import Context
+    from fexp.events import Source
+    from fexp.events.directory import WatchedDirectory
     from fexp.files.selection import Folder
-    from fexp.watch import Source
-    from fexp.watch.directory import WatchedDirectory
 
 
 class Arming:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
 
     from fexp.engine.folder import FolderWatch
-    from fexp.watch import Source
-    from fexp.watch.directory import WatchedDirectory
+    from fexp.events import Source
+    from fexp.events.directory import WatchedDirectory
 
     Deliveries = SimpleQueue[tuple[Source | None, object]]
     """What sources delivered, each with its source; and with None what is to be called in the engine's thread."""
@@ -27,7 +27,7 @@ _READ_BYTES_MAX = 1 << 20
 
 
 class Batch:
-    """Collects hints; see ``fexp.watch.Hints``.
+    """Collects hints; see ``fexp.events.Hints``.
 
     The looks come when the batch is full. Only watches change at once: the events of a directory that left are about
     another place.

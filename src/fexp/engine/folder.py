@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from fexp.engine.context import Context
     from fexp.engine.feed import ChangeBatch
     from fexp.engine.looks import Look
+    from fexp.events import Source
     from fexp.files.selection import Folder
     from fexp.model import Instant
-    from fexp.watch import Source
 
 
 class FolderWatch:

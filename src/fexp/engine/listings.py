@@ -15,8 +15,8 @@ from fexp.disk.sharing import SHARE_FROM
 if TYPE_CHECKING:
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
+    from fexp.events.directory import WatchedDirectory
     from fexp.files.selection import Selection
-    from fexp.watch.directory import WatchedDirectory
 
 
 @dataclass(eq=False, slots=True)

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock
     from fexp.engine.batch import Deliveries
+    from fexp.events import Source
+    from fexp.events.directory import WatchedDirectory
     from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
-    from fexp.watch import Source
-    from fexp.watch.directory import WatchedDirectory
 
 _PULSE_SECONDS = 1.0
 """How often a folder's path is checked to still name the directory that is watched: no event reports every change."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fexp.engine.looks import LOOK_SHARE
 
 if TYPE_CHECKING:
-    from fexp.watch.directory import WatchedDirectory
+    from fexp.events.directory import WatchedDirectory
 
 _LISTED_FILE_SECONDS = 6e-6
 

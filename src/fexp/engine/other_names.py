@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from fexp.engine.folder import FolderWatch
     from fexp.engine.seen_elsewhere import HardLinks
-    from fexp.watch.directory import WatchedDirectory
+    from fexp.events.directory import WatchedDirectory
 
 
 def look_at_other_names(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from fexp.disk.mounts import Mounts
     from fexp.engine.folder import FolderWatch
-    from fexp.watch.paths import PathWatch
+    from fexp.events.paths import PathWatch
 
 _ROUND_PULSES = 30
 """Where events report the change, the path is still checked once in so many pulses: a failing disk gives none."""

@@ -12,8 +12,8 @@ from fexp.model import CHANGED
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from fexp.events.directory import WatchedDirectory
     from fexp.model import FileColumns
-    from fexp.watch.directory import WatchedDirectory
 
     Names = Mapping[WatchedDirectory, set[bytes]]
 

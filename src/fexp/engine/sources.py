@@ -10,8 +10,8 @@ from fexp.model import Backend, InotifySnapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.watch import Deliver, Source
-    from fexp.watch.paths import PathWatch
+    from fexp.events import Deliver, Source
+    from fexp.events.paths import PathWatch
 
 
 class Sources:
@@ -49,7 +49,7 @@ class Sources:
         watches = self.events.inotify_watches if self.events is not None else None
         if watches is None:
             return None
-        from fexp.watch.inotify import watches_limit
+        from fexp.events.inotify import watches_limit
 
         ways = self.ways
         return InotifySnapshot(watches + (0 if ways is None else ways.inotify_watches), watches_limit())
@@ -74,10 +74,10 @@ class Sources:
 
     def _open(self) -> Source:
         if self._backend is Backend.OBSERVER:
-            from fexp.watch.observer import ObserverSource
+            from fexp.events.observer import ObserverSource
 
             return ObserverSource(self._deliver)
-        from fexp.watch.inotify import InotifySource
+        from fexp.events.inotify import InotifySource
 
         return InotifySource(self._deliver)
 
@@ -85,7 +85,7 @@ class Sources:
         """Have events report where paths lead; without them, each path is checked at each pulse."""
         if self.events is None or self.events.backend is not Backend.INOTIFY:
             return False
-        from fexp.watch.paths import PathWatch
+        from fexp.events.paths import PathWatch
 
         try:
             self.ways = PathWatch(self._deliver_ways)

@@ -12,16 +12,16 @@ from fexp.engine.listings import Listings, WantedListing
 from fexp.engine.mount_doubts import MountDoubts
 from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.engine.shared_state import SharedState
+from fexp.events.directory import WatchedDirectory
 from fexp.model import ARRIVED, CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileColumns, Reason
-from fexp.watch.directory import WatchedDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
+    from fexp.events import Source
     from fexp.files.selection import Folder
-    from fexp.watch import Source
 
 _FOLD_AT_ONCE = 256
 """Files named by hints that are folded under one hold of the lock: a scrape waits for at most so many."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watchdog.observers.inotify_c import InotifyConstants as In
 from watchdog.observers.inotify_c import Mask, WatchDescriptor, inotify_add_watch, inotify_rm_watch
 
-from fexp.watch.tap import HEADER, Tap
+from fexp.events.tap import HEADER, Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

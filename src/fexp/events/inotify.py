@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from watchdog.observers.inotify_c import InotifyConstants as In
 from watchdog.observers.inotify_c import Mask, WatchDescriptor, inotify_add_watch, inotify_rm_watch
 
+from fexp.events.tap import HEADER, Tap
 from fexp.model import (
     ARRIVED,
     CHANGED,
@@ -18,11 +19,10 @@ from fexp.model import (
     LEFT,
     Backend,
 )
-from fexp.watch.tap import HEADER, Tap
 
 if TYPE_CHECKING:
-    from fexp.watch import Deliver, Hints
-    from fexp.watch.directory import WatchedDirectory
+    from fexp.events import Deliver, Hints
+    from fexp.events.directory import WatchedDirectory
 
 _EVENTS = (
     In.IN_CREATE | In.IN_DELETE | In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE

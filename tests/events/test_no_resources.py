@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.engine.sources import Sources
+from fexp.events.directory import WatchedDirectory
+from fexp.events.inotify import InotifySource
+from fexp.events.observer import ObserverSource
+from fexp.events.paths import PathWatch
 from fexp.model import Backend
-from fexp.watch.directory import WatchedDirectory
-from fexp.watch.inotify import InotifySource
-from fexp.watch.observer import ObserverSource
-from fexp.watch.paths import PathWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

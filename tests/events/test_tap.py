@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import InotifyConstants, inotify_add_watch
 
-from fexp.watch.tap import Tap
+from fexp.events.tap import Tap
 
 if TYPE_CHECKING:
     from pathlib import Path

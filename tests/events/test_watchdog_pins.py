@@ -1,4 +1,4 @@
-"""What fexp leans on in watchdog, one test each. Where a release differs, src/fexp/watch needs a new look."""
+"""What fexp leans on in watchdog, one test each. Where a release differs, src/fexp/events needs a new look."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from watchdog.observers.inotify_c import (
     inotify_rm_watch,
 )
 
-from fexp.watch.observer import ObserverSource
+from fexp.events.observer import ObserverSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import BaseObserver
 
-    from fexp.watch.directory import WatchedDirectory
+    from fexp.events.directory import WatchedDirectory
 
 PATIENCE_SECONDS = 10.0
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from watchdog.observers.inotify import InotifyObserver
 
+from fexp.events.observer import ObserverSource
 from fexp.files.selection import Selection
 from fexp.model import Backend
-from fexp.watch.observer import ObserverSource
 from tests.engine.live import watching
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 watchdog's own reading (one object and several calls an event) loses events in a burst and holds moves back for half a
 second. The tap only moves bytes; they are read where the state is. What it leans on in watchdog is pinned by
-``tests/watch/test_watchdog_pins.py``.
+``tests/events/test_watchdog_pins.py``.
 """
 
 from __future__ import annotations

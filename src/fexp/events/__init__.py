@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections import defaultdict
     from collections.abc import Callable
 
+    from fexp.events.directory import WatchedDirectory
     from fexp.model import Backend
-    from fexp.watch.directory import WatchedDirectory
 
     Deliver = Callable[["Source", object], None]
     """Called by a source's own thread with what it has: cheap, never raises."""

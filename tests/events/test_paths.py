@@ -13,11 +13,11 @@ from watchdog.observers.inotify_c import InotifyConstants
 
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings, loop, sources
+from fexp.events import paths
+from fexp.events.paths import PathWatch
+from fexp.events.tap import HEADER
 from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
-from fexp.watch import paths
-from fexp.watch.paths import PathWatch
-from fexp.watch.tap import HEADER
 from tests.chaos.world import exchange
 from tests.engine.live import NEVER, PATIENCE_SECONDS, inotify_watches, watching
 

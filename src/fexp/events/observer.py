@@ -27,8 +27,8 @@ from fexp.model import ARRIVED, CHANGED, DIRECTORY_CHANGED, Backend
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-    from fexp.watch import Deliver, Hints
-    from fexp.watch.directory import WatchedDirectory
+    from fexp.events import Deliver, Hints
+    from fexp.events.directory import WatchedDirectory
 
 _OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
 _EVENTS_LOST = object()
