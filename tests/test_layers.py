@@ -29,7 +29,7 @@ LAYERS = (
     {"disk", "events", "outputs"},
     {"engine"},
     {"service"},
-    {"cli"},
+    {"cli", "api"},
     {"__main__"},
 )
 """The rooms, from the words up. A module imports from its own room and from lower layers, never from a neighbour."""

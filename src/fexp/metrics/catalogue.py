@@ -280,7 +280,7 @@ def makers(measures: Measures, now: Instant = _EPOCH) -> tuple[Make, ...]:
 
 
 EVERYWHERE: frozenset[Scope] = frozenset(Scope)
-FOLDER_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
+FOLDER_SCOPES: frozenset[Scope] = frozenset({Scope.STATE, Scope.FOLDER})
 """What is read folder by folder."""
-TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER}
+TEXTFILE_SCOPES: frozenset[Scope] = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER}
 """Series that carry a folder or a job's name, so that the textfiles of several fexp on one host never collide."""

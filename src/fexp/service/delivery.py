@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from fexp.config.settings import OneShotSettings
 from fexp.errors import FexpError, SettingsError
 from fexp.metrics import FexpCollector
 from fexp.outputs.kinds import build_output
@@ -15,8 +16,9 @@ from fexp.service.oneshot import look_at_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fexp.config.settings import OneShotSettings, RemovalSettings, Settings
-    from fexp.outputs import Output
+    from fexp.config.output import OutputSettings
+    from fexp.config.settings import RemovalSettings, Settings
+    from fexp.outputs import Collects, Output
     from fexp.outputs.push.gateway import GatewaySettings
 
 
@@ -35,6 +37,13 @@ def deliver(settings: Settings) -> None:
             problems.append(str(error))
     if problems:
         raise FexpError("; ".join(problems))
+
+
+def publish(settings: OutputSettings, source: Collects) -> None:
+    """Deliver what a source has now. Raise FexpError."""
+    output = build_output(settings)
+    with _in_turn(output, OneShotSettings()):
+        output.publish(source)
 
 
 def remove(gateway: GatewaySettings, removal: RemovalSettings, one_shot: OneShotSettings) -> None:
