@@ -10,20 +10,23 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from fexp.testing import wait_for
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from email.message import Message
     from pathlib import Path
+
+T = TypeVar("T")
 
 READY_SECONDS = 30.0
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -48,15 +51,9 @@ def program(name: str) -> str:
     return path
 
 
-def poll(ask: Any, *, seconds: float = 30.0, every_seconds: float = 0.05) -> Any:
+def poll(ask: Callable[[], T], *, seconds: float = 30.0, every_seconds: float = 0.05) -> T:
     """Ask until the answer is true, and give it; fail the test when that takes too long."""
-    never = threading.Event()
-    for _ in range(max(1, int(seconds / every_seconds))):
-        answer = ask()
-        if answer:
-            return answer
-        never.wait(every_seconds)
-    pytest.fail(f"still not so after {seconds} s")
+    return wait_for(ask, timeout_seconds=seconds, every_seconds=every_seconds)
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_a_slow_answer_keeps_nobody_waiting() -> None:
             return {}
 
         scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-        answering = asyncio.create_task(fexp.asgi_app(Slow())(scope, receive, send))
+        answering = asyncio.ensure_future(fexp.asgi_app(Slow())(scope, receive, send))
         await asyncio.to_thread(asked.wait, 30)
         assert not answering.done()  # and yet this task goes on
         held.set()
