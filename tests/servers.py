@@ -15,18 +15,16 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fexp.testing import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from email.message import Message
     from pathlib import Path
-
-T = TypeVar("T")
 
 READY_SECONDS = 30.0
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -51,7 +49,7 @@ def program(name: str) -> str:
     return path
 
 
-def poll(ask: Callable[[], T], *, seconds: float = 30.0, every_seconds: float = 0.05) -> T:
+def poll(ask: Any, *, seconds: float = 30.0, every_seconds: float = 0.05) -> Any:
     """Ask until the answer is true, and give it; fail the test when that takes too long."""
     return wait_for(ask, timeout_seconds=seconds, every_seconds=every_seconds)
 

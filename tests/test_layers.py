@@ -31,6 +31,7 @@ LAYERS = (
     {"service"},
     {"cli", "api"},
     {"testing"},
+    {"pytest_plugin"},
     {"__main__"},
 )
 """The rooms, from the words up. A module imports from its own room and from lower layers, never from a neighbour."""

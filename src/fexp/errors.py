@@ -3,8 +3,8 @@
 FexpError
  ├─ SettingsError   the command line or the config is wrong; nothing new was started      exit status 2
  │   └─ MissingError
- ├─ FolderError     a folder could not be read                                             exit status 1
- ├─ ChangesLostError  a program took changes too slowly                                    exit status 1
+ ├─ FolderError     a folder could not be read                                            exit status 1
+ ├─ ChangesLostError  a program took changes too slowly                                   exit status 1
  └─ OutputError     one output could not deliver; a daemon counts it and tries again       exit status 1
 
 ``OSError`` is caught where the file or the socket is touched and becomes one of these, or a fact ("it is gone").
@@ -35,7 +35,7 @@ class FolderError(FexpError):
 class ChangesLostError(FexpError):
     """Changes were lost, because they were taken more slowly than they came. What comes next is whole again.
 
-    ``lost``: how many; of some of them the number of their patterns.
+    ``lost``: how many. A file that matches two patterns counts twice.
     """
 
     def __init__(self, lost: int) -> None:

@@ -28,6 +28,8 @@ class FolderNumbers(NamedTuple):
     """The folder as its label shows it."""
     pattern: str
     """The glob on the names: ``"*"`` when none was given."""
+    labels: Mapping[str, str]
+    """All labels of the series but the folder's: the pattern, and those that were given."""
     files: int
     size_bytes: int
     """All together."""
@@ -75,6 +77,7 @@ def numbers_of(folder: FolderSnapshot) -> Iterator[FolderNumbers]:
             **{
                 "folder": folder.folder,
                 "pattern": group.pattern,
+                "labels": {**folder.labels, **group.labels},
                 **{name: value for name, value in group.values.items() if name in own},
                 "distributions": group.distributions,
                 "errors": {str(fault): count for fault, count in folder.faults.items() if count},

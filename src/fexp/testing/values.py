@@ -26,7 +26,7 @@ _SHOWN = 10
 
 
 def wait_for(
-    condition: Callable[[], T], *, timeout_seconds: float = 10.0, every_seconds: float = 0.02, message: str = ""
+    condition: Callable[[], T | None], *, timeout_seconds: float = 10.0, every_seconds: float = 0.02, message: str = ""
 ) -> T:
     """Wait until ``condition`` returns something true, and return that. Raise AssertionError when the time is over.
 
