@@ -13,12 +13,16 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 import fexp
+from fexp.clock import now
+from fexp.testing import wait_for_value
 from tests.end_to_end.running import environment
 from tests.outputs.samples import Gauge
 from tests.servers import poll
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fexp.model import Instant
 
 
 def value(registry: CollectorRegistry, name: str, folder: Path, **labels: str) -> float | None:
@@ -80,23 +84,44 @@ def test_threads_may_ask_at_once(tmp_path: Path) -> None:
     collector.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_numbers_that_nobody_keeps_any_more_are_not_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broken = threading.Event()
+
+    def clock() -> Instant:
+        if broken.is_set() and threading.current_thread().name == "fexp-engine":
+            raise RuntimeError("a bug")
+        return now()
+
+    registry = CollectorRegistry()
+    registry.register(Gauge("requests", {(): 1.0}))
+    with fexp.FolderCollector(tmp_path, ext="txt", clock=clock) as collector:
+        registry.register(collector)
+        assert value(registry, "fexp_files", tmp_path) == 0
+        broken.set()
+        wait_for_value(registry, "fexp_files", None)
+        wait_for_value(registry, "fexp_files", None)
+        assert registry.get_sample_value("requests") == 1
+    assert caplog.text.count("the engine has died") == 1
+
+
 _FORKED = """
 import os, sys, warnings
 warnings.simplefilter("ignore")
 import fexp
+from fexp.testing import wait_for_value
 from prometheus_client import CollectorRegistry
 registry = CollectorRegistry()
 folder = sys.argv[1]
 registry.register(fexp.FolderCollector(folder).start())
-def files():
-    return registry.get_sample_value("fexp_files", {"folder": folder, "pattern": "*"})
-open(folder + "/a", "w").close()
-print(files(), flush=True)
+labels = {"folder": folder, "pattern": "*"}
+wait_for_value(registry, "fexp_files", 0, timeout_seconds=30)
 child = os.fork()
 if child:
     os.waitpid(child, 0)
-open(folder + ("/b" if child else "/c"), "w").close()
-print(files(), flush=True)
+open(folder + ("/parent" if child else "/child"), "w").close()
+wait_for_value(registry, "fexp_files", 2 if child else 1, timeout_seconds=30)
+print("parent" if child else "child", registry.get_sample_value("fexp_arrivals_total", labels), flush=True)
 """
 
 
@@ -106,5 +131,5 @@ def test_a_forked_process_watches_anew_and_leaves_its_parent_alone(tmp_path: Pat
         [sys.executable, "-c", _FORKED, os.fspath(tmp_path)],
         env=environment(), capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    assert done.stdout.split() == ["1", "2", "3"]
+    assert done.stdout.splitlines() == ["child 0", "parent 2"]  # what the child found was there
     assert not done.stderr

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 from fexp import clock as clocks
 from fexp.api.arguments import read_collecting
-from fexp.api.watcher import ClosedError, Watcher
+from fexp.api.watcher import ClosedError, Watcher, refuse_dead
+from fexp.errors import FexpError
 from fexp.metrics import EVERYWHERE
 from fexp.model import Snapshot
 from fexp.outputs.rendering import KeptCollector, Renderers
@@ -46,7 +47,7 @@ class FolderCollector:
         own, settings = read_collecting(folders, arguments)
         self._watcher = Watcher(own, settings, clock=clock)
         self._renderers = Renderers()
-        self._left_out: set[str] = set()
+        self._logged: set[str] = set()
         self._all = self.limited_to(EVERYWHERE)
 
     def start(self) -> Self:
@@ -83,12 +84,19 @@ class FolderCollector:
     def _snapshot(self) -> Snapshot:
         try:
             engine = self._watcher.looked(_FIRST_LOOK_SECONDS)
+            refuse_dead(engine)
         except ClosedError:
+            return Snapshot(())
+        except FexpError as error:  # it must not take the rest of a registry down
+            self._log_once(str(error))
             return Snapshot(())
         engine.catch_up(_CATCH_UP_SECONDS)
         return engine.snapshot()
 
     def _leave_out(self, name: str, error: Exception, samples: int) -> None:  # noqa: ARG002  # once, however many
-        if name not in self._left_out:
-            self._left_out.add(name)
-            _log.error("left out of what is collected: a value of %s does not render (%s)", name, type(error).__name__)
+        self._log_once(f"left out of what is collected: a value of {name} does not render ({type(error).__name__})")
+
+    def _log_once(self, line: str) -> None:
+        if line not in self._logged:
+            self._logged.add(line)
+            _log.error("%s", line)

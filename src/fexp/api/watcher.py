@@ -85,7 +85,7 @@ class Watcher:
     def looked(self, timeout_seconds: float) -> Engine:
         """Return the engine once the first look at all folders is done, or the time is over. Raise as ``engine``."""
         engine = self.engine()
-        if engine.looking():
+        if engine.looking() and engine.is_alive():
             with self._news:
                 self._news.wait_for(lambda: not engine.looking(), timeout_seconds)
         return engine
