@@ -58,7 +58,7 @@ def changes_until(changes: fexp.Watch, happening: fexp.Happening) -> list[fexp.C
 def test_what_was_there_comes_first_if_asked(tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / str(number)).touch()
-    with fexp.watch(tmp_path, present=True, capacity=1) as changes:
+    with fexp.watch(tmp_path, present=True, capacity=10) as changes:
         (tmp_path / "new").touch()  # what was there takes no room of it
         taken = [next(changes) for _ in range(51)]
     assert {one.path.name for one in taken[:50]} == {str(number) for number in range(50)}
