@@ -135,7 +135,7 @@ class GroupSnapshot(NamedTuple):
     labels: Mapping[str, str]
     """What names the group: ``pattern``."""
     values: Mapping[str, float | None]
-    """By name of the aggregate (``fexp.files.aggregates``); None while there is nothing to say."""
+    """By name of the aggregate (``fexp.counting.aggregates``); None while there is nothing to say."""
     flow: FlowSnapshot | None = None
     """None in a one-shot."""
     distributions: Mapping[str, Histogram] = MappingProxyType({})

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fexp.clock import now
-from fexp.files.measures import Measures
+from fexp.counting.measures import Measures
 from fexp.model import Instant
 from tests.engine.live import watching
 

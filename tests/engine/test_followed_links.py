@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.engine.seen_elsewhere import FollowedLinks
-from fexp.files.selection import Selection
 from fexp.model import Backend, Fault
 from fexp.watch.directory import WatchedDirectory
 from tests.engine.live import NEVER, watching

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
 from fexp.model import Reason
 from fexp.watch.inotify import InotifySource
 from tests.engine.live import PATIENCE_SECONDS, Live, watching

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fexp.counting.state import Changed
 from fexp.engine.feed import ChangeBatch, Subscription
-from fexp.files.state import Changed
 from fexp.model import (
     Backend,
     DeliverySnapshot,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from watchdog.observers.inotify import InotifyObserver
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
 from fexp.model import Backend
 from fexp.watch.observer import ObserverSource
 from tests.engine.live import watching

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants
 
+from fexp.counting.selection import Folder, Selection
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings, loop, sources
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
 from fexp.watch import paths
 from fexp.watch.paths import PathWatch

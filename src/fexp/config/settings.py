@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fexp.config.origin import Origin, Written
     from fexp.config.output import OutputSettings
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
 DEFAULT_LISTEN = "127.0.0.1:9877"
 """Where ``watch`` serves when no output is asked for."""

@@ -12,8 +12,8 @@ from fexp.model import Backend
 from fexp.text import printable
 
 if TYPE_CHECKING:
+    from fexp.counting.selection import Folder
     from fexp.engine.context import Context
-    from fexp.files.selection import Folder
     from fexp.watch import Source
     from fexp.watch.directory import WatchedDirectory
 

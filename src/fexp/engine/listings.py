@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from fexp.disk.sharing import SHARE_FROM
 
 if TYPE_CHECKING:
+    from fexp.counting.selection import Selection
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
-    from fexp.files.selection import Selection
     from fexp.watch.directory import WatchedDirectory
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from fexp.clock import Clock
+    from fexp.counting.selection import Folder
     from fexp.engine.batch import Deliveries
-    from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
     from fexp.watch import Source
     from fexp.watch.directory import WatchedDirectory

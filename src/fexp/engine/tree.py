@@ -18,9 +18,9 @@ from fexp.watch.directory import WatchedDirectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from fexp.counting.selection import Folder
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
-    from fexp.files.selection import Folder
     from fexp.watch import Source
 
 _FOLD_AT_ONCE = 256

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from watchdog.version import VERSION_STRING
 
 from fexp import __version__
-from fexp.files.aggregates import (
+from fexp.counting.aggregates import (
     EmptyFiles,
     Files,
     FutureFiles,
@@ -24,8 +24,8 @@ from fexp.files.aggregates import (
     SizeBytes,
     SmallestFile,
 )
-from fexp.files.distributions import AgeDistribution, SizeDistribution
-from fexp.files.measures import Measures
+from fexp.counting.distributions import AgeDistribution, SizeDistribution
+from fexp.counting.measures import Measures
 from fexp.metrics.rows import (
     Kind,
     Row,
@@ -45,7 +45,7 @@ from fexp.metrics.rows import (
 from fexp.model import Instant
 
 if TYPE_CHECKING:
-    from fexp.files.aggregates import Make
+    from fexp.counting.aggregates import Make
 
 
 @cache

@@ -13,8 +13,8 @@ from prometheus_client.utils import floatToGoString
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from fexp.files.aggregates import Aggregate, Number
-    from fexp.files.distributions import Distribution
+    from fexp.counting.aggregates import Aggregate, Number
+    from fexp.counting.distributions import Distribution
     from fexp.model import (
         DeliverySnapshot,
         FlowSnapshot,
