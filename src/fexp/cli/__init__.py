@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
         only = arguments[0] if arguments and arguments[0] in COMMANDS else None
         is_list = arguments in ([], ["-h"], ["--help"]) and "_FEXP_COMPLETE" not in os.environ
         try:
-            app = build_app(only, with_options=not is_list)
+            app = build_app(only, with_options=not is_list, arguments=arguments)
             result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False, obj=tuple(arguments))
         except typer.TyperException as error:
             return _mistake(error, meant_instead(arguments, COMMANDS))

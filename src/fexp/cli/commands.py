@@ -20,31 +20,36 @@ if TYPE_CHECKING:
 
 
 def _watch_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
     from fexp.outputs.kinds import settings_types
 
     return (
         selection.SelectionSettings, settings.HttpSettings, *settings_types(), settings.DeliverySettings,
-        settings.EngineSettings, settings.LoggingSettings,
+        settings.EngineSettings, settings.LoggingSettings, probes.ProbesSettings,
     )  # fmt: skip
 
 
 def _push_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
 
-    return selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings, settings.OneShotSettings
+    return (
+        selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings, settings.OneShotSettings,
+        probes.ProbesSettings,
+    )  # fmt: skip
 
 
 def _write_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
 
-    return selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings
+    return (
+        selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings, probes.ProbesSettings,
+    )  # fmt: skip
 
 
 def _scan_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
 
-    return selection.SelectionSettings, settings.PrintingSettings
+    return selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings
 
 
 def _run_reads() -> Iterable[type[Group]]:
@@ -131,6 +136,11 @@ def scan(folders: list[str], written: Written) -> None:
         begun: list[str] = []
         with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(settings.folders)}: {begun[-1]}"):
             snapshot, problems = look_at_all(settings.folders, lambda folder: begun.append(visible(folder.label)))
+        if settings.probes:
+            from fexp.service.probes.all import run_once
+
+            snapshot, failures = run_once(settings, snapshot)
+            problems += failures
         FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
         if problems:
             raise FexpError("; ".join(problems))
