@@ -3,6 +3,7 @@
 __version__ = "0.1.0"
 
 _LOADED_WHEN_USED = {
+    "Exporter": "fexp.cli.exporter",
     "File": "fexp.probes.file",
     "Option": "fexp.probes.parameters",
     "Probe": "fexp.probes.probe",

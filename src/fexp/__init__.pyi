@@ -1,3 +1,4 @@
+from fexp.cli.exporter import Exporter as Exporter
 from fexp.metrics.declared import Sample as Sample
 from fexp.metrics.declared import counter as counter
 from fexp.metrics.declared import gauge as gauge

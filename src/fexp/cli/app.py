@@ -12,7 +12,7 @@ from fexp.cli.help import CommandWithHelp, GroupWithHelp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_EPILOG = "Every option also reads a variable of the environment: --max-depth reads FEXP_MAX_DEPTH."
+EPILOG = "Every option also reads a variable of the environment: --max-depth reads FEXP_MAX_DEPTH."
 
 
 def _print_version(wanted: bool) -> None:  # typer gives the flag's value so
@@ -51,5 +51,5 @@ def build_app(only: str | None = None, *, with_options: bool = True, arguments: 
         if only in (None, name):
             function = command.for_typer(arguments) if with_options else command.without_options()
             context = {"allow_interspersed_args": not command.arguments.are_last}
-            app.command(name, cls=CommandWithHelp, epilog=_EPILOG, context_settings=context)(function)
+            app.command(name, cls=CommandWithHelp, epilog=EPILOG, context_settings=context)(function)
     return app

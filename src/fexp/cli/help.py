@@ -68,8 +68,9 @@ def _text(command: Any, usage: str, groups: dict[str, Rows]) -> str:
         lines += ["", f"{heading}:", *_definitions(rows, width)]
     if command.epilog:
         lines += ["", *_wrapped(command.epilog, width)]
-    lines += ["", "Examples:"]
-    for purpose, line in EXAMPLES[command.name]:
+    examples = EXAMPLES.get(command.name, ())
+    lines += ["", "Examples:"] if examples else []
+    for purpose, line in examples:
         lines += [*_wrapped(purpose, width, "  "), *_command_line(line, width)]
     return "\n".join(lines)
 
