@@ -123,6 +123,8 @@ class Metric:
         return seconds
 
     def _check(self, name: object) -> None:
+        if self.unit and not (isinstance(self.unit, str) and _NAME.fullmatch(self.unit)):
+            raise SettingsError(f"{self.kind} {name}: unit {self.unit!r} cannot stand in its name")
         if not isinstance(name, str) or not _NAME.fullmatch(self.name):
             raise SettingsError(f"{self.kind} {name!r}: not the name of a metric; use letters, digits and _")
         if self.name.startswith(OWN_PREFIXES):
@@ -132,8 +134,6 @@ class Metric:
                 raise self._wrong(f"the end {ending} has a meaning of its own; leave it out")
         if not isinstance(self.help, str) or not self.help.strip():
             raise self._wrong("say in a few words what it is: the second argument is its HELP")
-        if self.unit and not _NAME.fullmatch(self.unit):
-            raise self._wrong(f"unit {self.unit!r} cannot stand in its name")
         for label in self.labels:
             if not isinstance(label, str) or not _NAME.fullmatch(label) or label.startswith("__"):
                 raise self._wrong(f"{label!r} is not a label name; use letters, digits, _, and no __ in front")
