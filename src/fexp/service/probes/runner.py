@@ -32,7 +32,7 @@ _log = logging.getLogger("fexp")
 _MAX_REASONS = 20
 """How many different reasons of one probe are logged."""
 _CLOCK_CHECK_SECONDS = 60.0
-"""How often a cron expression is compared with the wall clock, which may be set."""
+"""How often the clocks are compared: the one on the wall may be set."""
 
 
 class _OverError(Exception):
@@ -82,7 +82,8 @@ class Runner:
         self._deadline_at = inf
         self._began_at = -inf
         self._planned_at = -inf
-        """When a cron expression last said so, as Unix time."""
+        """When a cron expression says so, as Unix time; and when it was asked."""
+        self._planned_from = -inf
         self._ended_at: float | None = None
         """When the latest run ended, on the steady clock."""
         self._failing: set[Owner] = set()
@@ -155,8 +156,10 @@ class Runner:
 
     def _follow(self) -> None:
         """Run when it is time, until it stops."""
-        while self._wait_until(self._due_at()):
+        self._plan()
+        while self._wait():
             self._run_once((), None, (), "")
+            self._plan()
 
     def _due_at(self) -> float:
         """Return when it is to run next, on the steady clock."""
@@ -167,22 +170,24 @@ class Runner:
             return -inf if self._ended_at is None else self._began_at + on.interval_seconds
         if isinstance(on, Cron):
             now = self._shared.clock()
-            is_early = 0 <= self._planned_at - now.wall < 1  # woken a moment before it was time
-            after = self._planned_at if is_early else now.wall
-            self._planned_at = next(on.times(local_time(after)), inf)
+            if now.wall < self._planned_from:
+                self._plan()  # the clock was set back
             return now.steady + self._planned_at - now.wall
         return inf
 
-    def _wait_until(self, due_at: float) -> bool:
+    def _plan(self) -> None:
+        """Find out when a cron expression says so next."""
+        on, now = self.probe.on, self._shared.clock().wall
+        if isinstance(on, Cron):
+            is_early = 0 <= self._planned_at - now < 1  # woken a moment before it was time
+            self._planned_from = now
+            self._planned_at = next(on.times(local_time(self._planned_at if is_early else now)), inf)
+
+    def _wait(self) -> bool:
         """Wait until it is time, or somebody asks. Return False when it is time to stop."""
         with self._state:
-            while not self._stopping and not self._asked and self._now() < due_at:
-                wait_seconds = due_at - self._now()
-                if wait_seconds > _CLOCK_CHECK_SECONDS and isinstance(self.probe.on, Cron):
-                    self._state.wait(_CLOCK_CHECK_SECONDS)
-                    due_at = self._due_at()
-                else:
-                    self._state.wait(min(wait_seconds, threading.TIMEOUT_MAX))
+            while not self._stopping and not self._asked and (wait_seconds := self._due_at() - self._now()) > 0:
+                self._state.wait(min(wait_seconds, _CLOCK_CHECK_SECONDS))
             return not self._stopping
 
     def _run_once(self, arguments: tuple[Any, ...], owner: Owner, labels: Labels, what: str) -> None:
