@@ -13,7 +13,7 @@ from fexp.errors import SettingsError
 if TYPE_CHECKING:
     from fexp.metrics.declared import Metric
 
-BAD = [
+BAD: list[tuple[Any, Any, Any, str]] = [
     (fexp.gauge, ("bad name", "help"), {}, "not the name of a metric"),
     (fexp.gauge, ("a:b", "help"), {}, "not the name of a metric"),
     (fexp.gauge, (3, "help"), {}, "not the name of a metric"),

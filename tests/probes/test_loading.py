@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import pytest
 
@@ -93,9 +93,9 @@ def _function(*_: Any) -> None: ...
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: fexp.probe(metrics=[3])(lambda: None), "name it in small letters"),
-        (lambda: fexp.probe(metrics=[3], name="p")(lambda: None), "metrics holds 3"),
-        (lambda: fexp.probe(on="1m", name="p")(lambda: None), "on='1m' does not say when"),
+        (lambda: fexp.probe(metrics=cast("Any", [3]))(lambda: None), "name it in small letters"),
+        (lambda: fexp.probe(metrics=cast("Any", [3]), name="p")(lambda: None), "metrics holds 3"),
+        (lambda: fexp.probe(on=cast("Any", "1m"), name="p")(lambda: None), "on='1m' does not say when"),
         (lambda: fexp.probe(name="p", max_series=0)(lambda: None), "not a number above 0"),
         (lambda: fexp.probe(name="p", on=fexp.files())(lambda: None), "must take the file"),
         (lambda: fexp.probe(name="p")(lambda a, b: None), "nothing gives it b: put a *"),

@@ -183,7 +183,7 @@ def test_families_of_a_collector_are_checked_too() -> None:
     for value in "1213":
         good.add_metric([value], 1.0, timestamp=5)
     good.add_metric(["\udcff"], 1)
-    good.add_metric(["y"], "x")
+    good.add_metric(["y"], "x")  # type: ignore[arg-type]
     taken, own, labelled = (GaugeMetricFamily(name, "G", labels=["job"]) for name in ("taken", "fexp_x", "labelled"))
     for family in (taken, own, labelled):
         family.add_metric(["x"], 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from fexp.errors import SettingsError
 from fexp.metrics.declared import Metric
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fexp.probes.parameters import Parameter
     from fexp.probes.triggers import Trigger
+
+    F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 MAX_SERIES = 1000
@@ -54,7 +56,7 @@ class Probe:
         """Return which probe it is."""
         return f"<probe {self.name}>"
 
-    def lifespan(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def lifespan(self, function: F) -> F:
         """Take a generator that sets up before its ``yield`` and tears down after it; what it yields is the state.
 
         It is given the settings as attributes of one object, if it takes an argument. The probe's function is given the
@@ -118,6 +120,16 @@ class Probe:
         self.parameters = parameters_of(self.function, self.wrong)
 
 
+@overload
+def probe(function: Callable[..., Any], /) -> Probe: ...
+@overload
+def probe(
+    *,
+    metrics: Metric | Iterable[Metric] = ...,
+    on: Trigger | None = ...,
+    name: str | None = ...,
+    max_series: int = ...,
+) -> Callable[[Callable[..., Any]], Probe]: ...
 def probe(
     function: Callable[..., Any] | None = None,
     /,
@@ -126,7 +138,7 @@ def probe(
     on: Trigger | None = None,
     name: str | None = None,
     max_series: int = MAX_SERIES,
-) -> Any:
+) -> Probe | Callable[[Callable[..., Any]], Probe]:
     """Make a function a probe, as a decorator.
 
     ``metrics``: those that it yields samples of. ``on``: when it runs, ``scrape()`` by default. ``name``: the

@@ -295,7 +295,8 @@ class Runner:
         if kind not in self._logged and len(self._logged) < _MAX_REASONS:
             self._logged.add(kind)
             self.problems.append(f"probe {self.probe.name}: {one_line(reason, 400)}")
-            _log.warning("%s", self.problems[-1])
+            if not self._shared.once:
+                _log.warning("%s", self.problems[-1])
 
     def _now(self) -> float:
         return self._shared.clock().steady
