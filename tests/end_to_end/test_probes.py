@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -133,7 +134,10 @@ def test_an_installed_probe_is_in_one_shots(site: Path, folder: Path, tmp_path: 
     assert ROWS % folder in textfile.read_text()
     assert "fexp_probe_runs_total" not in textfile.read_text()
     assert 'probe="csv_rows"' in pushgateway.get("/metrics").text
-    assert ROWS % folder in run("scan", *common, "--format", "prom", **variables).stdout
+    assert ROWS % folder in run("scan", *common, "--format", "table", **variables).stdout
+    found = json.loads(run("scan", *common, "--format", "json", **variables).stdout)
+    assert [(one["name"], one["value"]) for one in found["samples"]] == [("csv_rows", 2)]
+    assert [(one["probe"], one["success"]) for one in found["probes"]] == [("csv_rows", True)]
 
 
 def test_its_options_are_in_the_help(site: Path) -> None:
@@ -148,7 +152,8 @@ def test_its_options_are_in_the_help(site: Path) -> None:
 
 
 def test_an_exporter_is_a_command(site: Path, folder: Path) -> None:
-    command, environ = str(site / "bin" / "csv-exporter"), environment(PYTHONPATH=str(site))
+    command = str(site / "bin" / "csv-exporter")
+    environ = environment(PYTHONPATH=str(site), FEXP_CSV_ROWS_DELIMITER=";")
     shown = subprocess.run([command, "--version"], env=environ, capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("csv-exporter 1.0 (fexp ")
     wrong = subprocess.run(
@@ -157,7 +162,7 @@ def test_an_exporter_is_a_command(site: Path, folder: Path) -> None:
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "csv-rows-delimiter" in wrong.stderr
     process = subprocess.Popen(
-        [command, str(folder), "--csv-rows-delimiter=;"],
+        [command, str(folder)],
         env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
@@ -165,6 +170,7 @@ def test_an_exporter_is_a_command(site: Path, folder: Path) -> None:
         exporter.wait_until_ready()
         poll(lambda: ROWS % folder in exporter.get("/metrics").text)
         assert exporter.value("process_open_fds")
+        assert not [line for line in exporter.lines if "level=info" not in line]
         assert exporter.stop() == 0
 
 

@@ -82,12 +82,13 @@ def run_watch(folders: list[str], written: Written, probes: Sequence[Probe] = ()
 
     from fexp.cli.logs import set_up_logging
     from fexp.config.output import asked_for, without_effect
+    from fexp.config.probes import group_of
     from fexp.config.settings import DEFAULT_LISTEN, LoggingSettings, read_settings
     from fexp.outputs.kinds import settings_types
     from fexp.service.daemon import watch as run
 
     set_up_logging(LoggingSettings.read(written))
-    for line in (*_hints(folders), *sorted(without_effect(settings_types(), written))):
+    for line in (*_hints(folders, map(group_of, probes)), *sorted(without_effect(settings_types(), written))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
     outputs = asked_for(settings_types(), written)
     run(read_settings(folders, written, outputs, probes=probes, listen=listen or DEFAULT_LISTEN))
@@ -175,8 +176,8 @@ def run(command: list[str], written: Written) -> int:
         return run_command(command, job, settings, print_error)
 
 
-def _hints(folders: Iterable[str]) -> Iterator[str]:
-    yield from misspelt_variables(COMMANDS.values())
+def _hints(folders: Iterable[str], others: Iterable[type[Group]] = ()) -> Iterator[str]:
+    yield from misspelt_variables(COMMANDS.values(), others)
     yield from taken_as_paths(folders)
 
 

@@ -105,12 +105,12 @@ def reads(
     return lambda function: Command(function, groups, arguments=arguments, outputs_on_request=outputs_on_request)
 
 
-def misspelt_variables(commands: Iterable[Command]) -> Iterator[str]:
-    """Yield a line for each environment variable that begins as fexp's do and that no command reads."""
+def misspelt_variables(commands: Iterable[Command], others: Iterable[type[Group]] = ()) -> Iterator[str]:
+    """Yield a line for each environment variable that begins as fexp's do and that no command and no other reads."""
     from difflib import get_close_matches
 
-    groups = (group for command in commands for group in (*command.groups(), *command.probe_groups))
-    declared = (one for group in groups for one in group.options().values())
+    groups = [group for command in commands for group in (*command.groups(), *command.probe_groups)]
+    declared = (one for group in (*groups, *others) for one in group.options().values())
     known = {name for one in declared for name in (variable(one.name), *_variables(one))}
     for name in sorted(os.environ):
         if name.startswith("FEXP_") and name not in known:
