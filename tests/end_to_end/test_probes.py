@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -62,7 +62,7 @@ def hangs():
 def raises():
     raise RuntimeError("no")
 
-@fexp.probe(metrics=X)
+@fexp.probe(metrics=X, max_series=20)
 def floods():
     while True:
         yield X(1, number=os.urandom(8).hex())
@@ -81,8 +81,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(PROBE.strip().splitlines()) == 10
     (project / "csv_rows.py").write_text(PROBE + EXPORTER)
     (project / "pyproject.toml").write_text(PROJECT)
-    install = ["install", "-q", "--no-index", "--no-deps", "--no-build-isolation", "--target", installed, project]
-    subprocess.run([sys.executable, "-m", "pip", *install], check=True, capture_output=True, timeout=120)
+    install = ["install", "-q", "--no-index", "--no-deps", "--no-build-isolation", "--target"]
+    command = [sys.executable, "-m", "pip", *install, str(installed), str(project)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
     return installed
 
 
@@ -116,7 +117,7 @@ def test_an_installed_probe_is_in_all_outputs(site: Path, folder: Path, tmp_path
         fared = {one: fexp.value("fexp_probe_success", probe=one) for one in ("csv_rows", "hangs", "raises", "floods")}
         assert fared == {"csv_rows": 1, "hangs": 0, "raises": 0, "floods": 1}
         assert fexp.value("fexp_probe_success", probe="eats") == 1
-        assert (fexp.value("fexp_probe_rejected_samples_total", probe="floods") or 0) > 1000
+        assert (fexp.value("fexp_probe_rejected_samples_total", probe="floods") or 0) > 200
         assert fexp.get("/-/ready").status == 200
         assert fexp.stop() == 0
 
@@ -124,7 +125,7 @@ def test_an_installed_probe_is_in_all_outputs(site: Path, folder: Path, tmp_path
 def test_an_installed_probe_is_in_one_shots(site: Path, folder: Path, tmp_path: Path, pushgateway: Server) -> None:
     textfile = tmp_path / "fexp.prom"
     common = [str(folder), "--probe", "csv_rows"]
-    variables = {"PYTHONPATH": str(site), "FEXP_CSV_ROWS_DELIMITER": ";"}
+    variables: dict[str, Any] = {"PYTHONPATH": str(site), "FEXP_CSV_ROWS_DELIMITER": ";"}
     for arguments in (
         ["write", *common, "--textfile", str(textfile)],
         ["push", *common, "--gateway", pushgateway.url],

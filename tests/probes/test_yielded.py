@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,8 @@ import fexp
 from fexp.metrics.yielded import Series, Yielded, checked_families, merged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from prometheus_client.metrics_core import Metric
 
     from fexp.metrics.declared import Sample
@@ -45,11 +47,9 @@ def yielded(*samples: Sample, room: int = 100) -> Yielded:
     return one
 
 
-def shown(families: object) -> dict[tuple[str, str], float]:
+def shown(families: Iterable[Metric]) -> dict[tuple[str, str], float]:
     return {
-        (sample.name, sample.labels.get("path", "")): sample.value
-        for family in families  # type: ignore[attr-defined]
-        for sample in family.samples
+        (sample.name, sample.labels.get("path", "")): sample.value for family in families for sample in family.samples
     }
 
 
@@ -65,14 +65,14 @@ def sample_of(letter: str, name: str, value: int) -> Sample:
 
 @given(RUNS)
 @settings(deadline=None, max_examples=150)
-def test_runs_replace_each_other_and_what_adds_up_stays(runs: list[tuple[object, ...]]) -> None:
+def test_runs_replace_each_other_and_what_adds_up_stays(runs: list[tuple[Any, ...]]) -> None:
     series, now = Series(METRICS, "p", 100), 0.0
     gauges: dict[tuple[str, str], float] = {}
     kept: dict[tuple[str, str], tuple[float, float]] = {}
     totals: dict[tuple[str, str], float] = {}
     for run in runs:
         if run[0] == "wait":
-            now += run[1]  # type: ignore[operator]
+            now += run[1]
             continue
         name = str(run[1])
         for key in [key for key in gauges if key[1] == name]:
@@ -83,15 +83,15 @@ def test_runs_replace_each_other_and_what_adds_up_stays(runs: list[tuple[object,
             totals.pop(("c_total", name), None)
             continue
         letters, value = (run[2], run[3]) if run[0] == "run" else ((), 0)
-        series.fold(("f", name.encode()), (), yielded(*(sample_of(one, name, value) for one in letters)), now)  # type: ignore[attr-defined, arg-type]
-        for letter in letters:  # type: ignore[attr-defined]
+        series.fold(("f", name.encode()), (), yielded(*(sample_of(one, name, value) for one in letters)), now)
+        for letter in letters:
             if letter in "gG" and ("g", name) not in gauges:
-                gauges["g", name] = value + (letter == "G")  # type: ignore[operator]
+                gauges["g", name] = value + (letter == "G")
             elif letter == "k":
-                kept["kept", name] = (value, now)  # type: ignore[assignment]
+                kept["kept", name] = (value, now)
             elif letter in "ct":
                 key = ("c_total", name) if letter == "c" else ("all_total", "")
-                totals[key] = totals.get(key, 0) + value  # type: ignore[operator]
+                totals[key] = totals.get(key, 0) + value
         alive = {key: value for key, (value, at) in kept.items() if at + 10 > now}
         assert shown(series.families(now)) == {**gauges, **alive, **totals}
 

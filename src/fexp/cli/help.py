@@ -41,9 +41,18 @@ class CommandWithHelp(TyperCommand):
                 usage += f" {parameter.metavar}" if parameter.required else f" [{parameter.metavar}]"
                 groups.setdefault("Arguments", []).append((parameter.metavar, parameter.help))
             else:
-                groups.setdefault(getattr(parameter, "rich_help_panel", None) or _OTHERS, []).append(row)
+                name, text = row
+                text += _installed() if "--probe" in parameter.opts else ""
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or _OTHERS, []).append((name, text))
         groups[_OTHERS] = groups.pop(_OTHERS, [])
         return _text(self, usage, groups)
+
+
+def _installed() -> str:
+    """Return the names of the probes that are there."""
+    from fexp.probes.loading import installed_probes
+
+    return f" Installed: {', '.join(sorted(installed_probes()))}."
 
 
 class GroupWithHelp(TyperGroup):

@@ -70,8 +70,6 @@ class Command:
         if probes:
             self.probe_groups = tuple(map(group_of, probes))
             _add_options(options, probes, self.probe_groups)
-        if ProbesSettings in groups and not {"-h", "--help"}.isdisjoint(arguments):
-            options["probe"] = _with_names(options["probe"])
         standing = self.arguments if not probes else self.arguments._replace(required=False)
 
         def run(ctx: typer.Context, arguments: list[str] | None = None, **_: object) -> object:
@@ -140,13 +138,6 @@ def _add_options(options: dict[str, Option], probes: Sequence[Probe], groups: Se
             if declared.name in options:
                 raise probe.wrong(f"--{declared.name} is an option already; rename the probe or its setting")
             options[declared.name] = declared
-
-
-def _with_names(declared: Option) -> Option:
-    """Return an option that names the probes that are installed."""
-    from fexp.probes.loading import installed_probes
-
-    return declared.but(help=f"{declared.help} Installed: {', '.join(sorted(installed_probes())) or 'none'}.")
 
 
 def _by_name(groups: Iterable[type[Group]], *, outputs_on_request: bool) -> dict[str, Option]:
