@@ -68,7 +68,7 @@ class Probes:
 
     def refresh(self) -> None:
         """Have those run that run when they are asked, and wait for them."""
-        self._wait_for([one for one in self._runners if isinstance(one.probe.on, Scrape) and one.ask()])
+        self._wait_for([(one, one.ask()) for one in self._runners if isinstance(one.probe.on, Scrape)])
 
     def run_once(self) -> list[str]:
         """Have all of them run once. Return a line for each thing that failed."""
@@ -77,7 +77,7 @@ class Probes:
                 for folder in self._folders:
                     runner.learn(_present(folder))
         self.start()
-        self._wait_for([one for one in self._runners if isinstance(one, FilesRunner) or one.ask()])
+        self._wait_for([(one, one.ask()) for one in self._runners])
         return [problem for runner in self._runners for problem in runner.problems]
 
     def shown_in(self, snapshot: Snapshot) -> Snapshot:
@@ -101,9 +101,9 @@ class Probes:
         for runner in self._runners:
             runner.join(until - self._clock().steady)
 
-    def _wait_for(self, runners: Collection[Runner]) -> None:
-        for runner in runners:
-            runner.wait()
+    def _wait_for(self, asked: Collection[tuple[Runner, int]]) -> None:
+        for runner, run in asked:
+            runner.wait(run)
 
     def _claim(self, probe: str, names: Collection[str]) -> bool:
         with self._lock:

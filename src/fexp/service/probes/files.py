@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from heapq import heappop, heappush
 from itertools import count
-from math import inf
 from typing import TYPE_CHECKING
 
 from fexp.model import Happening
@@ -59,10 +58,14 @@ class FilesRunner(Runner):
         if self._subscription is not None:
             self._subscription.close()
 
-    def wait(self) -> None:
+    def ask(self) -> int:
+        """Return nothing to wait for: it runs by itself."""
+        return 0
+
+    def wait(self, run: int) -> None:  # noqa: ARG002  # all of them
         """Wait until there is nothing to do, or the probe hangs."""
         with self._state:
-            while not self._is_done and not (self._run is not None and self._deadline_at == inf):
+            while not self._is_done and not self._hangs:
                 self._state.wait(min(max(0.0, self._deadline_at - self._now()) + 0.001, 1.0))
                 self._judge()
 

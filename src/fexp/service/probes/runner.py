@@ -78,6 +78,8 @@ class Runner:
         self._series = Series(probe.metrics, probe.name, probe.max_series)
         self._stopping = False
         self._asked = False
+        self._begun = self._ended = 0
+        """Runs."""
         self._run: _Run | None = None
         self._deadline_at = inf
         self._began_at = -inf
@@ -97,30 +99,28 @@ class Runner:
         with starting_threads():
             self._thread.start()
 
-    def ask(self, *, anyhow: bool = False) -> bool:
-        """Have it run unless it does, or its samples are young enough. Return whether that is to be waited for."""
+    def ask(self) -> int:
+        """Have it run unless it does, or its samples are young enough. Return the run to wait for, 0 for none."""
         on = self.probe.on
         with self._state:
             self._judge()
             if self._run is not None:
-                return self._deadline_at < inf
+                return 0 if self._hangs else self._begun
             max_age_seconds = on.max_age_seconds if isinstance(on, Scrape) else 0.0
-            if not anyhow and self._ended_at is not None and self._now() - self._ended_at < max_age_seconds:
-                return False
+            if self._ended_at is not None and self._now() - self._ended_at < max_age_seconds:
+                return 0
             self._asked = True
             self._state.notify_all()
-            return self._thread.is_alive()
+            return self._begun + 1 if self._thread.is_alive() else 0
 
-    def wait(self) -> None:
-        """Wait until what was asked for is done, but no longer than the time that it has."""
+    def wait(self, run: int) -> None:
+        """Wait until this run is done, but no longer than the time that it has."""
         with self._state:
             until = self._now() + self.probe.on.timeout_seconds
-            while self._asked or (self._run is not None and self._deadline_at < inf):
-                until = max(until, self._deadline_at) if self._run is not None else until
-                if self._now() >= until:
-                    break
+            while self._ended < run and not self._hangs and not self._stopping and self._now() < until:
                 self._state.wait(until - self._now() + 0.001)
-            self._judge()
+                until = self._deadline_at if self._begun == run else until
+                self._judge()
 
     def snapshot(self) -> ProbeSnapshot:
         """Return how it fares."""
@@ -144,6 +144,11 @@ class Runner:
         """Wait for that."""
         if self._thread.is_alive():
             self._thread.join(max(0.0, timeout_seconds))
+
+    @property
+    def _hangs(self) -> bool:
+        """Whether the run under way was taken for failed."""
+        return self._run is not None and self._deadline_at == inf
 
     # The thread ----------------------------------------------------------------------------------------------------
 
@@ -196,6 +201,7 @@ class Runner:
         timeout_seconds = self.probe.on.timeout_seconds
         with self._state:
             self._asked = False
+            self._begun += 1
             self._began_at = self._now()
             self._run = _Run(owner, labels, what, self._began_at)
             self._deadline_at = self._began_at + timeout_seconds
@@ -228,21 +234,22 @@ class Runner:
 
     def _take_in(self, yielded: Yielded, error: BaseException | None) -> None:
         with self._state:
-            run, was_late = self._run, self._deadline_at == inf
+            run, shown = self._run, self._shown()
             assert run is not None
-            before = (self._snapshot.success, tuple(self._series.families(self._now())))
             self._judge()
-            is_late = self._deadline_at == inf
-            self._run = None
-            if not is_late and not isinstance(error, _OverError):
+            if not self._hangs and not isinstance(error, _OverError):
                 self._end_run(run, yielded, error)
-            self._ended_at = self._now()
-            if is_late:
-                self._snapshot = self._snapshot._replace(duration_seconds=self._ended_at - run.began_at)
-            is_new = before != (self._snapshot.success, tuple(self._series.families(self._now())))
+            self._run, self._ended, self._ended_at = None, self._begun, self._now()
+            is_news = shown is None or shown != self._shown()
             self._state.notify_all()
-        if (is_new or was_late) and not isinstance(self.probe.on, Scrape):
+        if is_news and not isinstance(self.probe.on, Scrape):
             self._shared.changed()
+
+    def _shown(self) -> object:
+        """Return what a run by the clock may leave as it was. None for others: they run because something changed."""
+        if not isinstance(self.probe.on, Every | Cron):
+            return None
+        return self._snapshot.success, tuple(self._series.families(self._now()))
 
     def _judge(self) -> None:
         """Take a run that takes too long for failed, once. ``_deadline_at`` is then infinite."""
