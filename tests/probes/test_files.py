@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fexp
-from fexp.counting.selection import Selection
+from fexp.counting.selection import Folder, Selection
 from fexp.engine import feed
 from fexp.model import Change, Happening
 from fexp.service.probes.budget import Budget
@@ -201,6 +201,21 @@ def test_reading_keeps_to_the_budget_and_that_is_not_the_probes_time(tmp_path: P
     assert waits == pytest.approx([0.25, 0.75, 1.25, 1.75, 2.25, 2.75])
     clock.move(10)
     assert budget.spend(20_000) == 0
+
+
+def test_folders_come_and_go(tmp_path: Path) -> None:
+    folders = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("x")
+        folders.append(Folder(os.fsencode(tmp_path / name), name, Selection()))
+    with watching(tmp_path / "one") as live, running(reader(), engine=live.engine, folders=(live.folder,)) as probes:
+        probes.until(lambda v: "size one" in v)
+        for now in (folders, folders[1:]):
+            probes.probes.set_folders(now)
+            live.engine.set_folders(now)
+            shown = {f"size {folder.label}" for folder in now}
+            probes.until(lambda v, shown=shown: {name for name in v if name.startswith("size ")} == shown)  # type: ignore[misc]
 
 
 def test_an_unknown_folder_is_no_ones(tmp_path: Path) -> None:

@@ -129,6 +129,11 @@ class Series:
             self._raw = yielded.families
         self._is_stale = True
 
+    @property
+    def owners(self) -> list[Owner]:
+        """Whom there are series of."""
+        return list(self._of_owner)
+
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()

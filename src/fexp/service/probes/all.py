@@ -92,6 +92,12 @@ class Probes:
                 self._parts, self._families = flat, merged(flat)
             return snapshot._replace(probes=fares, families=self._families)
 
+    def set_folders(self, folders: Sequence[Folder]) -> None:
+        """Run for files of these folders from now on. Called before a feed tells of them."""
+        for runner in self._runners:
+            if isinstance(runner, FilesRunner):
+                runner.set_folders(folders)
+
     def stop(self) -> None:
         """End them. One that hangs is left behind."""
         self._budget.end()

@@ -36,7 +36,6 @@ class FilesRunner(Runner):
         self._settled_seconds = on.settled_seconds
         self._matches = on.matches
         self._folders = {folder.label: folder for folder in folders}
-        self._labels = {folder.label: (("folder", folder.label), *folder.labels.items()) for folder in folders}
         self._pending: dict[Path, tuple[int, Change]] = {}
         """Files to run for, each with the number of its latest change."""
         self._due: list[tuple[float, int, Path]] = []
@@ -51,6 +50,14 @@ class FilesRunner(Runner):
     def follow(self, subscribe: Callable[[], Subscription]) -> None:
         """Take changes from a feed that begins with what is there. Without it, what ``learn`` was given is all."""
         self._subscribe = subscribe
+
+    def set_folders(self, folders: Iterable[Folder]) -> None:
+        """Run for files of these folders from now on, and forget those of others."""
+        self._folders = {folder.label: folder for folder in folders}
+        with self._state:
+            gone = [path for path in self._series.owners if path is not None and path[0] not in self._folders]
+        for path in gone:
+            self._forget(path)
 
     def stop(self) -> None:
         """See ``Runner.stop``."""
@@ -123,15 +130,18 @@ class FilesRunner(Runner):
         return None
 
     def _run_for(self, change: Change) -> None:
-        folder = self._folders[change.folder]
+        folder = self._folders.get(change.folder)
+        if folder is None:
+            return
         path = folder.path.rstrip(b"/") + b"/" + change.path
         file = File(
             change.folder, path, change.path, change.size_bytes, change.modified_at,
             follow_symlinks=folder.selection.follow_symlinks, spend=self.spend,
         )  # fmt: skip
         self._path = path
-        self._run_once((file,), (change.folder, change.path), self._labels[change.folder], file.relpath)
-        if self._is_moot():
+        labels = (("folder", folder.label), *folder.labels.items())
+        self._run_once((file,), (change.folder, change.path), labels, file.relpath)
+        if self._is_moot() or change.folder not in self._folders:
             self._forget((change.folder, change.path))
 
     def _is_moot(self) -> bool:
