@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
 from fexp.config.settings import DeliverySettings, Settings
-from fexp.files.selection import Folder, Selection
+from fexp.counting.selection import Folder, Selection
 from fexp.service.daemon import Daemon
 from fexp.service.outputs import build_outputs
 from fexp.service.signals import Command, Signals

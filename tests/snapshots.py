@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.files.aggregates import Extreme
+from fexp.counting.aggregates import Extreme
 from fexp.metrics import AGGREGATES
 from fexp.model import GroupSnapshot
 

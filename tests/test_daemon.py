@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fexp.files.selection import Selection
+    from fexp.counting.selection import Selection
     from fexp.service.daemon import Daemon
     from tests.daemons import Script
 

@@ -24,7 +24,8 @@ SOURCE = Path(fexp.__file__).parent
 
 LAYERS = (
     {"fexp", "errors", "limits", "model", "clock", "text"},
-    {"files", "metrics"},
+    {"counting", "metrics"},
+    {"probes"},
     {"config"},
     {"disk", "events", "outputs"},
     {"engine"},
@@ -36,7 +37,7 @@ LAYERS = (
 )
 """The rooms, from the words up. A module imports from its own room and from lower layers, never from a neighbour."""
 
-PURE = {"fexp", "errors", "model", "text", "files", "metrics"}
+PURE = {"fexp", "errors", "model", "text", "counting", "metrics"}
 IMPURE = {
     "asyncio", "logging", "queue", "select", "shutil", "socket", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip

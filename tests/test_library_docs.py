@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text()
 EXAMPLES = [found[1] for found in re.finditer(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
-LOOK, FOLLOW, TASK, CALLBACK, REGISTRY, FLASK, FASTAPI, DELIVER, TEST = EXAMPLES
+LOOK, FOLLOW, TASK, CALLBACK, REGISTRY, FLASK, FASTAPI, DELIVER, TEST, PROBE = EXAMPLES
 
 
 @pytest.fixture
@@ -131,10 +131,11 @@ def test_one_delivery(inbox: Path, pushgateway: Server) -> None:
 
 def test_the_tests_pass(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(TEST)
+    (tmp_path / "test_probe.py").write_text(PROBE)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     alone = {**environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
-    assert "2 passed" in done.stdout, done.stdout
+    assert "3 passed" in done.stdout, done.stdout
 
 
 @pytest.fixture(scope="module")

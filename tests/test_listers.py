@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fexp.counting.selection import Selection
 from fexp.disk import lister, listers, scan
-from fexp.files.selection import Selection
 from fexp.model import Fault, FileColumns
 from tests.engine.sharing import GOES_ON, children, descriptors, odd_tree, shared
 from tests.servers import poll

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.disk import scan
-from fexp.files.selection import Selection
 
 if TYPE_CHECKING:
     from pathlib import Path

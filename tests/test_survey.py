@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.config.origin import Origin
+from fexp.counting.grouping import ByPattern
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
 from fexp.disk import scan
 from fexp.disk.survey import Survey
-from fexp.files.grouping import ByPattern
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
 from fexp.metrics import makers
 from fexp.model import Fault, Instant
 from fexp.service.deadline import deadline
@@ -199,8 +199,8 @@ def test_who_gets_no_helper_looks_alone(
 AT_A_LIMIT = """
 import os, resource, sys
 from fexp.disk.survey import Survey
-from fexp.files.grouping import ByPattern
-from fexp.files.selection import Selection
+from fexp.counting.grouping import ByPattern
+from fexp.counting.selection import Selection
 from fexp.metrics import AGGREGATES
 from fexp.model import Instant
 

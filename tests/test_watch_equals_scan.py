@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
 from fexp.metrics import AGGREGATES
 from fexp.model import Backend, GroupSnapshot
 from fexp.service.oneshot import look_at

@@ -13,10 +13,10 @@ _BATCH = 256
 
 
 def _fold(names: list[bytes]) -> None:
-    from fexp.files.grouping import ByPattern
-    from fexp.files.measures import Measures
-    from fexp.files.selection import Selection
-    from fexp.files.state import Directory, FolderState
+    from fexp.counting.grouping import ByPattern
+    from fexp.counting.measures import Measures
+    from fexp.counting.selection import Selection
+    from fexp.counting.state import Directory, FolderState
     from fexp.metrics import makers
     from fexp.model import ARRIVED, LEFT, FileColumns, Instant
 

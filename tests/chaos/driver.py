@@ -9,8 +9,8 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fexp.counting.selection import Folder, Selection
 from fexp.engine import Engine, EngineSettings
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
 from tests.chaos.oracle import Rules, Seen, counts, files_on_disk
 from tests.chaos.world import World, remove_tree

@@ -20,8 +20,8 @@ from fexp.config.settings import (
     Settings,
     read_settings,
 )
+from fexp.counting.selection import Selection
 from fexp.errors import SettingsError
-from fexp.files.selection import Selection
 from fexp.outputs.kinds import OUTPUTS, settings_types
 from tests.outputs.samples import command_line
 

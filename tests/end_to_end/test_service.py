@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Folder, Selection
 from fexp.engine import Engine, EngineSettings
-from fexp.files.selection import Folder, Selection
 from tests.end_to_end.running import COMMAND, environment, watching
 from tests.servers import fetch, free_port, poll
 

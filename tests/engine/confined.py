@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import fexp.events.inotify  # loaded before the privileges are gone, with which Python itself may be
 import fexp.events.paths  # noqa: F401 - the same
+from fexp.counting.selection import Folder, Selection
 from fexp.engine import loop
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason
 from fexp.service.oneshot import look_at
 from tests.chaos.driver import folder_watches, known_files, selection_of

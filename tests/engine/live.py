@@ -7,9 +7,9 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Folder, Selection
 from fexp.engine import Engine, EngineSettings
-from fexp.files.measures import Measures
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend
 from tests.chaos.driver import pulse
 

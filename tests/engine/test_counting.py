@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
 from fexp.model import Backend, Reason
 from fexp.testing import ManualClock
 from tests.chaos.world import exchange

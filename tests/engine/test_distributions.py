@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.measures import Measures
+from fexp.counting.measures import Measures
 from fexp.testing import ManualClock
 from tests.engine.live import watching
 

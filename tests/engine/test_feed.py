@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from fexp.files.selection import Folder, Selection
+from fexp.counting.selection import Folder, Selection
 from fexp.model import Happening
 from tests.engine.live import watching
 

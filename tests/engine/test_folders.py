@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Folder, Selection
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings, loop
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching

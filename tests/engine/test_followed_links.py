@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.engine.seen_elsewhere import FollowedLinks
 from fexp.events.directory import WatchedDirectory
-from fexp.files.selection import Selection
 from fexp.model import Backend, Fault
 from tests.engine.live import NEVER, watching
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
 from fexp.model import Backend
 from tests.engine.live import inotify_watches, watching
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.events.inotify import InotifySource
-from fexp.files.selection import Selection
 from fexp.model import Backend
 from tests.chaos.driver import folder_watches
 from tests.engine.live import watching

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import generate_latest
 
+from fexp.counting.selection import Folder, Selection
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings
 from fexp.engine.looks import LookSchedule
-from fexp.files.selection import Folder, Selection
 from fexp.metrics import FexpCollector
 from fexp.model import Backend, Instant, Reason
 from fexp.testing import ManualClock

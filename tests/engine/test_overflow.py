@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.events.inotify import InotifySource
-from fexp.files.selection import Selection
 from fexp.model import Reason
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
 

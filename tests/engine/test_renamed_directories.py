@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
 from tests.chaos.world import exchange
 from tests.engine.live import inotify_watches, watching
 

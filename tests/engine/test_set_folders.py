@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.selection import Folder, Selection
+from fexp.counting.selection import Folder, Selection
 from fexp.model import Backend, Reason
 from tests.engine.live import watching
 

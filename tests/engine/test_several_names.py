@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Folder, Selection
+from fexp.counting.table import Table
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings
 from fexp.engine.seen_elsewhere import HardLinks
 from fexp.events.directory import WatchedDirectory
-from fexp.files.selection import Folder, Selection
-from fexp.files.table import Table
 from fexp.model import Backend, FileColumns, KnownFiles
 from tests.chaos.world import exchange
 from tests.engine.live import PATIENCE_SECONDS, watching

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Folder, Selection
 from fexp.disk import listers, scan
 from fexp.disk.sharing import SHARE_FROM
 from fexp.engine import Engine, EngineSettings, listings
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Fault, Reason
 from tests.chaos.driver import folder_watches, known_files, selection_of
 from tests.chaos.oracle import Rules, files_on_disk
@@ -259,7 +259,7 @@ ORPHANS = """
 import os, sys, threading
 from pathlib import Path
 from fexp.engine import Engine, EngineSettings
-from fexp.files.selection import Folder, Selection
+from fexp.counting.selection import Folder, Selection
 from tests.engine.sharing import GOES_ON, children, shared
 from tests.servers import poll
 

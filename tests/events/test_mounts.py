@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.selection import Selection
 from fexp.disk.mounts import Mounts, is_network, parse_mounts, points_between
-from fexp.files.selection import Selection
 from fexp.model import Backend
 from tests.engine.live import watching
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from watchdog.observers.inotify import InotifyObserver
 
+from fexp.counting.selection import Selection
 from fexp.events.observer import ObserverSource
-from fexp.files.selection import Selection
 from fexp.model import Backend
 from tests.engine.live import watching
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from watchdog.observers.inotify_c import InotifyConstants
 
+from fexp.counting.selection import Folder, Selection
 from fexp.disk import scan
 from fexp.engine import Engine, EngineSettings, loop, sources
 from fexp.events import paths
 from fexp.events.paths import PathWatch
 from fexp.events.tap import HEADER
-from fexp.files.selection import Folder, Selection
 from fexp.model import Backend, Reason
 from tests.chaos.world import exchange
 from tests.engine.live import NEVER, PATIENCE_SECONDS, inotify_watches, watching

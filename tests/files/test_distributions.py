@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.distributions import AgeDistribution, SizeDistribution
-from fexp.files.grouping import ByPattern
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
-from fexp.files.state import Directory, FolderState
+from fexp.counting.distributions import AgeDistribution, SizeDistribution
+from fexp.counting.grouping import ByPattern
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
+from fexp.counting.state import Directory, FolderState
 from fexp.metrics import makers
 from fexp.model import FileInfo, Histogram, Instant, KnownFiles
 from tests.files.columns import columns

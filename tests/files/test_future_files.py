@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fexp.files.aggregates import FutureFiles
-from fexp.files.grouping import ByPattern
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
-from fexp.files.state import Directory, FolderState
+from fexp.counting.aggregates import FutureFiles
+from fexp.counting.grouping import ByPattern
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
+from fexp.counting.state import Directory, FolderState
 from fexp.metrics import makers
 from fexp.model import FileInfo, Instant
 from tests.files.columns import columns

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fexp.files.globs import name_matcher, path_matcher
-from fexp.files.selection import Selection, pattern_of_name
+from fexp.counting.globs import name_matcher, path_matcher
+from fexp.counting.selection import Selection, pattern_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

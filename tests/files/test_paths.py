@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fexp.files.paths import absolute_folder
+from fexp.counting.paths import absolute_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.files.selection import Selection
+from fexp.counting.selection import Selection
 
 TEXT_NAMES = st.text("ab.*?[]!-é\n\\x", min_size=1, max_size=8).map(os.fsencode)
 GLOBS = st.text("ab.*?[]!-é\n\\x", min_size=1, max_size=8)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fexp.config.settings import EngineSettings
-from fexp.files.aggregates import Sum
-from fexp.files.grouping import ByPattern
-from fexp.files.measures import Measures
-from fexp.files.selection import Selection
-from fexp.files.state import Directory, FolderState
+from fexp.counting.aggregates import Sum
+from fexp.counting.grouping import ByPattern
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Selection
+from fexp.counting.state import Directory, FolderState
 from fexp.metrics import AGGREGATES, makers
 from fexp.model import FileInfo, Happening, Instant
 from tests.files.columns import columns

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fexp.files.aggregates import Extreme
-from fexp.files.table import Table
+from fexp.counting.aggregates import Extreme
+from fexp.counting.table import Table
 from fexp.metrics import AGGREGATES
 from fexp.model import FileInfo, KnownFiles
 from tests.files.columns import columns, known

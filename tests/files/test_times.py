@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fexp.files import times
-from fexp.files.times import Times
+from fexp.counting import times
+from fexp.counting.times import Times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,9 @@ from fexp.config.values import (
     parse_size_buckets,
     parse_whole_number,
 )
+from fexp.counting.selection import Selection, pattern_of_name
 from fexp.disk.mounts import parse_mounts
 from fexp.errors import SettingsError
-from fexp.files.selection import Selection, pattern_of_name
 from fexp.outputs.http import HttpServer
 from fexp.outputs.http.listen import parse_listen
 from fexp.outputs.http.negotiation import accepts_gzip, choose_format

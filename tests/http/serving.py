@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fexp.counting.state import Changed
 from fexp.engine.feed import ChangeBatch, Subscription
-from fexp.files.state import Changed
 from fexp.model import (
     Backend,
     DeliverySnapshot,
@@ -111,6 +111,9 @@ class MemoryServed:
         if self.hold is not None:
             self.hold.wait(PATIENCE_SECONDS)
         return Snapshot(self.folders, (DeliverySnapshot("textfile", 4, 1, 1_700_000_000.0, 0.001),))
+
+    def scrape(self) -> Snapshot:
+        return self.snapshot()
 
     def statuses(self) -> Sequence[FolderStatus]:
         return self.folder_statuses or tuple(FolderStatus(f.folder, f.up, True, 3, None) for f in self.folders)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Literal, TypeAlias
 
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
     PathLike: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
     Folders: TypeAlias = PathLike | Iterable[PathLike]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fexp.clock import Clock
     from fexp.config.settings import EngineSettings
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
 
 class ClosedError(FexpError):

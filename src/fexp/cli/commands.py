@@ -11,40 +11,46 @@ from fexp.cli.options import COMMAND_LINE, FOLDERS, Command, misspelt_variables,
 from fexp.errors import FexpError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fexp.config.options import Group
     from fexp.config.origin import Written
     from fexp.config.output import OutputSettings
     from fexp.config.settings import OneShotSettings
+    from fexp.probes.probe import Probe
 
 
-def _watch_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+def watch_reads() -> Iterable[type[Group]]:
+    from fexp.config import probes, selection, settings
     from fexp.outputs.kinds import settings_types
 
     return (
         selection.SelectionSettings, settings.HttpSettings, *settings_types(), settings.DeliverySettings,
-        settings.EngineSettings, settings.LoggingSettings,
+        settings.EngineSettings, settings.LoggingSettings, probes.ProbesSettings,
     )  # fmt: skip
 
 
 def _push_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
 
-    return selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings, settings.OneShotSettings
+    return (
+        selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings, settings.OneShotSettings,
+        probes.ProbesSettings,
+    )  # fmt: skip
 
 
 def _write_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
 
-    return selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings
+    return (
+        selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings, probes.ProbesSettings,
+    )  # fmt: skip
 
 
 def _scan_reads() -> Iterable[type[Group]]:
-    from fexp.config import selection, settings
+    from fexp.config import probes, selection, settings
 
-    return selection.SelectionSettings, settings.PrintingSettings
+    return selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings
 
 
 def _run_reads() -> Iterable[type[Group]]:
@@ -61,24 +67,31 @@ def _settings_type(kind: str) -> type[OutputSettings]:
     return output_type(kind).settings_type
 
 
-@reads(_watch_reads, outputs_on_request=True)
+@reads(watch_reads, outputs_on_request=True)
 def watch(folders: list[str], written: Written) -> None:
     """Follow folders for ever and feed every output that is asked for.
 
     With none asked for, it serves http://127.0.0.1:9877/metrics. Stop it with Ctrl-C or SIGTERM.
     """
+    run_watch(folders, written)
+
+
+def run_watch(folders: list[str], written: Written, probes: Sequence[Probe] = (), listen: str | None = None) -> None:
+    """Watch. ``probes``: those that run whatever was written. ``listen``: where, when no output is asked for."""
     from logging import getLogger
 
     from fexp.cli.logs import set_up_logging
     from fexp.config.output import asked_for, without_effect
-    from fexp.config.settings import LoggingSettings, read_settings
+    from fexp.config.probes import group_of
+    from fexp.config.settings import DEFAULT_LISTEN, LoggingSettings, read_settings
     from fexp.outputs.kinds import settings_types
     from fexp.service.daemon import watch as run
 
     set_up_logging(LoggingSettings.read(written))
-    for line in (*_hints(folders), *sorted(without_effect(settings_types(), written))):
+    for line in (*_hints(folders, map(group_of, probes)), *sorted(without_effect(settings_types(), written))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
-    run(read_settings(folders, written, asked_for(settings_types(), written)))
+    outputs = asked_for(settings_types(), written)
+    run(read_settings(folders, written, outputs, probes=probes, listen=listen or DEFAULT_LISTEN))
 
 
 @reads(_push_reads, arguments=FOLDERS._replace(required=False))
@@ -131,6 +144,11 @@ def scan(folders: list[str], written: Written) -> None:
         begun: list[str] = []
         with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(settings.folders)}: {begun[-1]}"):
             snapshot, problems = look_at_all(settings.folders, lambda folder: begun.append(visible(folder.label)))
+        if settings.probes:
+            from fexp.service.probes.all import run_once
+
+            snapshot, failures = run_once(settings, snapshot)
+            problems += failures
         FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
         if problems:
             raise FexpError("; ".join(problems))
@@ -158,8 +176,8 @@ def run(command: list[str], written: Written) -> int:
         return run_command(command, job, settings, print_error)
 
 
-def _hints(folders: Iterable[str]) -> Iterator[str]:
-    yield from misspelt_variables(COMMANDS.values())
+def _hints(folders: Iterable[str], others: Iterable[type[Group]] = ()) -> Iterator[str]:
+    yield from misspelt_variables(COMMANDS.values(), others)
     yield from taken_as_paths(folders)
 
 

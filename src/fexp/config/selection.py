@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.values import parse_buckets, parse_size_buckets, parse_whole_number
+from fexp.counting.measures import Measures
+from fexp.counting.paths import absolute_folder
+from fexp.counting.selection import Folder, Selection, pattern_of_name
 from fexp.errors import SettingsError
-from fexp.files.measures import Measures
-from fexp.files.paths import absolute_folder
-from fexp.files.selection import Folder, Selection, pattern_of_name
 from fexp.text import one_line, unique_labels
 
 if TYPE_CHECKING:

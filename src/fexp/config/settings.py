@@ -9,6 +9,7 @@ from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.output import asked_for
+from fexp.config.probes import ProbesSettings, load_all, select
 from fexp.config.selection import SelectionSettings, build_folders
 from fexp.config.values import one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
     from fexp.config.origin import Origin, Written
     from fexp.config.output import OutputSettings
-    from fexp.files.selection import Folder
+    from fexp.config.probes import Selected
+    from fexp.counting.selection import Folder
+    from fexp.probes.probe import Probe
 
 DEFAULT_LISTEN = "127.0.0.1:9877"
 """Where ``watch`` serves when no output is asked for."""
@@ -192,10 +195,19 @@ class Settings:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     one_shot: OneShotSettings = field(default_factory=OneShotSettings)
+    probes: tuple[Selected, ...] = ()
+    probing: ProbesSettings = field(default_factory=ProbesSettings)
+    """What they have in common."""
 
     def __post_init__(self) -> None:
+        for probe in (selected.probe for selected in self.probes):
+            for label in sorted(set(self.selection.labels) & probe.labels if "folder" in probe.labels else ()):
+                raise probe.wrong(
+                    f"{self.selection.origin('labels')} {label} is a label of its own; rename one of them"
+                )
         if self.outputs:
             names = own_labels().union(*(folder.labels for folder in self.folders))
+            names = names.union(*(selected.probe.labels for selected in self.probes))
             for output in self.outputs:
                 output.check_labels(names)
         if self.http.web_config is not None and not self.http.listen:
@@ -205,14 +217,26 @@ class Settings:
             )
 
 
-def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputSettings, ...] = ()) -> Settings:
-    """Return the settings of one run. Raise SettingsError."""
-    if not paths:
+def read_settings(
+    paths: Sequence[str],
+    written: Written,
+    outputs: tuple[OutputSettings, ...] = (),
+    *,
+    probes: Sequence[Probe] = (),
+    listen: str = DEFAULT_LISTEN,
+) -> Settings:
+    """Return the settings of one run. Raise SettingsError.
+
+    ``probes``: those that run whatever was written. ``listen``: where to serve when no output is asked for.
+    """
+    probing = ProbesSettings.read(written)
+    probes = (*probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
+    if not paths and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at")
     selection = SelectionSettings.read(written)
     http = HttpSettings.read(written)
     if not outputs and not http.listen:
-        http = http.replace(listen=(DEFAULT_LISTEN,))
+        http = http.replace(listen=(listen,))
     return Settings(
         folders=build_folders(paths, selection),
         outputs=outputs,
@@ -221,6 +245,8 @@ def read_settings(paths: Sequence[str], written: Written, outputs: tuple[OutputS
         delivery=DeliverySettings.read(written),
         http=http,
         one_shot=OneShotSettings.read(written),
+        probes=select(probes, written) if probes else (),
+        probing=probing,
     )
 
 

@@ -15,8 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fexp.clock import now
+from fexp.counting.selection import Selection
 from fexp.disk import scan
-from fexp.files.selection import Selection
 from fexp.model import Fault, FileColumns
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from fexp.limits import holding_descriptors
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.files.selection import Selection
+    from fexp.counting.selection import Selection
 
     Answered = Callable[[bytearray | None], None]
     """Called with the answer, see ``lister.read_answer``; with None when there will be none."""

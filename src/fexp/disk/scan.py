@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.files.selection import DOT
+from fexp.counting.selection import DOT
 from fexp.model import Fault, FileColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from fexp.files.selection import Selection
+    from fexp.counting.selection import Selection
 
 _PATH_MAX = 4096
 """What the kernel takes for a path, with its NUL: limits.h."""

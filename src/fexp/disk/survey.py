@@ -14,19 +14,19 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
 
+from fexp.counting.aggregates import Number
+from fexp.counting.distributions import Distribution
+from fexp.counting.grouping import by_group
 from fexp.disk import scan
 from fexp.disk.sharing import SHARE_FROM, other_cores
-from fexp.files.aggregates import Number
-from fexp.files.distributions import Distribution
-from fexp.files.grouping import by_group
 from fexp.model import Fault, Instant, KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
-    from fexp.files.aggregates import Aggregate, Make
-    from fexp.files.grouping import Grouping
-    from fexp.files.selection import Selection
+    from fexp.counting.aggregates import Aggregate, Make
+    from fexp.counting.grouping import Grouping
+    from fexp.counting.selection import Selection
     from fexp.model import Histogram
 
 _TASK = struct.Struct("I")

@@ -12,10 +12,10 @@ from fexp.model import Backend
 from fexp.text import printable
 
 if TYPE_CHECKING:
+    from fexp.counting.selection import Folder
     from fexp.engine.context import Context
     from fexp.events import Source
     from fexp.events.directory import WatchedDirectory
-    from fexp.files.selection import Folder
 
 
 class Arming:

@@ -15,7 +15,7 @@ from fexp.model import Change, Happening, Taken
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
-    from fexp.files.state import Changed
+    from fexp.counting.state import Changed
 
 DEFAULT_CAPACITY = 65536
 

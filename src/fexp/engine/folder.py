@@ -16,11 +16,11 @@ from fexp.model import Fault, FolderSnapshot, FolderStatus, Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fexp.counting.selection import Folder
     from fexp.engine.context import Context
     from fexp.engine.feed import ChangeBatch
     from fexp.engine.looks import Look
     from fexp.events import Source
-    from fexp.files.selection import Folder
     from fexp.model import Instant
 
 

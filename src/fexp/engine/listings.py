@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from fexp.disk.sharing import SHARE_FROM
 
 if TYPE_CHECKING:
+    from fexp.counting.selection import Selection
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
     from fexp.events.directory import WatchedDirectory
-    from fexp.files.selection import Selection
 
 
 @dataclass(eq=False, slots=True)

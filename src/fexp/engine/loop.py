@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from fexp.clock import Clock
+    from fexp.counting.selection import Folder
     from fexp.engine.batch import Deliveries
     from fexp.events import Source
     from fexp.events.directory import WatchedDirectory
-    from fexp.files.selection import Folder
     from fexp.model import FolderStatus, Reason
 
 _PULSE_SECONDS = 1.0

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fexp.counting.grouping import ByPattern
+from fexp.counting.state import Changed, FolderState
 from fexp.engine.feed import ChangeBatch
-from fexp.files.grouping import ByPattern
-from fexp.files.state import Changed, FolderState
 from fexp.metrics import makers
 from fexp.model import FileColumns, Happening
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
+    from fexp.counting.selection import Folder
+    from fexp.counting.state import Directory
     from fexp.engine.context import Context
-    from fexp.files.selection import Folder
-    from fexp.files.state import Directory
     from fexp.model import GroupSnapshot, Instant
 
 _FOLD_AT_ONCE = 4096

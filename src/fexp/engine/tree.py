@@ -18,10 +18,10 @@ from fexp.model import ARRIVED, CHANGED, DIRECTORY_ARRIVED, LEFT, Fault, FileCol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from fexp.counting.selection import Folder
     from fexp.engine.context import Context
     from fexp.engine.looks import Look
     from fexp.events import Source
-    from fexp.files.selection import Folder
 
 _FOLD_AT_ONCE = 256
 """Files named by hints that are folded under one hold of the lock: a scrape waits for at most so many."""

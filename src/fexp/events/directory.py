@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.files.state import Directory
+from fexp.counting.state import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

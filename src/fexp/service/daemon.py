@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fexp.engine.feed import Subscription
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
+    from fexp.service.probes.all import Probes
 
 _log = logging.getLogger("fexp")
 
@@ -88,6 +90,7 @@ class Daemon:
         """Families of which a sample could not be delivered: logged once each."""
         self._publishers = [publisher_for(output, self._collector(output), settings.delivery) for output in outputs]
         self._engine = Engine(settings.folders, settings.engine, changed=self._announce, clock=clock)
+        self._probes = _probes_of(settings, self._announce, clock)
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
@@ -112,7 +115,7 @@ class Daemon:
             _log.info("stopped")
 
     def _collector(self, output: Output) -> KeptCollector:
-        return KeptCollector(self.snapshot, output.scopes, self._log_left_out, renderers=self._renderers)
+        return KeptCollector(self.scrape, output.scopes, self._log_left_out, renderers=self._renderers)
 
     def _log_left_out(self, name: str, error: Exception, samples: int) -> None:  # noqa: ARG002  # once, however many
         if name not in self._left_out:
@@ -131,6 +134,8 @@ class Daemon:
         if self._http is not None:
             self._http.start()
         self._engine.start()
+        if self._probes is not None:
+            self._probes.start(partial(self._engine.subscribe, present=True))
         for publisher in self._publishers:
             publisher.prepare()
         for address in self._http.addresses if self._http is not None else ():
@@ -195,6 +200,8 @@ class Daemon:
         self._stop_publishers()
         if self._http is not None:
             self._http.stop()
+        if self._probes is not None:
+            self._probes.stop()
         self._engine.stop()  # last: a number that is still served is still true
         self._notifier.close()
 
@@ -228,12 +235,19 @@ class Daemon:
         """Give what has happened until now a moment to be folded."""
         self._engine.catch_up(_CATCH_UP_SECONDS)
 
+    def scrape(self) -> Snapshot:
+        """Return the same as ``snapshot``, after the probes have run that run when somebody asks."""
+        if self._probes is not None:
+            self._probes.refresh()
+        return self.snapshot()
+
     def snapshot(self) -> Snapshot:
-        """Return the numbers of the folders and of the outputs as they are now."""
+        """Return the numbers of the folders, the outputs and the probes as they are now."""
         deliveries = tuple(publisher.snapshot() for publisher in self._publishers)
         reload = self._http.latest_reload() if self._http is not None else None
         reload = reload or ReloadSnapshot(successful=True, succeeded_at=self._reloaded_at)  # there is no file
-        return self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
+        snapshot = self._engine.snapshot()._replace(deliveries=deliveries, reload=reload)
+        return snapshot if self._probes is None else self._probes.shown_in(snapshot)
 
     def statuses(self) -> Sequence[FolderStatus]:
         """Return how far the watching of each folder is."""
@@ -269,6 +283,7 @@ class Daemon:
         return {
             "started_at": self._started_at,
             "outputs": [{"output": output.name, "target": output.target} for output in self._outputs],
+            "probes": [selected.probe.name for selected in self._settings.probes],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,
@@ -276,6 +291,15 @@ class Daemon:
                 "min_interval_seconds": self._settings.delivery.min_interval_seconds,
             },
         }
+
+
+def _probes_of(settings: Settings, changed: Callable[[], None], clock: Clock) -> Probes | None:
+    """Return what runs the probes. Who has none imports nothing for them."""
+    if not settings.probes:
+        return None
+    from fexp.service.probes.all import Probes
+
+    return Probes(settings, changed=changed, clock=clock)
 
 
 @contextmanager

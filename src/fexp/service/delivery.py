@@ -27,6 +27,11 @@ def deliver(settings: Settings) -> None:
     (output,) = map(build_output, settings.outputs)
     with _in_turn(output, settings.one_shot):
         snapshot, problems = look_at_all(settings.folders)
+        if settings.probes:
+            from fexp.service.probes.all import run_once
+
+            snapshot, failures = run_once(settings, snapshot)
+            problems += failures
 
         def left_out(name: str, error: Exception, samples: int) -> None:
             problems.append(f"{samples} values of {name} do not render ({type(error).__name__})")

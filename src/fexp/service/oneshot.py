@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.counting.grouping import ByPattern
 from fexp.disk.survey import Survey
-from fexp.files.grouping import ByPattern
 from fexp.metrics import makers
 from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fexp.clock import Clock
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
 
 def look_at(folder: Folder, clock: Clock = clocks.now) -> tuple[FolderSnapshot, str | None]:

@@ -6,14 +6,14 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
+from fexp.counting.grouping import ByPattern, by_group
 from fexp.disk.scan import list_directory
 from fexp.errors import FexpError
-from fexp.files.grouping import ByPattern, by_group
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from fexp.files.selection import Folder
+    from fexp.counting.selection import Folder
 
     Sizes = dict[bytes, int]
     """By path below the folder."""

@@ -9,14 +9,14 @@ from itertools import pairwise
 from operator import add
 from typing import TYPE_CHECKING, Self
 
-from fexp.files.aggregates import Followed
-from fexp.files.times import PER_SECOND, Times
+from fexp.counting.aggregates import Followed
+from fexp.counting.times import PER_SECOND, Times
 from fexp.model import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.files.measures import Measures
+    from fexp.counting.measures import Measures
     from fexp.model import Instant, KnownFiles
 
 

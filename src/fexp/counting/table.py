@@ -9,13 +9,13 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from fexp.files.extremes import BLOCK, BLOCK_BITS, Blocks
+from fexp.counting.extremes import BLOCK, BLOCK_BITS, Blocks
 from fexp.model import KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
 
-    from fexp.files.extremes import Extremum
+    from fexp.counting.extremes import Extremum
     from fexp.model import FileColumns
 
 _ROW = Struct("qdQd")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.files.aggregates import Extreme, Followed, Number
-from fexp.files.distributions import Distribution
-from fexp.files.flow import Flow
-from fexp.files.tables import Tables
+from fexp.counting.aggregates import Extreme, Followed, Number
+from fexp.counting.distributions import Distribution
+from fexp.counting.flow import Flow
+from fexp.counting.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fexp.files.aggregates import Make
-    from fexp.files.table import Table
+    from fexp.counting.aggregates import Make
+    from fexp.counting.table import Table
     from fexp.model import Histogram, Instant, KnownFiles
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.files.group import Group
-from fexp.files.grouping import by_group
-from fexp.files.table import Table
+from fexp.counting.group import Group
+from fexp.counting.grouping import by_group
+from fexp.counting.table import Table
 from fexp.model import ARRIVED, LEFT, GroupSnapshot, Happening, KnownFiles
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    from fexp.files.aggregates import Make
-    from fexp.files.grouping import Grouping
+    from fexp.counting.aggregates import Make
+    from fexp.counting.grouping import Grouping
     from fexp.model import FileColumns, Instant
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from fexp.files.globs import SPECIAL, name_matcher, path_matcher
-from fexp.files.measures import Measures
+from fexp.counting.globs import SPECIAL, name_matcher, path_matcher
+from fexp.counting.measures import Measures
 from fexp.text import unique_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from fexp.files.globs import Matches
+    from fexp.counting.globs import Matches
 
     PatternsOf = Callable[[bytes, bytes], tuple[int, ...]]
 

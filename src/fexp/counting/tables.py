@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.files.extremes import BLOCK_BITS, Blocks
+from fexp.counting.extremes import BLOCK_BITS, Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fexp.files.extremes import Extremum
-    from fexp.files.table import Table
+    from fexp.counting.extremes import Extremum
+    from fexp.counting.table import Table
 
 
 class Tables:

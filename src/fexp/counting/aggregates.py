@@ -12,14 +12,14 @@ from math import inf
 from operator import countOf
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from fexp.files.extremes import Extremum
-from fexp.files.times import Times
+from fexp.counting.extremes import Extremum
+from fexp.counting.times import Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.files.measures import Measures
-    from fexp.files.table import Table
+    from fexp.counting.measures import Measures
+    from fexp.counting.table import Table
     from fexp.model import Instant, KnownFiles
 
     Make = Callable[[], "Aggregate"]

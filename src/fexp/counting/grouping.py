@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
 
-    from fexp.files.selection import Selection
+    from fexp.counting.selection import Selection
     from fexp.model import FileColumns
 
     KeysOf = Callable[[bytes, bytes], tuple[Hashable, ...]]
