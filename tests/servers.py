@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from fexp.testing import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,13 +51,7 @@ def program(name: str) -> str:
 
 def poll(ask: Any, *, seconds: float = 30.0, every_seconds: float = 0.05) -> Any:
     """Ask until the answer is true, and give it; fail the test when that takes too long."""
-    never = threading.Event()
-    for _ in range(max(1, int(seconds / every_seconds))):
-        answer = ask()
-        if answer:
-            return answer
-        never.wait(every_seconds)
-    pytest.fail(f"still not so after {seconds} s")
+    return wait_for(ask, timeout_seconds=seconds, every_seconds=every_seconds)
 
 
 @dataclass(frozen=True)

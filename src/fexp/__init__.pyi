@@ -1,3 +1,36 @@
+from fexp.api.apps import asgi_app as asgi_app
+from fexp.api.apps import wsgi_app as wsgi_app
+from fexp.api.changes import Change as Change
+from fexp.api.changes import Watch as Watch
+from fexp.api.changes import watch as watch
+from fexp.api.collector import FolderCollector as FolderCollector
+from fexp.api.delivering import push as push
+from fexp.api.delivering import write_textfile as write_textfile
+from fexp.api.looking import FolderNumbers as FolderNumbers
+from fexp.api.looking import look as look
+from fexp.cli.exporter import Exporter as Exporter
+from fexp.errors import ChangesLostError as ChangesLostError
+from fexp.errors import FexpError as FexpError
+from fexp.errors import FolderError as FolderError
+from fexp.errors import OutputError as OutputError
+from fexp.errors import SettingsError as SettingsError
+from fexp.metrics.declared import Sample as Sample
+from fexp.metrics.declared import counter as counter
+from fexp.metrics.declared import gauge as gauge
+from fexp.metrics.declared import histogram as histogram
+from fexp.metrics.declared import info as info
+from fexp.metrics.declared import state_set as state_set
+from fexp.metrics.declared import summary as summary
+from fexp.model import Happening as Happening
+from fexp.probes.file import File as File
+from fexp.probes.parameters import Option as Option
+from fexp.probes.probe import Probe as Probe
+from fexp.probes.probe import adapt as adapt
+from fexp.probes.probe import probe as probe
+from fexp.probes.triggers import cron as cron
+from fexp.probes.triggers import every as every
+from fexp.probes.triggers import files as files
+from fexp.probes.triggers import scrape as scrape
 from fexp.service.job.function import job as job
 
 __version__: str

@@ -3,6 +3,8 @@
 FexpError
  ├─ SettingsError   the command line or the config is wrong; nothing new was started      exit status 2
  │   └─ MissingError
+ ├─ FolderError     a folder could not be read                                            exit status 1
+ ├─ ChangesLostError  a program took changes too slowly                                   exit status 1
  └─ OutputError     one output could not deliver; a daemon counts it and tries again       exit status 1
 
 ``OSError`` is caught where the file or the socket is touched and becomes one of these, or a fact ("it is gone").
@@ -24,6 +26,24 @@ class SettingsError(FexpError):
 
 class MissingError(SettingsError):
     """Something that the settings name is not there. Where there is more to do, it may still come."""
+
+
+class FolderError(FexpError):
+    """A folder could not be read."""
+
+
+class ChangesLostError(FexpError):
+    """Changes were lost, because they were taken more slowly than they came. What comes next is whole again.
+
+    ``lost``: how many. A file that matches two patterns counts twice.
+    """
+
+    def __init__(self, lost: int) -> None:
+        super().__init__(
+            f"{lost} changes were lost, as they came faster than they were taken:"
+            " look at the folders again, or give more capacity"
+        )
+        self.lost = lost
 
 
 class OutputError(FexpError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fexp.counting.selection import Selection
-from fexp.model import Backend, Instant, Reason
+from fexp.model import Backend, Reason
+from fexp.testing import ManualClock
 from tests.chaos.world import exchange
 from tests.engine.live import watching
 
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fexp.model import FlowSnapshot, GroupSnapshot
-
-
-class Hands:
-    """Two clocks that a test sets."""
-
-    def __init__(self) -> None:
-        self.wall = time.time()
-        self.steady = 1000.0
-
-    def __call__(self) -> Instant:
-        return Instant(self.wall, self.steady)
-
-    def go_on(self, seconds: float) -> None:
-        self.wall += seconds
-        self.steady += seconds
 
 
 def flow_of(pattern: GroupSnapshot) -> FlowSnapshot:
@@ -123,12 +108,12 @@ def test_directories_that_are_exchanged_are_both_still_there(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("jump_seconds", [0.0, -365 * 86400.0, 10 * 365 * 86400.0])
 def test_a_dwell_time_does_not_follow_a_wall_clock_that_jumps(tmp_path: Path, jump_seconds: float) -> None:
-    clock = Hands()
+    clock = ManualClock()
     with watching(tmp_path, clock=clock) as live:
         (tmp_path / "f").touch()
         live.quiet()
         clock.wall += jump_seconds
-        clock.go_on(60.0)
+        clock.advance(60.0)
         (tmp_path / "f").unlink()
         flow = flow_of(live.pattern())
     assert flow.dwell.sum == pytest.approx(60.0)
@@ -137,14 +122,14 @@ def test_a_dwell_time_does_not_follow_a_wall_clock_that_jumps(tmp_path: Path, ju
 
 @pytest.mark.parametrize("jump_seconds", [-365 * 86400.0, 10 * 365 * 86400.0])
 def test_a_file_that_a_look_finds_arrived_no_earlier_than_the_look_before(tmp_path: Path, jump_seconds: float) -> None:
-    clock = Hands()
+    clock = ManualClock()
     with watching(tmp_path, backend=Backend.POLLING, clock=clock) as live:
-        clock.go_on(30.0)
+        clock.advance(30.0)
         clock.wall += jump_seconds
         (tmp_path / "f").touch()
         live.engine.look_again(Reason.RELOAD)
         assert live.pattern().files == 1
-        clock.go_on(30.0)
+        clock.advance(30.0)
         (tmp_path / "f").unlink()
         live.engine.look_again(Reason.RELOAD)
         flow = flow_of(live.pattern())
@@ -156,14 +141,14 @@ def test_what_comes_with_another_directory_arrived_no_earlier_than_the_look_befo
         (tmp_path / name).mkdir()
     (tmp_path / "v2" / "f").touch()
     (tmp_path / "current").symlink_to("v1")
-    clock = Hands()
+    clock = ManualClock()
     clock.wall = os.stat(tmp_path / "v2" / "f").st_ctime + 500.0
     with watching(tmp_path / "current", clock=clock) as live:
-        clock.go_on(30.0)
+        clock.advance(30.0)
         (tmp_path / "fresh").symlink_to("v2")
         (tmp_path / "fresh").rename(tmp_path / "current")
         assert live.pattern().files == 1
-        clock.go_on(100.0)
+        clock.advance(100.0)
         (tmp_path / "v2" / "f").unlink()
         flow = flow_of(live.pattern())
     assert (flow.arrivals, flow.departures) == (1, 1)
@@ -173,10 +158,10 @@ def test_what_comes_with_another_directory_arrived_no_earlier_than_the_look_befo
 def test_a_file_that_was_there_at_the_start_arrived_at_its_inode_change(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     os.utime(tmp_path / "f", (1, 1))
-    clock = Hands()
+    clock = ManualClock()
     clock.wall = os.stat(tmp_path / "f").st_ctime + 500.0
     with watching(tmp_path, clock=clock) as live:
-        clock.go_on(100.0)
+        clock.advance(100.0)
         (tmp_path / "f").unlink()
         flow = flow_of(live.pattern())
     assert flow.dwell.sum == pytest.approx(600.0)
@@ -185,10 +170,10 @@ def test_a_file_that_was_there_at_the_start_arrived_at_its_inode_change(tmp_path
 
 def test_an_inode_change_in_the_future_is_no_negative_dwell_time(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
-    clock = Hands()
+    clock = ManualClock()
     clock.wall -= 86400.0
     with watching(tmp_path, clock=clock) as live:
-        clock.go_on(5.0)
+        clock.advance(5.0)
         (tmp_path / "f").unlink()
         flow = flow_of(live.pattern())
     assert flow.dwell.sum == pytest.approx(5.0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fexp.clock import now
+import pytest
+
 from fexp.counting.measures import Measures
-from fexp.model import Instant
+from fexp.testing import ManualClock
 from tests.engine.live import watching
 
 if TYPE_CHECKING:
@@ -16,23 +17,18 @@ if TYPE_CHECKING:
 
 def test_ages_are_those_of_the_moment_and_that_alone_wakes_nobody(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
-    os.utime(tmp_path / "f", (now().wall - 1000, now().wall - 1000))
-    ahead_seconds, changes = 0.0, list[None]()
-
-    def clock() -> Instant:
-        at = now()
-        return Instant(at.wall + ahead_seconds, at.steady + ahead_seconds)
-
+    clock, changes = ManualClock(), list[None]()
+    os.utime(tmp_path / "f", (clock.wall - 1000, clock.wall - 1000))
     measures = Measures(age_bounds_seconds=(1500.0, 3e9))
     with watching(tmp_path, None, measures, clock=clock, changed=lambda: changes.append(None)) as live:
         before = live.quiet()
         changes.clear()
-        ahead_seconds = 600.0
+        clock.advance(600)
         after = live.engine.snapshot().folders[0]
         counts = [one.groups[0].distributions["file_age_seconds"].counts for one in (before, after)]
         assert counts == [(1, 0, 0), (0, 1, 0)]
         sums = [one.groups[0].distributions["file_age_seconds"].sum for one in (before, after)]
-        assert 600 <= sums[1] - sums[0] < 700
+        assert sums[1] - sums[0] == pytest.approx(600)
         assert not changes
         (tmp_path / "f").unlink()
         live.quiet()

@@ -113,6 +113,22 @@ def test_a_slow_subscriber_loses_its_own_place_and_nothing_else(tmp_path: Path) 
         assert [one.path for one in taken(live, slow)] == [b"last"]
 
 
+def test_what_was_there_takes_no_room_of_what_happens(tmp_path: Path) -> None:
+    for number in range(50):
+        (tmp_path / str(number)).touch()
+    with watching(tmp_path) as live:
+        subscription = live.engine.subscribe(capacity=10, present=True)
+        live.quiet()
+        (tmp_path / "new").touch()
+        assert len(taken(live, subscription)) == 51
+        for number in range(20):
+            (tmp_path / f"later-{number}").touch()
+            live.quiet()
+        changes, lost = subscription.take()
+        assert lost > 0  # and no more room than before
+        assert len(list(changes)) + lost == 20
+
+
 def test_a_subscriber_that_takes_its_time_delays_no_fold(tmp_path: Path) -> None:
     """While it sits over its first batch, folds go on: the engine never waits for it."""
     begun, go_on, seen = threading.Event(), threading.Event(), list[bytes]()

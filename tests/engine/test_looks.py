@@ -16,8 +16,8 @@ from fexp.engine import Engine, EngineSettings
 from fexp.engine.looks import LookSchedule
 from fexp.metrics import FexpCollector
 from fexp.model import Backend, Instant, Reason
+from fexp.testing import ManualClock
 from tests.engine.live import PATIENCE_SECONDS, Live, watching
-from tests.engine.test_counting import Hands
 from tests.engine.test_overflow import deaf_tap, queue_length
 
 if TYPE_CHECKING:
@@ -254,12 +254,12 @@ def test_a_look_after_an_overflow_is_followed_by_a_pause_as_long_as_it_took() ->
 
 
 def test_overflows_without_end_leave_time_for_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Hands()
+    clock = ManualClock()
     root = make(tmp_path / "root", "a")
     list_directory = scan.list_directory
 
     def take_long(*arguments: object) -> scan.Listing:
-        clock.go_on(30.0)
+        clock.advance(30.0)
         return list_directory(*arguments)  # type: ignore[arg-type]
 
     with watching(root, RECURSIVE, clock=clock) as live:
@@ -275,7 +275,7 @@ def test_overflows_without_end_leave_time_for_events(tmp_path: Path, monkeypatch
         live.until_shown(lambda folder: folder.groups[0].files == 2)
         assert now(live).overflows == 2
         assert now(live).scans[Reason.OVERFLOW] == 1
-        clock.go_on(31.0)
+        clock.advance(31.0)
         assert live.quiet().scans[Reason.OVERFLOW] == 2
 
 

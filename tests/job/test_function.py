@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 import fexp
 from fexp.errors import FexpError, SettingsError
-from tests.end_to_end.running import environment, samples
+from tests.end_to_end.running import samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,12 +125,6 @@ def test_what_only_begins_when_called_is_refused() -> None:
 
     with pytest.raises(SettingsError, match="only begins"):
         fexp.job("a")(work)
-
-
-def test_importing_fexp_loads_nothing() -> None:
-    code = "import sys; before = set(sys.modules); import fexp; print(*sorted(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["fexp"]
 
 
 def test_what_there_is_not_is_said() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from fexp.config.origin import Origin, Written, variable
 from fexp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection
 
     from fexp.config.options import Group, Option
     from fexp.config.origin import Raw
@@ -50,9 +51,19 @@ def _raw(keyword: str, option: Option, value: object) -> Raw:
             return value
         raise SettingsError(f"{keyword} {value!r}: give True or False")
     if option.repeatable:
-        several = value if isinstance(value, list | tuple) else [value]
-        return tuple(_text(keyword, one) for one in several)
+        return tuple(_text(keyword, one) for one in _several(value))
+    if option.metavar == "LIST":
+        return ",".join(_text(keyword, one) for one in _several(value))
+    if option.metavar == "MODE" and isinstance(value, int):
+        return f"{value:o}"  # 0o644 is meant, as os.chmod takes it
     return _text(keyword, value)
+
+
+def _several(value: object) -> Iterable[object]:
+    """Return the values of an option that may have several; of a mapping as ``NAME=VALUE``."""
+    if isinstance(value, Mapping):
+        return [f"{name}={one}" for name, one in value.items()]
+    return value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
 
 
 def _text(keyword: str, value: object) -> str:

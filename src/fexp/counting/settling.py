@@ -1,7 +1,7 @@
 """Which files are still arriving, by when fexp saw them change: their modification times say nothing of that.
 
-Pure, as ``fexp.counting.state``. Time alone settles and stalls files; before it does, they are to be looked at again, so
-that no lost event makes a difference.
+Pure, as ``fexp.counting.state``. Time alone settles and stalls files; before it does, they are to be looked at again,
+so that no lost event makes a difference.
 """
 
 from __future__ import annotations

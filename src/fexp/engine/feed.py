@@ -67,13 +67,13 @@ class Subscription:
 
     ``notify`` is called in the engine's thread when something is there to be taken: it must be cheap and not raise.
     ``present``: the subscriber wants to know of files that were there before, too. So many changes may wait as
-    ``capacity`` says, and one burst more.
+    ``capacity`` says, and one burst more; what was there before is not counted.
     """
 
     def __init__(
         self, capacity: int, *, present: bool, notify: Callable[[], None], end: Callable[[Subscription], None]
     ) -> None:
-        self._capacity = capacity
+        self._capacity = self._room = capacity
         self._present = present
         self._notify = notify
         self._end = end
@@ -83,11 +83,16 @@ class Subscription:
         self._lost = 0
         self._there = threading.Event()
 
+    def begin(self, present: Sequence[ChangeBatch]) -> None:
+        """Queue what is there already. It takes no room of what happens meanwhile."""
+        self._room += sum(batch.size(present=self._present) for batch in present)
+        self.offer(present)
+
     def offer(self, batches: Sequence[ChangeBatch]) -> None:
         """Queue batches. When too much waits already, all of it is lost, and these: after a gap they would mislead."""
         size = sum(batch.size(present=self._present) for batch in batches)
         with self._lock:
-            if self._lost or self._waiting >= self._capacity:
+            if self._lost or self._waiting >= self._room:
                 self._lost += self._waiting + size
                 self._waiting = 0
                 self._batches.clear()
@@ -105,7 +110,7 @@ class Subscription:
         self._there.wait(timeout_seconds)
         with self._lock:
             batches, self._batches = self._batches, deque()
-            lost, self._lost, self._waiting = self._lost, 0, 0
+            lost, self._lost, self._waiting, self._room = self._lost, 0, 0, self._capacity
             self._there.clear()
         return Taken((change for batch in batches for change in batch.changes(present=self._present)), lost)
 
@@ -131,7 +136,7 @@ class Feed:
         """Add a subscriber; ``present``: what is there already. What is still to be published it does not hear."""
         self.publish()
         self._subscriptions.append(subscription)
-        subscription.offer(present)
+        subscription.begin(present)
 
     def remove(self, subscription: Subscription) -> None:
         """Forget a subscriber. Harmless when it is not known."""

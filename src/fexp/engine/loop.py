@@ -193,6 +193,10 @@ class Engine:
         """Return whether the engine's thread runs."""
         return self._thread.is_alive()
 
+    def is_own_thread(self) -> bool:
+        """Return whether it is the engine's thread that asks."""
+        return threading.current_thread() is self._thread
+
     def has_progressed(self) -> bool:
         """Return whether the engine's loop has gone on since the last call: the proof that it works."""
         steps = self._steps

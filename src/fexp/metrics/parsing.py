@@ -26,6 +26,7 @@ _ESCAPED = re.compile(r'\\([\\"n])')
 _COMMENT = re.compile(r"#[ \t]+(HELP|TYPE)[ \t]+([a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]+(.*))?")
 _TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 _PARTS = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum")}
+_REASONS_MAX = 100
 _BOUND = {"_bucket": "le", "": "quantile"}
 
 
@@ -35,8 +36,13 @@ class Parsed(NamedTuple):
     families: tuple[Metric, ...]
     rejected: int
     """Lines that are left out."""
-    reason: str | None
+    reasons: tuple[str, ...]
     """Why, of the first of them."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the first is left out; None when nothing is."""
+        return self.reasons[0] if self.reasons else None
 
 
 class _BadLineError(ValueError):
@@ -53,12 +59,13 @@ class _Parser:
         self._families: dict[str, Metric] = {}
         self._series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         self.rejected = 0
-        self.reason: str | None = None
+        self.reasons: list[str] = []
 
     def reject(self, where: str, why: object, lines: int = 1) -> None:
         """Count lines that are left out."""
         self.rejected += lines
-        self.reason = self.reason or f"{where}: {why}"
+        if len(self.reasons) < _REASONS_MAX:
+            self.reasons.append(f"{where}: {why}")
 
     def read(self, line: str) -> None:
         """Take in one line. Raise _BadLineError."""
@@ -175,7 +182,7 @@ def parse_text(
         except _BadLineError as error:
             parser.reject(f"line {number}", error)
     families = parser.families()
-    return Parsed(families, parser.rejected, parser.reason)
+    return Parsed(families, parser.rejected, tuple(parser.reasons))
 
 
 def _read_labels(text: str, at: int) -> tuple[Labels, int]:

@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
     from fexp.service.config_watch import ConfigWatch
+    from fexp.service.probes.all import Probes
 
 _log = logging.getLogger("fexp")
 
@@ -102,6 +104,7 @@ class Daemon:
         self._is_counting: dict[bytes, bool] = {}
         """By path of a folder, whether it is left out because an output's file would count there."""
         self._engine = Engine(self._folders.folders, settings.engine, changed=self._announce, clock=clock)
+        self._probes = _probes_of(settings, self._announce, clock)
         self._config_watch = self._follow_config(settings) if settings.engine.watch_config else None
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
@@ -136,7 +139,7 @@ class Daemon:
             _log.info("stopped")
 
     def _collector(self, output: Output) -> KeptCollector:
-        return KeptCollector(self.snapshot, output.scopes, self._log_left_out, renderers=self._renderers)
+        return KeptCollector(self.scrape, output.scopes, self._log_left_out, renderers=self._renderers)
 
     def _log_left_out(self, name: str, error: Exception, samples: int) -> None:  # noqa: ARG002  # once, however many
         if name not in self._left_out:
@@ -156,6 +159,8 @@ class Daemon:
             self._http.start()
         self._engine.start()
         self._folders.start()
+        if self._probes is not None:
+            self._probes.start(partial(self._engine.subscribe, present=True))
         self._deliveries.prepare()
         if self._config_watch is not None:
             self._config_watch.start()
@@ -223,6 +228,8 @@ class Daemon:
         self._deliveries.stop(lambda: self._clock().steady, _LAST_DELIVERY_SECONDS)
         if self._http is not None:
             self._http.stop()
+        if self._probes is not None:
+            self._probes.stop()
         self._engine.stop()  # last: a number that is still served is still true
         self._notifier.close()
 
@@ -259,13 +266,21 @@ class Daemon:
         """Give what has happened until now a moment to be folded."""
         self._engine.catch_up(_CATCH_UP_SECONDS)
 
+    def scrape(self) -> Snapshot:
+        """Return the same as ``snapshot``, after the probes have run that run when somebody asks."""
+        if self._probes is not None:
+            self._probes.refresh()
+        return self.snapshot()
+
     def snapshot(self) -> Snapshot:
-        """Return the numbers of the folders and of the outputs as they are now."""
+        """Return the numbers of the folders, the outputs and the probes as they are now."""
         snapshot = self._engine.snapshot()
         inotify = snapshot.inotify
         if inotify is not None:
             inotify = inotify._replace(watches=inotify.watches + self._folders.inotify_watches)
-        return snapshot._replace(deliveries=self._deliveries.snapshots(), reload=self._latest_reload(), inotify=inotify)
+        deliveries = self._deliveries.snapshots()
+        snapshot = snapshot._replace(deliveries=deliveries, reload=self._latest_reload(), inotify=inotify)
+        return snapshot if self._probes is None else self._probes.shown_in(snapshot)
 
     def _latest_reload(self) -> ReloadSnapshot:
         """Return how the latest reading of all config files went."""
@@ -361,6 +376,7 @@ class Daemon:
         return {
             "started_at": self._started_at,
             "outputs": [{"output": one.name, "target": one.target} for one in self._deliveries.outputs],
+            "probes": [selected.probe.name for selected in self._settings.probes],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,
@@ -368,6 +384,15 @@ class Daemon:
                 "min_interval_seconds": self._settings.delivery.min_interval_seconds,
             },
         }
+
+
+def _probes_of(settings: Settings, changed: Callable[[], None], clock: Clock) -> Probes | None:
+    """Return what runs the probes. Who has none imports nothing for them."""
+    if not settings.probes:
+        return None
+    from fexp.service.probes.all import Probes
+
+    return Probes(settings, changed=changed, clock=clock)
 
 
 @contextmanager

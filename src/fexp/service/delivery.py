@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
+from fexp.config.settings import OneShotSettings
 from fexp.errors import FexpError, SettingsError
 from fexp.metrics import FexpCollector
 from fexp.outputs.kinds import build_output
@@ -16,8 +17,9 @@ from fexp.service.oneshot import find_folders, look_at_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fexp.config.settings import OneShotSettings, RemovalSettings, Settings
-    from fexp.outputs import Output
+    from fexp.config.output import OutputSettings
+    from fexp.config.settings import RemovalSettings, Settings
+    from fexp.outputs import Collects, Output
     from fexp.outputs.push.gateway import GatewaySettings
 
 
@@ -28,6 +30,11 @@ def deliver(settings: Settings) -> None:
         folders, unlisted = find_folders(settings, clocks.now().wall)
         snapshot, problems = look_at_all(folders)
         problems += unlisted
+        if settings.probes:
+            from fexp.service.probes.all import run_once
+
+            snapshot, failures = run_once(settings, snapshot)
+            problems += failures
 
         def left_out(name: str, error: Exception, samples: int) -> None:
             problems.append(f"{samples} values of {name} do not render ({type(error).__name__})")
@@ -38,6 +45,13 @@ def deliver(settings: Settings) -> None:
             problems.append(str(error))
     if problems:
         raise FexpError("; ".join(problems))
+
+
+def publish(settings: OutputSettings, source: Collects) -> None:
+    """Deliver what a source has now. Raise FexpError."""
+    output = build_output(settings)
+    with _in_turn(output, OneShotSettings()):
+        output.publish(source)
 
 
 def remove(gateway: GatewaySettings, removal: RemovalSettings, one_shot: OneShotSettings) -> None:

@@ -15,7 +15,6 @@ from fexp.outputs.http.negotiation import negotiate
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
 from fexp.outputs.http.single_flight import SingleFlight
 from fexp.outputs.http.tls import has_allowed_name
-from fexp.outputs.pieces import join, join_gzip
 
 if TYPE_CHECKING:
     import logging
@@ -118,7 +117,7 @@ class App:
         work, flight = partial(self._made, make, request), self._flights.get(request.path)
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
-                return await (flight.get(negotiate(request), work) if flight else work())
+                return await (flight.get(negotiate(request.headers, request.query), work) if flight else work())
         except TimeoutError:
             self._log.error("no answer to %s within %g s", request.path, self._limits.answer_seconds)
             return Answer(b"Service Unavailable\n", status=503)
@@ -135,12 +134,9 @@ class App:
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
 
     def _metrics(self, request: Request) -> Answer:
-        wanted = negotiate(request)
-        pieces = self._exposition.pieces(wanted.form, wanted.names)
-        headers = {"Vary": "Accept, Accept-Encoding"}
-        if wanted.gzip:
-            headers["Content-Encoding"] = "gzip"
-        return Answer(join_gzip(pieces) if wanted.gzip else join(pieces), wanted.form.content_type, headers=headers)
+        wanted = negotiate(request.headers, request.query)
+        body, headers = wanted.encode(self._exposition.pieces(wanted.form, wanted.names))
+        return Answer(body, headers["Content-Type"], headers=headers)
 
     def _ready(self, _: Request) -> Answer:
         ready, document = documents.readiness(self._served.unready(), self._served.statuses())

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 from fexp.outputs.formats import Format
+from fexp.outputs.pieces import join, join_gzip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from fexp.outputs.http.messages import Request
+    from fexp.outputs.pieces import Piece
 
 _QUALITY = re.compile(r"(?:0(?:\.\d*)?|1(?:\.0*)?)", re.ASCII)
 
@@ -24,13 +25,20 @@ class Negotiated(NamedTuple):
     """Of families or samples; all when there are none."""
     gzip: bool
 
+    def encode(self, pieces: Sequence[Piece]) -> tuple[bytes, dict[str, str]]:
+        """Return the body and the headers that belong to it."""
+        headers = {"Content-Type": self.form.content_type, "Vary": "Accept, Accept-Encoding"}
+        if not self.gzip:
+            return join(pieces), headers
+        return join_gzip(pieces), {**headers, "Content-Encoding": "gzip"}
 
-def negotiate(request: Request) -> Negotiated:
-    """Return what a request for metrics wants."""
+
+def negotiate(headers: Mapping[str, str], query: str) -> Negotiated:
+    """Return what a request for metrics wants; ``headers`` by lower-case name."""
     return Negotiated(
-        choose_format(request.headers.get("accept", "")),
-        frozenset(parse_qs(request.query, errors="replace").get("name[]", ())),
-        accepts_gzip(request.headers.get("accept-encoding", "")),
+        choose_format(headers.get("accept", "")),
+        frozenset(parse_qs(query, errors="replace").get("name[]", ())),
+        accepts_gzip(headers.get("accept-encoding", "")),
     )
 
 

@@ -1,0 +1,1 @@
+"""What programs import from ``fexp``: thin, over the settings, the engine and the outputs of the command line."""
