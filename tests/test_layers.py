@@ -25,6 +25,7 @@ SOURCE = Path(fexp.__file__).parent
 LAYERS = (
     {"fexp", "errors", "limits", "model", "clock", "text"},
     {"counting", "metrics"},
+    {"probes"},
     {"config"},
     {"disk", "events", "outputs"},
     {"engine"},

@@ -9,6 +9,7 @@ from fexp.model import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     Clock = Callable[[], Instant]
 
@@ -43,3 +44,10 @@ class WallTime:
         if self._ahead_seconds is None:
             self._ahead_seconds = now.wall - now.steady
         return Instant(now.steady + self._ahead_seconds, now.steady)
+
+
+def local_time(wall: float) -> datetime:
+    """Return a Unix time as clocks on the wall here show it, without a zone."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(wall, UTC).astimezone().replace(tzinfo=None)

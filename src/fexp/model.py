@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from prometheus_client.metrics_core import Metric
+
 
 class Backend(StrEnum):
     """How fexp learns that something happened in a folder."""
@@ -229,6 +231,23 @@ class JobSnapshot(NamedTuple):
     """By the name of the metric: labels in addition to the job's name, and the value."""
 
 
+class ProbeSnapshot(NamedTuple):
+    """How a probe fares."""
+
+    probe: str
+    """Its name."""
+    success: bool | None
+    """Whether its latest run went well; of one that runs for each file, the latest run of every file. None before."""
+    duration_seconds: float | None
+    last_run_at: float | None
+    """When its latest run ended."""
+    runs: int | None = None
+    """Since fexp started; None in a one-shot."""
+    failures: int | None = None
+    rejected_samples: int = 0
+    """Samples that were left out as they are bad, or too many."""
+
+
 class Snapshot(NamedTuple):
     """Everything fexp knows at one moment. Never changed once made."""
 
@@ -240,6 +259,9 @@ class Snapshot(NamedTuple):
     """None in a one-shot and without inotify."""
     job: JobSnapshot | None = None
     """Only ``fexp run`` has one."""
+    probes: tuple[ProbeSnapshot, ...] = ()
+    families: tuple[Metric, ...] = ()
+    """What the probes yielded. One in which nothing changed is the same object in the next snapshot."""
 
 
 class FolderStatus(NamedTuple):

@@ -5,6 +5,7 @@ Label values must be UTF-8, and two folders must not share one.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BINARY_STEP = 1024
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
+_DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")
 
 
 def printable(raw: bytes) -> str:
@@ -46,6 +51,13 @@ def one_line(text: str, limit: int = 200) -> str:
     """Make text fit for one line of a log: what cannot be printed is escaped, what is too long cut off."""
     escaped = visible(text[:limit])
     return escaped[:limit] + ("…" if len(text) > limit or len(escaped) > limit else "")
+
+
+def duration_seconds(text: str) -> float | None:
+    """Return the seconds of ``90``, ``1s``, ``5m`` or ``1h30m``; None for what is no duration."""
+    if not DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
 
 
 def human_bytes(size_bytes: float) -> str:

@@ -112,6 +112,9 @@ class MemoryServed:
             self.hold.wait(PATIENCE_SECONDS)
         return Snapshot(self.folders, (DeliverySnapshot("textfile", 4, 1, 1_700_000_000.0, 0.001),))
 
+    def scrape(self) -> Snapshot:
+        return self.snapshot()
+
     def statuses(self) -> Sequence[FolderStatus]:
         return self.folder_statuses or tuple(FolderStatus(f.folder, f.up, True, 3, None) for f in self.folders)
 

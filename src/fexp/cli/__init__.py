@@ -14,18 +14,26 @@ from fexp.cli.messages import print_error
 from fexp.errors import FexpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
+
+    from typer import Typer
 
 
 def main() -> None:
     """Run ``fexp`` and exit."""
-    _open_standard_streams()
     arguments = sys.argv[1:]
-    if arguments[:1] == ["watch"]:
+    run_and_exit(lambda: run(arguments), is_daemon=arguments[:1] == ["watch"])
+
+
+def run_and_exit(act: Callable[[], int], *, is_daemon: bool) -> None:
+    """Exit with the status that this returns."""
+    _open_standard_streams()
+    if is_daemon:
         _stop_cleanly_on_signals()
     else:
         gc.disable()  # it ends before there is garbage
-    status = run(arguments)
+    status = act()
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -37,21 +45,36 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run ``fexp`` and return its exit status."""
+
+    def build() -> Typer:
+        from fexp.cli.app import build_app
+        from fexp.cli.commands import COMMANDS
+
+        only = arguments[0] if arguments and arguments[0] in COMMANDS else None
+        is_list = arguments in ([], ["-h"], ["--help"]) and "_FEXP_COMPLETE" not in os.environ
+        return build_app(only, with_options=not is_list, arguments=arguments)
+
+    def meant() -> str | None:
+        from fexp.cli.commands import COMMANDS
+        from fexp.cli.hints import meant_instead
+
+        return meant_instead(arguments, COMMANDS)
+
+    return run_program("fexp", build, arguments, meant)
+
+
+def run_program(
+    name: str, build: Callable[[], Typer], arguments: list[str], meant: Callable[[], str | None] = lambda: None
+) -> int:
+    """Run a command line and return its exit status. ``meant`` says which would do if it does not."""
     try:
         import typer
         from typer.main import get_command
 
-        from fexp.cli.app import build_app
-        from fexp.cli.commands import COMMANDS
-        from fexp.cli.hints import meant_instead
-
-        only = arguments[0] if arguments and arguments[0] in COMMANDS else None
-        is_list = arguments in ([], ["-h"], ["--help"]) and "_FEXP_COMPLETE" not in os.environ
         try:
-            app = build_app(only, with_options=not is_list)
-            result = get_command(app).main(arguments, prog_name="fexp", standalone_mode=False, obj=tuple(arguments))
+            result = get_command(build()).main(arguments, prog_name=name, standalone_mode=False, obj=tuple(arguments))
         except typer.TyperException as error:
-            return _mistake(error, meant_instead(arguments, COMMANDS))
+            return _mistake(error, meant())
         except typer.Abort:
             return 130
     except FexpError as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fexp.cli.commands import COMMANDS
 from fexp.cli.help import CommandWithHelp, GroupWithHelp
 
-_EPILOG = "Every option also reads a variable of the environment: --max-depth reads FEXP_MAX_DEPTH."
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EPILOG = "Every option also reads a variable of the environment: --max-depth reads FEXP_MAX_DEPTH."
 
 
 def _print_version(wanted: bool) -> None:  # typer gives the flag's value so
@@ -29,8 +32,11 @@ def _fexp(
     """Watch folders and tell Prometheus what waits in them, at once."""
 
 
-def build_app(only: str | None = None, *, with_options: bool = True) -> typer.Typer:
-    """Return the command line, or the part of it that one command needs: a one-shot does not pay for the others."""
+def build_app(only: str | None = None, *, with_options: bool = True, arguments: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line, or the part of it that one command needs: a one-shot does not pay for the others.
+
+    ``arguments``: the command line as it was written. Raise SettingsError for what it names that is not there.
+    """
     app = typer.Typer(
         name="fexp",
         cls=GroupWithHelp,
@@ -43,7 +49,7 @@ def build_app(only: str | None = None, *, with_options: bool = True) -> typer.Ty
     app.callback()(_fexp)
     for name, command in COMMANDS.items():
         if only in (None, name):
-            function = command.for_typer() if with_options else command.without_options()
+            function = command.for_typer(arguments) if with_options else command.without_options()
             context = {"allow_interspersed_args": not command.arguments.are_last}
-            app.command(name, cls=CommandWithHelp, epilog=_EPILOG, context_settings=context)(function)
+            app.command(name, cls=CommandWithHelp, epilog=EPILOG, context_settings=context)(function)
     return app

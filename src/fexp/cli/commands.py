@@ -11,44 +11,48 @@ from fexp.cli.options import COMMAND_LINE, SHOWN, Command, misspelt_variables, r
 from fexp.errors import FexpError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fexp.config.given import Given
     from fexp.config.options import Group
     from fexp.config.origin import Written
     from fexp.config.output import OutputSettings
     from fexp.config.settings import OneShotSettings, Settings
+    from fexp.probes.probe import Probe
 
 
-def _watch_reads() -> Iterable[type[Group]]:
-    from fexp.config import given, selection, settings
+def watch_reads() -> Iterable[type[Group]]:
+    from fexp.config import given, probes, selection, settings
     from fexp.outputs.kinds import settings_types
 
     return (
         given.ConfigSettings, selection.SelectionSettings, settings.HttpSettings, *settings_types(),
-        settings.DeliverySettings, settings.EngineSettings, settings.LoggingSettings,
+        settings.DeliverySettings, settings.EngineSettings, settings.LoggingSettings, probes.ProbesSettings,
     )  # fmt: skip
 
 
 def _push_reads() -> Iterable[type[Group]]:
-    from fexp.config import given, selection, settings
+    from fexp.config import given, probes, selection, settings
 
     return (
         given.ConfigSettings, selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings,
-        settings.OneShotSettings,
+        settings.OneShotSettings, probes.ProbesSettings,
     )  # fmt: skip
 
 
 def _write_reads() -> Iterable[type[Group]]:
-    from fexp.config import given, selection, settings
+    from fexp.config import given, probes, selection, settings
 
-    return given.ConfigSettings, selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings
+    return (
+        given.ConfigSettings, selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings,
+        probes.ProbesSettings,
+    )  # fmt: skip
 
 
 def _scan_reads() -> Iterable[type[Group]]:
-    from fexp.config import given, selection, settings
+    from fexp.config import given, probes, selection, settings
 
-    return given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings
+    return given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings
 
 
 def _run_reads() -> Iterable[type[Group]]:
@@ -65,27 +69,34 @@ def _settings_type(kind: str) -> type[OutputSettings]:
     return output_type(kind).settings_type
 
 
-@reads(_watch_reads, outputs_on_request=True)
+@reads(watch_reads, outputs_on_request=True)
 def watch(folders: list[str], written: Written) -> None:
     """Follow folders for ever and feed every output that is asked for.
 
     With none asked for, it serves http://127.0.0.1:9877/metrics. Stop it with Ctrl-C or SIGTERM.
     """
+    run_watch(folders, written)
+
+
+def run_watch(folders: list[str], written: Written, probes: Sequence[Probe] = (), listen: str | None = None) -> None:
+    """Watch. ``probes``: those that run whatever was written. ``listen``: where, when no output is asked for."""
     from logging import getLogger
 
     from fexp.cli.logs import set_up_logging
     from fexp.config.given import ConfigSettings
     from fexp.config.output import asked_for, without_effect
-    from fexp.config.settings import LoggingSettings, read_settings
+    from fexp.config.probes import group_of
+    from fexp.config.settings import DEFAULT_LISTEN, LoggingSettings, read_settings
     from fexp.outputs.kinds import settings_types
     from fexp.service.daemon import watch as run
 
     def read(given: Given) -> Settings:
-        return read_settings(folders, given, asked_for(settings_types(), given))
+        outputs = asked_for(settings_types(), given)
+        return read_settings(folders, given, outputs, probes=probes, listen=listen or DEFAULT_LISTEN)
 
     given = _given(written)
     set_up_logging(LoggingSettings.read(given.of(LoggingSettings)))
-    for line in (*_hints(folders), *sorted(without_effect(settings_types(), given))):
+    for line in (*_hints(folders, map(group_of, probes)), *sorted(without_effect(settings_types(), given))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
     run(read(given), (lambda: read(_given(written))) if ConfigSettings.read(written).files else None)
 
@@ -144,6 +155,11 @@ def scan(folders: list[str], written: Written) -> None:
         folders_now, unlisted = find_folders(settings, clock.now().wall)
         with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(folders_now)}: {begun[-1]}"):
             snapshot, problems = look_at_all(folders_now, lambda folder: begun.append(visible(folder.label)))
+        if settings.probes:
+            from fexp.service.probes.all import run_once
+
+            snapshot, failures = run_once(settings, folders_now, snapshot)
+            problems += failures
         FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
         if problems or unlisted:
             raise FexpError("; ".join([*problems, *unlisted]))
@@ -203,8 +219,8 @@ def _given(written: Written) -> Given:
     return Given(written, files.sections(), files.folders())
 
 
-def _hints(folders: Iterable[str]) -> Iterator[str]:
-    yield from misspelt_variables(COMMANDS.values())
+def _hints(folders: Iterable[str], others: Iterable[type[Group]] = ()) -> Iterator[str]:
+    yield from misspelt_variables(COMMANDS.values(), others)
     yield from taken_as_paths(folders)
 
 

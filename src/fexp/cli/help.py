@@ -41,9 +41,18 @@ class CommandWithHelp(TyperCommand):
                 usage += f" {parameter.metavar}" if parameter.required else f" [{parameter.metavar}]"
                 groups.setdefault("Arguments", []).append((parameter.metavar, parameter.help))
             else:
-                groups.setdefault(getattr(parameter, "rich_help_panel", None) or _OTHERS, []).append(row)
+                name, text = row
+                text += _installed() if "--probe" in parameter.opts else ""
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or _OTHERS, []).append((name, text))
         groups[_OTHERS] = groups.pop(_OTHERS, [])
         return _text(self, usage, groups)
+
+
+def _installed() -> str:
+    """Return the names of the probes that are there."""
+    from fexp.probes.loading import installed_probes
+
+    return f" Installed: {', '.join(sorted(installed_probes()))}."
 
 
 class GroupWithHelp(TyperGroup):
@@ -68,8 +77,9 @@ def _text(command: Any, usage: str, groups: dict[str, Rows]) -> str:
         lines += ["", f"{heading}:", *_definitions(rows, width)]
     if command.epilog:
         lines += ["", *_wrapped(command.epilog, width)]
-    lines += ["", "Examples:"]
-    for purpose, line in EXAMPLES[command.name]:
+    examples = EXAMPLES.get(command.name, ())
+    lines += ["", "Examples:"] if examples else []
+    for purpose, line in examples:
         lines += [*_wrapped(purpose, width, "  "), *_command_line(line, width)]
     return "\n".join(lines)
 

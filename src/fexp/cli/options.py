@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from fexp.config.options import Group, Option
     from fexp.config.origin import Raw
+    from fexp.probes.probe import Probe
+
+_PROBE = "--probe"
 
 
 class Arguments(NamedTuple):
@@ -52,17 +55,31 @@ class Command:
         self.groups = groups
         self.arguments = arguments
         self.outputs_on_request = outputs_on_request
+        self.probe_groups: tuple[type[Group], ...] = ()
+        """The settings of the probes that the command line names."""
 
-    def for_typer(self) -> Callable[..., object]:
-        """Return a function whose signature is the FOLDER arguments and all the options."""
-        options = _by_name(self.groups(), outputs_on_request=self.outputs_on_request)
+    def for_typer(self, arguments: Sequence[str] = (), probes: Sequence[Probe] = ()) -> Callable[..., object]:
+        """Return a function whose signature is the FOLDER arguments and all the options.
+
+        ``arguments``: what the user wrote: the options of probes are there when they are named. ``probes``: those that
+        run anyhow. Raise SettingsError.
+        """
+        from fexp.config.probes import ProbesSettings, group_of
+
+        groups = tuple(self.groups())
+        probes = (*probes, *probes_asked_for(arguments)) if ProbesSettings in groups else ()
+        options = _by_name(groups, outputs_on_request=self.outputs_on_request)
+        if probes:
+            self.probe_groups = tuple(map(group_of, probes))
+            _add_options(options, probes, self.probe_groups)
+        standing = self.arguments if not probes else self.arguments._replace(required=False)
 
         def run(ctx: typer.Context, arguments: list[str] | None = None, **_: object) -> object:
             return self.function(list(arguments or ()), _written(options, ctx))
 
         parameters = [
             inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-            _arguments_parameter(self.arguments),
+            _arguments_parameter(standing),
             *(_parameter(declared, options) for declared in options.values() if not declared.secret),
         ]
         run.__name__ = self.function.__name__
@@ -88,16 +105,43 @@ def reads(
     return lambda function: Command(function, groups, arguments=arguments, outputs_on_request=outputs_on_request)
 
 
-def misspelt_variables(commands: Iterable[Command]) -> Iterator[str]:
-    """Yield a line for each environment variable that begins as fexp's do and that no command reads."""
+def misspelt_variables(commands: Iterable[Command], others: Iterable[type[Group]] = ()) -> Iterator[str]:
+    """Yield a line for each environment variable that begins as fexp's do and that no command and no other reads."""
     from difflib import get_close_matches
 
-    declared = (one for command in commands for group in command.groups() for one in group.options().values())
+    groups = [group for command in commands for group in (*command.groups(), *command.probe_groups)]
+    declared = (one for group in (*groups, *others) for one in group.options().values())
     known = {name for one in declared for name in (variable(one.name), *_variables(one))}
     for name in sorted(os.environ):
         if name.startswith("FEXP_") and name not in known:
             nearest = get_close_matches(name, known, n=1)
             yield f"{name} is not a variable of fexp's{f'; did you mean {nearest[0]}?' if nearest else ''}"
+
+
+def probes_asked_for(arguments: Sequence[str]) -> tuple[Probe, ...]:
+    """Return the probes that the arguments, or else the environment, name. Raise SettingsError."""
+    from fexp.config.probes import load_all
+
+    names: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            break
+        option, equals, name = argument.partition("=")
+        if option == _PROBE:
+            names += [name] if equals else [value for value in (next(rest, None),) if value is not None]
+    origin = _PROBE if names else variable(_PROBE)
+    names = names or os.environ.get(origin, "").split()
+    return load_all(origin, names) if names else ()
+
+
+def _add_options(options: dict[str, Option], probes: Sequence[Probe], groups: Sequence[type[Group]]) -> None:
+    """Add the options of probes. Raise SettingsError for one that is there already."""
+    for probe, group in zip(probes, groups, strict=True):
+        for declared in group.options().values():
+            if declared.name in options:
+                raise probe.wrong(f"--{declared.name} is an option already; rename the probe or its setting")
+            options[declared.name] = declared
 
 
 def _by_name(groups: Iterable[type[Group]], *, outputs_on_request: bool) -> dict[str, Option]:

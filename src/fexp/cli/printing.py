@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fexp.cli.table import print_table
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
+from fexp.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +40,30 @@ def print_json(snapshot: Snapshot) -> None:
             {"folder": folder.folder, "up": folder.up, "labels": dict(folder.labels), "patterns": patterns,
              "errors": dict(folder.faults), "problem": folder.problem}
         )  # fmt: skip
-    json.dump({"folders": folders}, sys.stdout, indent=2)
+    document: dict[str, object] = {"folders": folders}
+    if snapshot.probes:
+        document["probes"] = [
+            {"probe": one.probe, "success": one.success, "duration_seconds": one.duration_seconds}
+            for one in snapshot.probes
+        ]
+        document["samples"] = [
+            {"name": sample.name, "labels": sample.labels, "value": sample.value}
+            for family in snapshot.families
+            for sample in family.samples
+        ]
+    json.dump(document, sys.stdout, indent=2)
     print()
+
+
+def print_for_people(snapshot: Snapshot) -> None:
+    """Print the table, and what probes yielded."""
+    if snapshot.folders:
+        print_table(snapshot)
+    if snapshot.families:
+        from fexp.outputs.formats import Families, Format
+
+        text = Format.TEXT.render(Families(snapshot.families)).decode()
+        print("\n".join(["", *(visible(line) for line in text.splitlines() if not line.startswith("#"))]))
 
 
 def _group(group: GroupSnapshot) -> dict[str, object]:
@@ -49,7 +72,7 @@ def _group(group: GroupSnapshot) -> dict[str, object]:
 
 
 FORMATS: dict[str, Callable[[Snapshot], None]] = {
-    "table": print_table,
+    "table": print_for_people,
     "prom": print_prom,
     "openmetrics": print_openmetrics,
     "json": print_json,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, PATH, keys_of
 from fexp.config.shape import Shape, shape_of
-from fexp.config.values import DURATION, Choice
+from fexp.config.values import Choice
+from fexp.text import DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

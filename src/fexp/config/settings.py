@@ -10,6 +10,7 @@ from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.output import asked_for
+from fexp.config.probes import ProbesSettings, load_all, select
 from fexp.config.selection import FolderTemplate, SelectionSettings, build_folders, build_templates, with_unique_labels
 from fexp.config.template import is_template
 from fexp.config.values import Choice, one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from fexp.config.origin import Origin, Written
     from fexp.config.output import OutputSettings
+    from fexp.config.probes import Selected
     from fexp.counting.selection import Folder
+    from fexp.probes.probe import Probe
 
 DEFAULT_LISTEN = "127.0.0.1:9877"
 """Where ``watch`` serves when no output is asked for."""
@@ -195,11 +198,20 @@ class Settings:
     config: ConfigSettings = field(default_factory=ConfigSettings)
     templates: tuple[FolderTemplate, ...] = ()
     """What stands for folders that come and go."""
+    probes: tuple[Selected, ...] = ()
+    probing: ProbesSettings = field(default_factory=ProbesSettings)
+    """What they have in common."""
 
     def __post_init__(self) -> None:
+        for probe in (selected.probe for selected in self.probes):
+            for label in sorted(set(self.selection.labels) & probe.labels if "folder" in probe.labels else ()):
+                raise probe.wrong(
+                    f"{self.selection.origin('labels')} {label} is a label of its own; rename one of them"
+                )
         if self.outputs:
             labels = [*(one.labels for one in self.folders), *(one.selection.labels for one in self.templates)]
             names = own_labels().union(*labels)
+            names = names.union(*(selected.probe.labels for selected in self.probes))
             for output in self.outputs:
                 output.check_labels(names)
         if self.http.web_config is not None and not self.http.listen:
@@ -214,18 +226,28 @@ class Settings:
             )
 
 
-def read_settings(paths: Sequence[str], given: Given, outputs: tuple[OutputSettings, ...] = ()) -> Settings:
+def read_settings(
+    paths: Sequence[str],
+    given: Given,
+    outputs: tuple[OutputSettings, ...] = (),
+    *,
+    probes: Sequence[Probe] = (),
+    listen: str = DEFAULT_LISTEN,
+) -> Settings:
     """Return the settings of one run: over ``paths``, or without any over the folders given in files.
 
-    Raise SettingsError.
+    ``probes``: those that run whatever was given. ``listen``: where to serve when no output is asked for. Raise
+    SettingsError.
     """
-    if not paths and not given.folders:
+    probing = ProbesSettings.read(given.command_line)
+    probes = (*probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
+    if not paths and not given.folders and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
     selection = SelectionSettings.read(given.of(SelectionSettings))
     folders, templates = _places(paths, selection, given)
     http = HttpSettings.read(given.of(HttpSettings))
     if not outputs and not http.listen:
-        http = http.replace(listen=(DEFAULT_LISTEN,))
+        http = http.replace(listen=(listen,))
     return Settings(
         folders=folders,
         templates=templates,
@@ -237,6 +259,8 @@ def read_settings(paths: Sequence[str], given: Given, outputs: tuple[OutputSetti
         one_shot=OneShotSettings.read(given.of(OneShotSettings)),
         logging=LoggingSettings.read(given.of(LoggingSettings)),
         config=ConfigSettings.read(given.command_line),
+        probes=select(probes, given.command_line) if probes else (),
+        probing=probing,
     )
 
 

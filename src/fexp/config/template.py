@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from fexp.config.values import UNIT_SECONDS
 from fexp.counting.globs import SPECIAL
 from fexp.errors import SettingsError
+from fexp.text import UNIT_SECONDS
 
 if TYPE_CHECKING:
     from fexp.config.origin import Origin

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fexp.errors import SettingsError
+from fexp.text import duration_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,12 +16,9 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=str)
 V = TypeVar("V")
 
-UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LONGEST_SECONDS = 100 * 365 * 86400.0
 """A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
-_DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")
 
 _UNIT_BYTES = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
@@ -36,9 +34,9 @@ def parse_text(_origin: Origin | str, text: str) -> str:
 
 def parse_duration(origin: Origin | str, text: str, *, zero: bool = False) -> float:
     """Return the seconds of ``90``, ``1s``, ``5m`` or ``1h30m``. 0 is refused unless ``zero``."""
-    if not DURATION.fullmatch(text):
+    seconds = duration_seconds(text)
+    if seconds is None:
         raise SettingsError(f"{origin} {text!r} is not a duration: write 30s, 5m, 1h30m, 7d, or a number of seconds")
-    seconds = sum(float(number) * UNIT_SECONDS[unit or "s"] for number, unit in _DURATION_PART.findall(text))
     if seconds > _LONGEST_SECONDS:
         raise SettingsError(f"{origin} {text!r} is more than 100 years: write a shorter time")
     if seconds == 0 and not zero:

@@ -39,6 +39,7 @@ from fexp.metrics.rows import (
     folder_row,
     inotify_row,
     job_row,
+    probe_row,
     reload_row,
     state_row,
     watched_row,
@@ -242,6 +243,36 @@ CATALOGUE: tuple[Row, ...] = (
         ("reason",),
     ),
     *JOB_ROWS,
+    probe_row(
+        "fexp_probe_success",
+        Kind.GAUGE,
+        "1 if the probe's latest run went well, else 0; of a probe of files, the latest run of each of them.",
+        lambda p: p.success,
+    ),
+    probe_row(
+        "fexp_probe_duration_seconds", Kind.GAUGE, "How long the probe's latest run took.", lambda p: p.duration_seconds
+    ),
+    probe_row(
+        "fexp_probe_last_run_timestamp_seconds",
+        Kind.GAUGE,
+        "When the probe's latest run ended, as Unix time.",
+        lambda p: p.last_run_at,
+    ),
+    probe_row(
+        "fexp_probe_runs_total", Kind.COUNTER, "Runs of the probe that ended since fexp started.", lambda p: p.runs
+    ),
+    probe_row(
+        "fexp_probe_failures_total",
+        Kind.COUNTER,
+        "Runs of the probe that raised or took too long since fexp started.",
+        lambda p: p.failures,
+    ),
+    probe_row(
+        "fexp_probe_rejected_samples_total",
+        Kind.COUNTER,
+        "Samples of the probe that were left out since fexp started, as they are bad or too many.",
+        lambda p: None if p.runs is None else p.rejected_samples,
+    ),
     delivery_row("fexp_deliveries_total", Kind.COUNTER, "Successful deliveries of an output.", lambda d: d.deliveries),
     delivery_row("fexp_delivery_failures_total", Kind.COUNTER, "Failed deliveries of an output.", lambda d: d.failures),
     delivery_row(
@@ -304,5 +335,5 @@ def makers(measures: Measures, now: Instant = _EPOCH) -> tuple[Make, ...]:
 EVERYWHERE: frozenset[Scope] = frozenset(Scope)
 FOLDER_SCOPES = frozenset({Scope.STATE, Scope.FOLDER})
 """What is read folder by folder."""
-TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER}
-"""Series that carry a folder or a job's name, so that the textfiles of several fexp on one host never collide."""
+TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER, Scope.PROBE}
+"""Series with a label of a folder, job or probe, so that the textfiles of several fexp on one host never collide."""

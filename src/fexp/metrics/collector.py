@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fexp.metrics.catalogue import CATALOGUE, EVERYWHERE, FOLDER_SCOPES
+from fexp.metrics.rows import Scope
 from fexp.model import Snapshot
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from prometheus_client.samples import Sample as FamilySample
 
-    from fexp.metrics.rows import Row, Scope
+    from fexp.metrics.rows import Row
     from fexp.model import FolderSnapshot
 
     LeftOut = Callable[[str, Exception, int], None]
@@ -37,6 +39,7 @@ class FexpCollector:
         self.take = take
         self.left_out = left_out
         self.rows = tuple(row for row in CATALOGUE if row.scope in scopes)
+        self.shows_probes = Scope.PROBE in scopes
 
     def describe(self) -> Iterator[Metric]:
         """Yield the families without looking at anything."""
@@ -45,7 +48,13 @@ class FexpCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families that have samples now."""
-        return self._families(self.rows, self.take())
+        snapshot = self.take()
+        yield from self._families(self.rows, snapshot)
+        yield from self.of_probes(snapshot)
+
+    def of_probes(self, snapshot: Snapshot) -> Sequence[Metric]:
+        """Return what the probes yielded."""
+        return snapshot.families if self.shows_probes else ()
 
     def by_folder(self) -> Iterator[tuple[FolderSnapshot | None, Iterator[Metric]]]:
         """Yield each folder with its families, then None with those of fexp itself. They are built when they are read.
@@ -56,7 +65,7 @@ class FexpCollector:
         rows = [row for row in self.rows if row.scope in FOLDER_SCOPES]
         for folder in snapshot.folders:
             yield folder, self._families(rows, Snapshot((folder,)))
-        yield None, self._families(self.rows, snapshot._replace(folders=()))
+        yield None, chain(self._families(self.rows, snapshot._replace(folders=())), self.of_probes(snapshot))
 
     def _families(self, rows: Iterable[Row], snapshot: Snapshot) -> Iterator[Metric]:
         for row in rows:

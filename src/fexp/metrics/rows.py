@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         GroupSnapshot,
         Histogram,
         InotifySnapshot,
+        ProbeSnapshot,
         ReloadSnapshot,
         Snapshot,
     )
@@ -56,6 +57,8 @@ class Scope(StrEnum):
     """A batch job: label job_name, and the row's."""
     JOB_FOLDER = "job_folder"
     """What a batch job did to a folder: labels job_name, folder, pattern and the user's own."""
+    PROBE = "probe"
+    """A probe: label probe. Also what it yields."""
     SELF = "self"
     """fexp itself. Not for textfiles, where the series of several fexp on one host would collide."""
 
@@ -65,6 +68,7 @@ _SCOPE_LABELS: dict[Scope, tuple[str, ...]] = {
     Scope.FOLDER: ("folder",),
     Scope.JOB: ("job_name",),
     Scope.JOB_FOLDER: ("job_name", "folder", "pattern"),
+    Scope.PROBE: ("probe",),
     Scope.SELF: (),
 }
 
@@ -158,9 +162,8 @@ def flow_row(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], f
     return Row(name, kind, Scope.STATE, (), text, read)
 
 
-def _histogram_samples(
-    labels: dict[str, str], histogram: Histogram, count_and_sum: tuple[str, str]
-) -> Iterator[Sample]:
+def histogram_samples(labels: dict[str, str], histogram: Histogram, count_and_sum: tuple[str, str]) -> Iterator[Sample]:
+    """Yield the lines of a histogram."""
     cumulative = list(accumulate(histogram.counts))
     for bound, count in zip((*histogram.bounds, inf), cumulative, strict=True):
         le: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the spelling every client uses
@@ -177,7 +180,7 @@ def dwell_row(name: str, text: str) -> Row:
             for group in folder.groups:
                 if group.flow and group.flow.dwell.bounds:
                     labels = _group_labels(folder, group)
-                    yield from _histogram_samples(labels, group.flow.dwell, ("_count", "_sum"))
+                    yield from histogram_samples(labels, group.flow.dwell, ("_count", "_sum"))
 
     return Row(name, Kind.HISTOGRAM, Scope.STATE, (), text, read)
 
@@ -190,7 +193,7 @@ def distribution_row(name: str, text: str, aggregate: type[Distribution]) -> Row
             for group in folder.groups if folder.up else ():
                 histogram = group.distributions.get(aggregate.name)
                 if histogram is not None:
-                    yield from _histogram_samples(_group_labels(folder, group), histogram, ("_gcount", "_gsum"))
+                    yield from histogram_samples(_group_labels(folder, group), histogram, ("_gcount", "_gsum"))
 
     return Row(name, Kind.GAUGE_HISTOGRAM, Scope.STATE, (), text, read, aggregate)
 
@@ -261,3 +264,15 @@ def job_row(name: str, text: str, scope: Scope = Scope.JOB) -> Row:
                 yield Sample({"job_name": snapshot.job.name, **labels}, number)
 
     return Row(name, Kind.GAUGE, scope, (), text, read)
+
+
+def probe_row(name: str, kind: Kind, text: str, value: Callable[[ProbeSnapshot], float | None]) -> Row:
+    """Return a row for a number about a probe."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for probe in snapshot.probes:
+            number = value(probe)
+            if number is not None:
+                yield Sample({"probe": probe.probe}, number)
+
+    return Row(name, kind, Scope.PROBE, (), text, read)

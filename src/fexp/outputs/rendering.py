@@ -100,6 +100,8 @@ class Renderer:
             self._spans.append(slice(len(self._headers), len(self._headers) + len(headers)))
             self._headers += headers
         self._end = Piece(form.end)
+        self._of_probes: dict[str, tuple[Metric, Piece]] = {}
+        """What was rendered of a probe's family that nothing has changed in since."""
 
     def render(
         self, collector: FexpCollector, others: Iterable[Metric] = (), names: Collection[str] = ()
@@ -120,9 +122,22 @@ class Renderer:
                 pieces += self._fresh([good_family(row, snapshot, collector.left_out)], names)
             elif not names or not _NAMES[row.name].isdisjoint(names):
                 pieces += self._kept(row, chunks)
+        pieces += self._kept_families(collector.of_probes(snapshot), names)
         pieces += self._fresh(others, names)
         pieces.append(self._end)
         return pieces
+
+    def _kept_families(self, families: Sequence[Metric], names: Collection[str]) -> Iterator[Piece]:
+        before = self._of_probes
+        now: dict[str, tuple[Metric, Piece]] = {}
+        for family in families:
+            rendered, piece = before.get(family.name, (None, Piece(b"")))
+            if rendered is not family:
+                piece = Piece(self._form.render(Families([labelled(family, self._labels)])))
+            now[family.name] = (family, piece)
+            if _is_wanted(family, names):
+                yield piece
+        self._of_probes = now
 
     def _kept(self, row: Row, chunks: Sequence[_Chunk]) -> Iterator[Piece]:
         span = self._spans[_PLACE[row.name]]
@@ -133,12 +148,7 @@ class Renderer:
                 yield from lines
 
     def _fresh(self, families: Iterable[Metric], names: Collection[str]) -> Iterator[Piece]:
-        wanted = [
-            labelled(family, self._labels)
-            for family in families
-            if family.samples
-            and (not names or family.name in names or any(sample.name in names for sample in family.samples))
-        ]
+        wanted = [labelled(family, self._labels) for family in families if family.samples and _is_wanted(family, names)]
         if wanted:
             yield Piece(self._form.render(Families(wanted)))
 
@@ -223,6 +233,10 @@ class _Known:
             for place, row in _ROWS_BY_PLACE
             if list(row.read(before)) == list(row.read(now))
         }
+
+
+def _is_wanted(family: Metric, names: Collection[str]) -> bool:
+    return not names or family.name in names or any(sample.name in names for sample in family.samples)
 
 
 def _same(before: Sequence[FolderSnapshot], now: Sequence[FolderSnapshot]) -> bool:

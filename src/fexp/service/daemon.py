@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -23,6 +24,7 @@ from fexp.service.deliveries import Deliveries
 from fexp.service.following import FollowedFolders
 from fexp.service.oneshot import find_folders
 from fexp.service.outputs import build_outputs, check_outputs, counting, refuse_counting_itself
+from fexp.service.probes import probes_of
 from fexp.service.progress import Progress, first_looks
 from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
@@ -103,6 +105,7 @@ class Daemon:
         """By path of a folder, whether it is left out because an output's file would count there."""
         self._engine = Engine(self._folders.folders, settings.engine, changed=self._announce, clock=clock)
         self._config_watch = self._follow_config(settings) if settings.engine.watch_config else None
+        self._probes = probes_of(settings, self._folders.folders, self._announce, clock)
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
@@ -136,7 +139,7 @@ class Daemon:
             _log.info("stopped")
 
     def _collector(self, output: Output) -> KeptCollector:
-        return KeptCollector(self.snapshot, output.scopes, self._log_left_out, renderers=self._renderers)
+        return KeptCollector(self.scrape, output.scopes, self._log_left_out, renderers=self._renderers)
 
     def _log_left_out(self, name: str, error: Exception, samples: int) -> None:  # noqa: ARG002  # once, however many
         if name not in self._left_out:
@@ -155,6 +158,7 @@ class Daemon:
         if self._http is not None:
             self._http.start()
         self._engine.start()
+        self._probes.start(partial(self._engine.subscribe, present=True))
         self._folders.start()
         self._deliveries.prepare()
         if self._config_watch is not None:
@@ -223,6 +227,7 @@ class Daemon:
         self._deliveries.stop(lambda: self._clock().steady, _LAST_DELIVERY_SECONDS)
         if self._http is not None:
             self._http.stop()
+        self._probes.stop()
         self._engine.stop()  # last: a number that is still served is still true
         self._notifier.close()
 
@@ -240,7 +245,9 @@ class Daemon:
                 if files:
                     _log.error("%s is left out: %s would count in it", folder.label, files[0])
             self._is_counting[folder.path] = before[folder.path]
-        self._engine.set_folders([folder for folder in folders if not self._is_counting[folder.path]])
+        watched = [folder for folder in folders if not self._is_counting[folder.path]]
+        self._probes.set_folders(watched)
+        self._engine.set_folders(watched)
 
     def _status(self) -> str:
         """Return the numbers in one line; counted again when they have changed."""
@@ -259,13 +266,20 @@ class Daemon:
         """Give what has happened until now a moment to be folded."""
         self._engine.catch_up(_CATCH_UP_SECONDS)
 
+    def scrape(self) -> Snapshot:
+        """Return the same as ``snapshot``, after the probes have run that run when somebody asks."""
+        self._probes.refresh()
+        return self.snapshot()
+
     def snapshot(self) -> Snapshot:
-        """Return the numbers of the folders and of the outputs as they are now."""
+        """Return the numbers of the folders, the outputs and the probes as they are now."""
         snapshot = self._engine.snapshot()
         inotify = snapshot.inotify
         if inotify is not None:
             inotify = inotify._replace(watches=inotify.watches + self._folders.inotify_watches)
-        return snapshot._replace(deliveries=self._deliveries.snapshots(), reload=self._latest_reload(), inotify=inotify)
+        deliveries, reload = self._deliveries.snapshots(), self._latest_reload()
+        snapshot = snapshot._replace(deliveries=deliveries, reload=reload, inotify=inotify)
+        return self._probes.shown_in(snapshot)
 
     def _latest_reload(self) -> ReloadSnapshot:
         """Return how the latest reading of all config files went."""
@@ -286,6 +300,7 @@ class Daemon:
         dead = [f"the {name} publisher is dead" for name in self._deliveries.dead()]
         if self._folders.has_died():
             dead.append("what follows the folders is dead")
+        dead += self._probes.unready()
         return self._engine.unready() + dead
 
     def reload(self) -> None:
@@ -361,6 +376,7 @@ class Daemon:
         return {
             "started_at": self._started_at,
             "outputs": [{"output": one.name, "target": one.target} for one in self._deliveries.outputs],
+            "probes": [selected.probe.name for selected in self._settings.probes],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,

@@ -28,6 +28,11 @@ def deliver(settings: Settings) -> None:
         folders, unlisted = find_folders(settings, clocks.now().wall)
         snapshot, problems = look_at_all(folders)
         problems += unlisted
+        if settings.probes:
+            from fexp.service.probes.all import run_once
+
+            snapshot, failures = run_once(settings, folders, snapshot)
+            problems += failures
 
         def left_out(name: str, error: Exception, samples: int) -> None:
             problems.append(f"{samples} values of {name} do not render ({type(error).__name__})")

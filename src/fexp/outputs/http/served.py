@@ -26,6 +26,9 @@ class Served(Protocol):
     def snapshot(self) -> Snapshot:
         """Return the numbers as they are now."""
 
+    def scrape(self) -> Snapshot:
+        """Return the same, for a scrape: what is found out only when somebody asks is found out first."""
+
     def catch_up(self) -> None:
         """Give what has happened until now a moment to be folded."""
 

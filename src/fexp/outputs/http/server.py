@@ -134,7 +134,7 @@ class HttpServer:
         following = Following(self._served, self._limits)
         app = App(
             self._served,
-            Exposition(self._served.snapshot, self._log, renderers=self._renderers),
+            Exposition(self._served.scrape, self._log, renderers=self._renderers),
             following,
             rules=lambda: guard.rules,
             workers=workers,
