@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fexp import clock as clocks
-from fexp.config.probes import Selected
+from fexp.config.probes import ProbesSettings, Selected
 from fexp.config.settings import Settings
 from fexp.model import Instant, Snapshot
 from fexp.service.probes.all import Probes
@@ -94,10 +94,13 @@ def running(
     folders: tuple[Folder, ...] = (),
     clock: Clock = clocks.now,
     changed: Callable[[], None] = lambda: None,
+    read_bytes_per_second: int = 1 << 30,
     **settings: Any,
 ) -> Iterator[Running]:
     selected = tuple(Selected(probe, settings.get(probe.name, {})) for probe in probes)
-    all_probes = Probes(Settings(folders, probes=selected), changed=changed, clock=clock)
+    probing = ProbesSettings(read_bytes_per_second=read_bytes_per_second)
+    settled = Settings(folders, probes=selected, probing=probing)
+    all_probes = Probes(settled, folders, changed=changed, clock=clock)
     subscribe = (lambda: engine.subscribe(present=True)) if engine is not None else None
     all_probes.start(subscribe)
     try:

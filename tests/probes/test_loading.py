@@ -99,7 +99,7 @@ def _function(*_: Any) -> None: ...
         (lambda: fexp.probe(name="p", max_series=0)(lambda: None), "not a number above 0"),
         (lambda: fexp.probe(name="p", on=fexp.files())(lambda: None), "must take the file"),
         (lambda: fexp.probe(name="p")(lambda a, b: None), "nothing gives it b: put a *"),
-        (lambda: fexp.probe(name="p", metrics=[G, fexp.counter("things", "T.")])(lambda: None), "things is declared"),
+        (lambda: fexp.probe(name="p", metrics=[G, fexp.counter("things", "T.")])(lambda: None), "things has the type"),
         (lambda: fexp.every("soon"), "every 'soon' is not a duration"),
         (lambda: fexp.every(0), "every 0 is not a duration"),
         (lambda: fexp.cron("61 * * * *"), "not a cron expression"),
@@ -194,7 +194,7 @@ def test_two_that_do_not_go_together_are_refused() -> None:
         fexp.probe(metrics=metric, name=name)(lambda: None)
         for name, metric in (("one", G), ("other", fexp.gauge("things", "Other things.")))
     )
-    with pytest.raises(SettingsError, match=r"probe other: things is declared as .* differently by <probe one>"):
+    with pytest.raises(SettingsError, match=r"things has the help 'Other things.', but 'Things.' in probe one"):
         check_together([one, other])
     with pytest.raises(SettingsError, match="two of this name"):
         check_together([one, one])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fexp
+from fexp.service.probes.runner import Runner
 from tests.probes.running import Gate, MovableClock, running
 from tests.servers import poll
 
@@ -130,6 +131,15 @@ def test_whatever_it_raises(error: BaseException) -> None:
     with running(raises, good) as live:
         assert live.scrape() == live.scrape() == {"good": 1}
         assert live.fares("raises").success is False
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Runner, "_take_in", lambda *_: 1 / 0)
+    with running(counted(fexp.scrape(timeout=0.05))) as live:
+        assert live.probes.unready() == []
+        assert live.scrape() == {}
+        poll(lambda: live.probes.unready() == ["the thread of probe runs is dead"], every_seconds=0.01)
 
 
 def test_one_that_works_again_is_shown_again() -> None:

@@ -24,17 +24,18 @@ G = fexp.gauge("g", "A gauge.", labels=("path",))
 KEPT = fexp.gauge("kept", "One that stays.", labels=("path",), expire=10)
 C = fexp.counter("c", "A counter.", labels=("path",))
 ALL = fexp.counter("all", "A counter over all files.")
+BRIEF = fexp.counter("brief", "A counter over all files that goes.", expire=10)
 H = fexp.histogram("h", "A histogram.", buckets=(1, 2, 5))
-METRICS = (G, KEPT, C, ALL, H)
+METRICS = (G, KEPT, C, ALL, BRIEF, H)
 
 FILES = ("a", "b", "c")
 VALUES = st.integers(0, 9)
 RUNS = st.lists(
     st.one_of(
-        st.tuples(st.just("run"), st.sampled_from(FILES), st.lists(st.sampled_from("gkctG"), max_size=4), VALUES),
+        st.tuples(st.just("run"), st.sampled_from(FILES), st.lists(st.sampled_from("gkctbG"), max_size=4), VALUES),
         st.tuples(st.just("fail"), st.sampled_from(FILES)),
         st.tuples(st.just("go"), st.sampled_from(FILES)),
-        st.tuples(st.just("wait"), st.integers(1, 8)),
+        st.tuples(st.just("wait"), st.sampled_from((4, 11))),
     ),
     max_size=25,
 )
@@ -59,6 +60,7 @@ def sample_of(letter: str, name: str, value: int) -> Sample:
         "k": KEPT(value, path=name),
         "c": C.inc(value, path=name),
         "t": ALL.inc(value),
+        "b": BRIEF.inc(value),
         "G": G(value + 1, path=name),
     }[letter]
 
@@ -89,6 +91,9 @@ def test_runs_replace_each_other_and_what_adds_up_stays(runs: list[tuple[Any, ..
                 gauges["g", name] = value + (letter == "G")
             elif letter == "k":
                 kept["kept", name] = (value, now)
+            elif letter == "b":
+                total, at = kept.get(("brief_total", ""), (0, now))
+                kept["brief_total", ""] = (value + (total if at + 10 > now else 0), now)
             elif letter in "ct":
                 key = ("c_total", name) if letter == "c" else ("all_total", "")
                 totals[key] = totals.get(key, 0) + value
@@ -101,6 +106,19 @@ def test_an_expired_series_goes_without_a_run() -> None:
     series.fold(None, (), yielded(KEPT(1, path="a")), 0.0)
     assert shown(series.families(9.9)) == {("kept", "a"): 1}
     assert shown(series.families(10.0)) == {}
+
+
+def test_a_counter_of_several_files_that_expired_is_forgotten_by_all_of_them() -> None:
+    series = Series(METRICS, "p", 100)
+    for name in (b"a", b"b"):
+        series.fold(("f", name), (), yielded(BRIEF.inc(2)), 0.0)
+    assert shown(series.families(9.0)) == {("brief_total", ""): 4}
+    assert shown(series.families(10.0)) == {}
+    series.fold(("f", b"a"), (), yielded(), 11.0)
+    series.drop(("f", b"b"), {"b"})
+    series.fold(("f", b"a"), (), yielded(BRIEF.inc(1)), 12.0)
+    series.fold(("f", b"a"), (), yielded(BRIEF.inc(1)), 30.0)
+    assert shown(series.families(30.0)) == {("brief_total", ""): 1}
 
 
 @given(st.lists(st.floats(0, 10), max_size=30))

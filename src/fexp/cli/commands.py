@@ -158,7 +158,7 @@ def scan(folders: list[str], written: Written) -> None:
         if settings.probes:
             from fexp.service.probes.all import run_once
 
-            snapshot, failures = run_once(settings, snapshot)
+            snapshot, failures = run_once(settings, folders_now, snapshot)
             problems += failures
         FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
         if problems or unlisted:

@@ -65,6 +65,7 @@ class Command:
         ``arguments``: what the user wrote: the options of probes are there when they are named. ``probes``: those that
         run anyhow. Raise SettingsError.
         """
+
         groups = tuple(self.groups())
         probes = (*probes, *probes_asked_for(arguments)) if ProbesSettings in groups else ()
         options = _by_name(groups, outputs_on_request=self.outputs_on_request)
@@ -119,6 +120,7 @@ def misspelt_variables(commands: Iterable[Command], others: Iterable[type[Group]
 
 def probes_asked_for(arguments: Sequence[str]) -> tuple[Probe, ...]:
     """Return the probes that the arguments, or else the environment, name. Raise SettingsError."""
+
     names: list[str] = []
     rest = iter(arguments)
     for argument in rest:

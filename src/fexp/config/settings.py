@@ -210,7 +210,8 @@ class Settings:
                 )
         if self.outputs:
             labels = [*(one.labels for one in self.folders), *(one.selection.labels for one in self.templates)]
-            names = own_labels().union(*labels, *(selected.probe.labels for selected in self.probes))
+            names = own_labels().union(*labels)
+            names = names.union(*(selected.probe.labels for selected in self.probes))
             for output in self.outputs:
                 output.check_labels(names)
         if self.http.web_config is not None and not self.http.listen:
@@ -235,11 +236,10 @@ def read_settings(
 ) -> Settings:
     """Return the settings of one run: over ``paths``, or without any over the folders given in files.
 
-    ``probes``: those that run whatever was written. ``listen``: where to serve when no output is asked for. Raise
+    ``probes``: those that run whatever was given. ``listen``: where to serve when no output is asked for. Raise
     SettingsError.
     """
-    written = given.command_line
-    probing = ProbesSettings.read(written)
+    probing = ProbesSettings.read(given.command_line)
     probes = (*probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
     if not paths and not given.folders and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
@@ -258,8 +258,8 @@ def read_settings(
         http=http,
         one_shot=OneShotSettings.read(given.of(OneShotSettings)),
         logging=LoggingSettings.read(given.of(LoggingSettings)),
-        config=ConfigSettings.read(written),
-        probes=select(probes, written) if probes else (),
+        config=ConfigSettings.read(given.command_line),
+        probes=select(probes, given.command_line) if probes else (),
         probing=probing,
     )
 

@@ -335,7 +335,5 @@ def makers(measures: Measures, now: Instant = _EPOCH) -> tuple[Make, ...]:
 EVERYWHERE: frozenset[Scope] = frozenset(Scope)
 FOLDER_SCOPES: frozenset[Scope] = frozenset({Scope.STATE, Scope.FOLDER})
 """What is read folder by folder."""
-TEXTFILE_SCOPES: frozenset[Scope] = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER}
-"""Series that carry a folder or a job's name, so that the textfiles of several fexp on one host never collide."""
 TEXTFILE_SCOPES = FOLDER_SCOPES | {Scope.JOB, Scope.JOB_FOLDER, Scope.PROBE}
 """Series with a label of a folder, job or probe, so that the textfiles of several fexp on one host never collide."""

@@ -99,12 +99,15 @@ class Series:
         self._of_owner: dict[Owner, dict[Key, None]] = {}
         self._raw: list[Family] = []
         self._shown: dict[str, Family] = {}
+        self._may_expire = any(metric.expire_seconds is not None for metric in self._metrics)
         self._hidden: Collection[str] = frozenset()
         self._is_stale = True
         self._expires_at = float("inf")
 
     def fold(self, owner: Owner, labels: Labels, yielded: Yielded, now: float) -> None:
         """Take in what a run yielded; ``labels``: those of all its samples. Nothing, if the run failed."""
+        if self._may_expire:
+            self._expire(now)
         before = self._of_owner.pop(owner, {})
         values = {(metric, own, labels): (state, False) for (metric, own), state in yielded.set.items()}
         values |= {(metric, own, labels): (state, True) for (metric, own), state in yielded.added.items()}
@@ -121,10 +124,12 @@ class Series:
                 yielded.reject(f"more than {self._max_series} series")
             else:
                 whole = _sum(known.state, state) if adds_up and known is not None and known.adds_up else state
-                is_shared = known is not None and known.owner != owner
-                self._entries[key] = _Entry(whole, None if is_shared else owner, now, adds_up)
-                if not is_shared:
+                if known is not None and known.owner != owner:  # it is of several files
+                    self._of_owner.get(known.owner, {}).pop(key, None)
+                    self._entries[key] = _Entry(whole, None, now, adds_up)
+                else:
                     self._of_owner.setdefault(owner, {})[key] = None
+                    self._entries[key] = _Entry(whole, owner, now, adds_up)
         if owner is None:
             self._raw = yielded.families
         self._is_stale = True

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_PARTS = ("type", "name", "help", "labels", "unit", "buckets or states")
+"""Of a declaration."""
 MAX_SERIES = 1000
 
 
@@ -170,8 +172,10 @@ def check_families(probe: Probe, others: Iterable[Probe]) -> None:
     for metric in probe.metrics:
         for one, other in known:
             if metric.declaration != one.declaration and metric.names & one.names:
+                parts = zip(_PARTS, metric.declaration, one.declaration, strict=False)
+                what, here, there = next((part, a, b) for part, a, b in parts if a != b)
                 shared = min(metric.names & one.names)
-                raise probe.wrong(f"{shared} is declared as {metric!r} here and as {one!r} differently by {other!r}")
+                raise probe.wrong(f"{shared} has the {what} {here!r}, but {there!r} in probe {other.name}; rename one")
         known.append((metric, probe))
 
 

@@ -24,6 +24,7 @@ from fexp.service.deliveries import Deliveries
 from fexp.service.following import FollowedFolders
 from fexp.service.oneshot import find_folders
 from fexp.service.outputs import build_outputs, check_outputs, counting, refuse_counting_itself
+from fexp.service.probes import probes_of
 from fexp.service.progress import Progress, first_looks
 from fexp.service.signals import Command, Signals
 from fexp.service.systemd import Notifier
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from fexp.model import FolderStatus, Snapshot
     from fexp.outputs import Output
     from fexp.service.config_watch import ConfigWatch
-    from fexp.service.probes.all import Probes
 
 _log = logging.getLogger("fexp")
 
@@ -104,8 +104,8 @@ class Daemon:
         self._is_counting: dict[bytes, bool] = {}
         """By path of a folder, whether it is left out because an output's file would count there."""
         self._engine = Engine(self._folders.folders, settings.engine, changed=self._announce, clock=clock)
-        self._probes = _probes_of(settings, self._announce, clock)
         self._config_watch = self._follow_config(settings) if settings.engine.watch_config else None
+        self._probes = probes_of(settings, self._folders.folders, self._announce, clock)
         self._http = self._server(settings.http) if settings.http.listen else None
         self._ready = False
         self._extended_at = float("-inf")
@@ -158,9 +158,8 @@ class Daemon:
         if self._http is not None:
             self._http.start()
         self._engine.start()
+        self._probes.start(partial(self._engine.subscribe, present=True))
         self._folders.start()
-        if self._probes is not None:
-            self._probes.start(partial(self._engine.subscribe, present=True))
         self._deliveries.prepare()
         if self._config_watch is not None:
             self._config_watch.start()
@@ -228,8 +227,7 @@ class Daemon:
         self._deliveries.stop(lambda: self._clock().steady, _LAST_DELIVERY_SECONDS)
         if self._http is not None:
             self._http.stop()
-        if self._probes is not None:
-            self._probes.stop()
+        self._probes.stop()
         self._engine.stop()  # last: a number that is still served is still true
         self._notifier.close()
 
@@ -247,7 +245,9 @@ class Daemon:
                 if files:
                     _log.error("%s is left out: %s would count in it", folder.label, files[0])
             self._is_counting[folder.path] = before[folder.path]
-        self._engine.set_folders([folder for folder in folders if not self._is_counting[folder.path]])
+        watched = [folder for folder in folders if not self._is_counting[folder.path]]
+        self._probes.set_folders(watched)
+        self._engine.set_folders(watched)
 
     def _status(self) -> str:
         """Return the numbers in one line; counted again when they have changed."""
@@ -268,8 +268,7 @@ class Daemon:
 
     def scrape(self) -> Snapshot:
         """Return the same as ``snapshot``, after the probes have run that run when somebody asks."""
-        if self._probes is not None:
-            self._probes.refresh()
+        self._probes.refresh()
         return self.snapshot()
 
     def snapshot(self) -> Snapshot:
@@ -278,9 +277,9 @@ class Daemon:
         inotify = snapshot.inotify
         if inotify is not None:
             inotify = inotify._replace(watches=inotify.watches + self._folders.inotify_watches)
-        deliveries = self._deliveries.snapshots()
-        snapshot = snapshot._replace(deliveries=deliveries, reload=self._latest_reload(), inotify=inotify)
-        return snapshot if self._probes is None else self._probes.shown_in(snapshot)
+        deliveries, reload = self._deliveries.snapshots(), self._latest_reload()
+        snapshot = snapshot._replace(deliveries=deliveries, reload=reload, inotify=inotify)
+        return self._probes.shown_in(snapshot)
 
     def _latest_reload(self) -> ReloadSnapshot:
         """Return how the latest reading of all config files went."""
@@ -301,6 +300,7 @@ class Daemon:
         dead = [f"the {name} publisher is dead" for name in self._deliveries.dead()]
         if self._folders.has_died():
             dead.append("what follows the folders is dead")
+        dead += self._probes.unready()
         return self._engine.unready() + dead
 
     def reload(self) -> None:
@@ -384,15 +384,6 @@ class Daemon:
                 "min_interval_seconds": self._settings.delivery.min_interval_seconds,
             },
         }
-
-
-def _probes_of(settings: Settings, changed: Callable[[], None], clock: Clock) -> Probes | None:
-    """Return what runs the probes. Who has none imports nothing for them."""
-    if not settings.probes:
-        return None
-    from fexp.service.probes.all import Probes
-
-    return Probes(settings, changed=changed, clock=clock)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def deliver(settings: Settings) -> None:
         if settings.probes:
             from fexp.service.probes.all import run_once
 
-            snapshot, failures = run_once(settings, snapshot)
+            snapshot, failures = run_once(settings, folders, snapshot)
             problems += failures
 
         def left_out(name: str, error: Exception, samples: int) -> None:

@@ -99,4 +99,5 @@ def _run(probe: Probe, settings: Mapping[str, Any], folder: str) -> ProbeRun:
     from fexp.service.probes.all import run_once
 
     folders = build_folders((folder,), SelectionSettings(recursive=True))
-    return ProbeRun(*run_once(Settings(folders, probes=(Selected(probe, settings),)), Snapshot(())))
+    run = Settings(folders, probes=(Selected(probe, settings),))
+    return ProbeRun(*run_once(run, folders, Snapshot(())))

@@ -37,13 +37,14 @@ class Probes:
     def __init__(
         self,
         settings: Settings,
+        folders: Sequence[Folder],
         *,
         changed: Callable[[], None] = lambda: None,
         clock: Clock = clocks.now,
         once: bool = False,
     ) -> None:
         """``once``: they run when ``run_once`` says so."""
-        self._folders = settings.folders
+        self._folders = folders
         self._once = once
         self._clock = clock
         self._lock = threading.Lock()
@@ -55,7 +56,7 @@ class Probes:
         reserved = frozenset(label for output in settings.outputs for label in output.added_labels)
         shared = Shared(clock, self._budget, self._claim, reserved, changed, once)
         self._runners = [
-            FilesRunner(one, shared, settings.folders) if one.probe.wants_folders else Runner(one, shared)
+            FilesRunner(one, shared, folders) if one.probe.wants_folders else Runner(one, shared)
             for one in settings.probes
         ]
 
@@ -92,6 +93,10 @@ class Probes:
                 self._parts, self._families = flat, merged(flat)
             return snapshot._replace(probes=fares, families=self._families)
 
+    def unready(self) -> list[str]:
+        """Return a line for each whose thread has ended though nobody stopped it: a bug."""
+        return [f"the thread of probe {one.probe.name} is dead" for one in self._runners if one.has_died()]
+
     def set_folders(self, folders: Sequence[Folder]) -> None:
         """Run for files of these folders from now on. Called before a feed tells of them."""
         for runner in self._runners:
@@ -119,9 +124,9 @@ class Probes:
             return True
 
 
-def run_once(settings: Settings, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+def run_once(settings: Settings, folders: Sequence[Folder], snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
     """Run all probes once. Return the snapshot with them, and a line for each thing that failed."""
-    probes = Probes(settings, once=True)
+    probes = Probes(settings, folders, once=True)
     problems = probes.run_once()
     whole = probes.shown_in(snapshot)
     probes.stop()

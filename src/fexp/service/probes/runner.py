@@ -134,6 +134,10 @@ class Runner:
             self._series.hide(hidden)
             return tuple(self._series.families(self._now()))
 
+    def has_died(self) -> bool:
+        """Return whether the thread has ended though nobody stopped it."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stopping
+
     def stop(self) -> None:
         """Have it end. Its lifespan is torn down unless it hangs."""
         with self._state:
