@@ -95,7 +95,7 @@ def test_only_what_is_used_is_loaded(used: str, heavy: list[str]) -> None:
 def test_the_arguments_are_the_options_of_the_command_line(typed: type, groups: list[type[Group]]) -> None:
     """Who adds an option adds it in ``fexp.api.arguments``, too."""
     options = {one.name.replace("-", "_") for group in groups for one in group.options().values() if not one.secret}
-    assert set(typed.__annotations__) == options - {"gateway"}
+    assert set(typed.__annotations__) == options - {"gateway", "per_subfolder", "time_zone", "watch_config"}
 
 
 def test_a_look_has_all_numbers() -> None:

@@ -49,6 +49,10 @@ class WhatCounts(TypedDict, total=False):
     """Count a symlink to a file by its target."""
     ignore_case: bool
     """Have ``*.txt`` match ``A.TXT`` too."""
+    settle: Duration
+    """A file has settled when it has not changed for so long."""
+    count: Literal["present", "settled"]
+    """Which files count: all that are there if not given, or each only once it has settled."""
 
 
 class WhatIsShown(WhatCounts, total=False):
@@ -60,6 +64,12 @@ class WhatIsShown(WhatCounts, total=False):
     """Show how old the files are, in buckets up to these ages in seconds."""
     size_buckets: Buckets
     """Show how large the files are, in buckets up to these sizes in bytes."""
+    disk_usage: bool
+    """Show what the files take up on the disk."""
+    stall_after: Duration
+    """Show how many partial uploads have not changed for so long."""
+    partial: Texts
+    """What a partial upload is named, as globs: ``*.part``, ``*.tmp`` and the like if not given."""
 
 
 class _HowToWatch(TypedDict, total=False):
@@ -109,7 +119,11 @@ class Pushing(WhatIsShown, total=False):
     """Send credentials over plain http to another machine all the same."""
 
 
-_UNSHOWN = frozenset({"label", "age_buckets", "size_buckets", "dwell_buckets"})
+OF_CONFIG_FILES = frozenset({"per_subfolder", "time_zone", "watch_config"})
+"""A program says itself which folders it wants."""
+_UNSHOWN = OF_CONFIG_FILES | {
+    "label", "age_buckets", "size_buckets", "dwell_buckets", "disk_usage", "stall_after", "partial",
+}  # fmt: skip
 
 
 def read_watching(folders: Folders, arguments: Watching) -> tuple[tuple[Folder, ...], EngineSettings]:
@@ -125,12 +139,12 @@ def read_collecting(folders: Folders, arguments: Collecting) -> tuple[tuple[Fold
 
 def read_selection(folders: Folders, arguments: WhatIsShown) -> tuple[Folder, ...]:
     """Return what is to be looked at once. Raise SettingsError."""
-    selection = SelectionSettings.read(written_by_keywords((SelectionSettings,), arguments))
+    selection = SelectionSettings.read(written_by_keywords((SelectionSettings,), arguments, OF_CONFIG_FILES))
     return build_folders(paths_of(folders), selection)
 
 
 def _read(
-    folders: Folders, arguments: Mapping[str, object], refused: Collection[str] = ()
+    folders: Folders, arguments: Mapping[str, object], refused: Collection[str] = OF_CONFIG_FILES
 ) -> tuple[tuple[Folder, ...], EngineSettings]:
     written = written_by_keywords((SelectionSettings, EngineSettings), arguments, refused)
     return build_folders(paths_of(folders), SelectionSettings.read(written)), EngineSettings.read(written)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from fexp.api.arguments import paths_of
+from fexp.api.arguments import OF_CONFIG_FILES, paths_of
 from fexp.api.collector import FolderCollector
 from fexp.config.keywords import written_by_keywords
 from fexp.config.selection import SelectionSettings, build_folders
@@ -54,7 +54,7 @@ def _deliver(kind: str, source: Folders | Collects, arguments: Mapping[str, obje
         settings = output.read(written_by_keywords((output,), arguments))
         publish(settings, _limited(source, output_type(kind)(settings).scopes))
         return
-    written = written_by_keywords((SelectionSettings, output), arguments)
+    written = written_by_keywords((SelectionSettings, output), arguments, OF_CONFIG_FILES)
     selection = SelectionSettings.read(written)
     folders = build_folders(paths_of(source), selection)
     deliver(Settings(folders=folders, outputs=(output.read(written),), selection=selection))

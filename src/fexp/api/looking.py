@@ -49,6 +49,12 @@ class FolderNumbers(NamedTuple):
     looked_at: float
     """When the look ended."""
     duration_seconds: float
+    disk_usage_bytes: int | None = None
+    """With ``disk_usage``: what the files take up on the disk."""
+    unsettled_files: int | None = None
+    """With ``settle``: those that changed too lately, by their inode change times."""
+    stalled_files: int | None = None
+    """With ``stall_after``: partial uploads that have not changed for so long."""
 
 
 def look(folders: Folders, *, clock: Clock = clocks.now, **arguments: Unpack[WhatIsShown]) -> list[FolderNumbers]:
