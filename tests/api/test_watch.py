@@ -28,7 +28,7 @@ def _nothing_is_left() -> Iterator[None]:
     before = threads()
     yield
     gc.collect()
-    assert threads() == before
+    poll(lambda: threads() <= before)  # one may just be ending
 
 
 def test_changes_come_as_they_happen(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_path_can_be_opened_whatever_its_name(tmp_path: Path) -> None:
 def test_it_begins_when_it_is_used(tmp_path: Path) -> None:
     before = threads()
     changes = fexp.watch(tmp_path)
-    assert threads() == before
+    poll(lambda: threads() <= before)  # one may just be ending
     changes.start()
     (tmp_path / "a").touch()
     assert next(changes).path.name == "a"
