@@ -126,6 +126,7 @@ def test_missing_folders(tmp_path: Path) -> None:
     assert ended.stderr == f"fexp: {tmp_path}/a: No such file or directory; {tmp_path}/b: No such file or directory\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirection", "status", "told"),
     [

@@ -93,6 +93,7 @@ def test_every_page_ends_with_two_or_three_examples(page: str) -> None:
         assert all(example.startswith(f"fexp {page}".rstrip()) for example in examples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_work_as_pasted(page: str, tmp_path: Path, pushgateway: Server) -> None:
     for example in _runnable(page, pushgateway):

@@ -15,6 +15,7 @@ _FILE = re.compile(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```$", re.DOTALL | re.M
 _COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_page_works_as_written(tmp_path: Path) -> None:
     files = _FILE.findall(PAGE)
     assert [name for name, _ in files] == ["csv_rows.py", "test_csv_rows.py", "pyproject.toml", "lifespan.py"]

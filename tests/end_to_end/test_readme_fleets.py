@@ -156,6 +156,7 @@ def test_job_and_instance_are_those_of_the_push(fleet: Fleet) -> None:
     wait_for(lambda: values(fleet.pushed, "push_time_seconds", "job", "instance").keys() == {("fexp", "d.example")})
 
 
+@pytest.mark.slow
 def test_a_file_of_hosts_and_the_rules_that_add_them_up(fleet: Fleet) -> None:
     """The hosts' file is the one of the block's comment. What is recorded follows what happens in the folders."""
 

@@ -21,7 +21,7 @@ import sys
 import fexp.service.daemon
 
 class Daemon:
-    def __init__(self, settings, outputs):
+    def __init__(self, settings, outputs, **_):
         print(*settings.http.listen, *outputs)
 
     def run(self):

@@ -37,7 +37,7 @@ def small_runs() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(
     steps=st.lists(st.tuples(st.booleans(), st.booleans(), st.lists(NUMBERS, max_size=12)), max_size=12),
     bounds=st.lists(NUMBERS, max_size=4),

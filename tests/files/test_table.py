@@ -143,7 +143,7 @@ TestTable = pytest.mark.timeout(300)(TableMachine.TestCase)
 TestTable.settings = settings(max_examples=25, stateful_step_count=30, deadline=None, derandomize=True)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("spread", [50, 1 << 60])
 def test_a_large_table_keeps_its_extremes_through_every_kind_of_change(seed: int, spread: int) -> None:
     chance = random.Random(seed)

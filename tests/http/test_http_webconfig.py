@@ -151,7 +151,7 @@ SANS = "client_ca_file: c, client_allowed_sans: [x], client_auth_type: "
         ("rate_limit: {interval: 1s, burst: -1}", "whole number"),
         ("rate_limit: {interval: 1s}", "burst"),
         ("a: [", "web.yml"),
-        ("[" * 5000, "web.yml"),
+        ("[" * 1200, "web.yml"),
         ("- a", "mapping"),
         ("!!python/object:os.system {}", "unknown key"),
         ('"\\UFFFFFFFF": x', "web.yml"),

@@ -183,6 +183,7 @@ def test_a_batch_is_some_seconds_of_a_receivers_time() -> None:
     assert batches == [10, 10]
 
 
+@pytest.mark.slow
 def test_the_memory_that_a_backlog_takes_is_what_it_says_and_bounded() -> None:
     """A snapshot of unchanged folders takes next to nothing, however many they are."""
     folders = list(snapshot_of(**{f"a-name-of-usual-length-{number}": number for number in range(50)}).folders)

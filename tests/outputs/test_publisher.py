@@ -364,11 +364,11 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(caplog: pytest.LogCaptu
     poll(lambda: publisher.snapshot().deliveries == 1, every_seconds=0.001)
     assert publisher.snapshot().last_delivery_at == 1.7e9
     assert publisher.snapshot().duration_seconds == 0.0
+    assert stopped(publisher, retract=False)  # what it logs comes after what it counts
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "gateway: http://gateway.example: Connection refused"),
         ("INFO", "gateway: http://gateway.example works, failures: 5"),
     ]
-    assert stopped(publisher, retract=False)
 
 
 REASONS = [

@@ -208,6 +208,7 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_memory_of_the_queue_is_bounded() -> None:
     output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", queue_samples=5000))
     output.close()  # nothing is sent
