@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.running import COMMAND, environment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "probes.md").read_text()

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
