@@ -24,6 +24,9 @@ class Daemon:
     def __init__(self, settings, outputs, **_):
         print(*settings.http.listen, *outputs)
 
+    def hold_places(self):
+        pass
+
     def run(self):
         pass
 
