@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp.config.origin import Origin
+from fexp.counting.group_by import GroupBy
 from fexp.counting.grouping import ByPattern
 from fexp.counting.measures import Measures
-from fexp.counting.selection import Selection
+from fexp.counting.selection import Folder, Selection
 from fexp.disk import scan
+from fexp.disk import survey as survey_module
 from fexp.disk.survey import Survey
 from fexp.metrics import makers
 from fexp.model import Fault, Instant
 from fexp.service.deadline import deadline
+from fexp.service.oneshot import look_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +64,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def survey_of(path: bytes, selection: Selection) -> Survey:
-    return Survey(path, selection, ByPattern(selection), makers(Measures((1e9,), (10.0,))))
+    return Survey(
+        Folder(path, "", selection), ByPattern(selection), makers(Measures((1e9,), (10.0,))), Instant(1e9, 1.0)
+    )
 
 
 @pytest.mark.parametrize("patterns", [("*",), ("*.txt", "*", "1.*")])
@@ -91,6 +96,22 @@ def test_a_shared_look_finds_what_is_there(tree: Path, shared: list[int], patter
         }
     with pytest.raises(ChildProcessError):
         os.waitpid(shared[0], 0)  # nobody is left to wait for
+
+
+@pytest.mark.parametrize("counts_settled", [False, True])
+def test_more_groups_than_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, counts_settled: bool) -> None:
+    monkeypatch.setattr(survey_module, "GROUPS_MAX", 3)
+    for number in range(9):
+        (tmp_path / f"a.{number}").write_text("x")
+    measures = Measures(settle_seconds=3600.0, counts_settled=counts_settled, disk_usage=True)
+    selection = Selection(disk_usage=True)
+    folder = Folder(os.fsencode(tmp_path), "", selection, measures=measures, group_by=GroupBy(extensions_max=9))
+    snapshot, _ = look_at(folder)
+    sums = {name: sum(group.values[name] or 0 for group in snapshot.groups) for name in snapshot.groups[0].values}
+    used_bytes = sum(path.stat().st_blocks * 512 for path in tmp_path.iterdir())
+    assert (sums["files"], sums["unsettled_files"]) == (0 if counts_settled else 9, 9)
+    assert sums["disk_usage_bytes"] == (0 if counts_settled else used_bytes)
+    assert len(snapshot.groups) == 3
 
 
 def test_the_smallest_pipe_holds_all_tasks(tmp_path: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +221,7 @@ AT_A_LIMIT = """
 import os, resource, sys
 from fexp.disk.survey import Survey
 from fexp.counting.grouping import ByPattern
-from fexp.counting.selection import Selection
+from fexp.counting.selection import Folder, Selection
 from fexp.metrics import AGGREGATES
 from fexp.model import Instant
 
@@ -210,7 +231,7 @@ selection = Selection(recursive=True)
 
 
 def look():
-    survey = Survey(b".", selection, ByPattern(selection), AGGREGATES)
+    survey = Survey(Folder(b".", "", selection), ByPattern(selection), AGGREGATES, Instant(2e9, 1.0))
     survey.run()
     return survey.values(0, Instant(2e9, 1.0))["files"], survey.faults.total()
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fexp.counting.group_by import GroupBy
 from fexp.counting.measures import Measures
 from fexp.counting.selection import Selection
 from fexp.metrics import AGGREGATES
@@ -26,6 +27,7 @@ STEPS = st.one_of(
     st.tuples(st.just("remove"), NAMES, st.just(0)),
     st.tuples(st.just("link"), NAMES, st.integers(0, 2)),
     st.tuples(st.just("remove tree"), st.sampled_from(["sub", "sub/deep", "other"]), st.just(0)),
+    st.tuples(st.just("rename"), NAMES, st.integers(0, 5)),
 )
 
 
@@ -44,6 +46,8 @@ def do(root: Path, step: Step) -> None:
         path.write_bytes(b"x" * number)
     elif what == "age" and path.exists():
         os.utime(path, (number, number))
+    elif what == "rename" and path.exists():
+        path.rename(root / f"r{number}{path.suffixes[0] if number % 2 else '.r'}")
     elif what == "remove":
         path.unlink(missing_ok=True)
     elif what == "link" and path.exists():
@@ -94,6 +98,57 @@ def test_watch_equals_scan(
             for step in after:
                 do(root, step)
             live.until(lambda one: numbers_of(one) == numbers_of(look_at(live.folder)[0]))
+
+
+COUNTERS = ("arrivals", "departures", "modifications", "arrived_bytes", "departed_bytes")
+GROUPINGS = {
+    "extensions": GroupBy(extensions_max=1),
+    "groups": GroupBy(regex=r"(?:^|/)(?P<first>[^/.])", label_names=("first",), groups_max=2),
+    "both": GroupBy(2, (), r"(?:^|/)(?P<first>[^/.])", ("first",), 1),
+}
+SHOWN_ALONE = ("files", "unsettled_files", "stalled_files")
+
+
+@pytest.mark.parametrize("counts_settled", [False, True])
+@pytest.mark.parametrize("group_by", GROUPINGS.values(), ids=GROUPINGS)
+@given(before=st.lists(STEPS, max_size=6), after=st.lists(st.lists(STEPS, max_size=6), max_size=3))
+@settings(max_examples=10, deadline=None, derandomize=True)
+def test_groups_too(
+    group_by: GroupBy,
+    before: list[tuple[str, str, int]],
+    after: list[list[tuple[str, str, int]]],
+    *,
+    counts_settled: bool,
+) -> None:
+    """Files move from group to group, and groups into and out of the top; what came and went never goes back."""
+
+    def named(one: FolderSnapshot) -> list[dict[str, object]]:
+        groups = tuple(group for group in one.groups if any(group.values[name] for name in SHOWN_ALONE))
+        return sorted(state_of(groups), key=lambda values: str([values[name] for name in one.groups[0].labels]))
+
+    with TemporaryDirectory() as directory:
+        root = Path(directory)
+        for step in before:
+            do(root, step)
+        selection = Selection(recursive=True, partials=("*.part",), disk_usage=True)
+        measures = MEASURES._replace(single_files_max=2, counts_settled=counts_settled)
+        with watching(root, selection, measures, group_by=group_by) as live:
+            seen = live.quiet()
+            files_at_start = sum(group.files for group in seen.groups)
+            for steps in after:
+                for step in steps:
+                    do(root, step)
+                now = live.until(lambda one: named(one) == named(look_at(live.folder)[0]))
+                looked, _ = look_at(live.folder)
+                assert (now.single_files, now.series_dropped) == (looked.single_files, looked.series_dropped)
+                counted = {tuple(group.labels.values()): group.flow for group in now.groups}
+                for group in seen.groups:
+                    flow = counted.get(tuple(group.labels.values()))
+                    for name in COUNTERS if flow else ():
+                        assert getattr(flow, name) >= getattr(group.flow, name)
+                came = sum(flow.arrivals - flow.departures for flow in counted.values() if flow)
+                assert came == sum(group.files for group in now.groups) - files_at_start
+                seen = now
 
 
 def test_the_oldest_arrival_is_not_the_oldest_modification(tmp_path: Path) -> None:

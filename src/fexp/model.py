@@ -83,6 +83,16 @@ class FileColumns(NamedTuple):
             self.names[span], self.sizes[span], self.modified_at[span], self.changed_at[span], self.inodes[span]
         )
 
+    def at(self, places: Sequence[int]) -> FileColumns:
+        """Return the files at these places."""
+        return FileColumns(
+            [self.names[place] for place in places],
+            [self.sizes[place] for place in places],
+            [self.modified_at[place] for place in places],
+            [self.changed_at[place] for place in places],
+            [self.inodes[place] for place in places],
+        )
+
     def where(self, chosen: Iterable[bool]) -> FileColumns:
         """Return the files for which ``chosen`` is true."""
         mask = list(chosen)
@@ -146,7 +156,7 @@ class GroupSnapshot(NamedTuple):
     """The numbers of one group of files in a folder, such as those that match one pattern."""
 
     labels: Mapping[str, str]
-    """What names the group: ``pattern``."""
+    """What names the group: ``pattern``, and what a regex found."""
     values: Mapping[str, float | None]
     """By name of the aggregate (``fexp.counting.aggregates``); None while there is nothing to say."""
     flow: FlowSnapshot | None = None
@@ -160,6 +170,11 @@ class GroupSnapshot(NamedTuple):
         return self.labels["pattern"]
 
     @property
+    def title(self) -> str:
+        """The group's name for people: the pattern and all other labels."""
+        return ", ".join([self.pattern, *(f"{k}={v}" for k, v in self.labels.items() if k != "pattern")])
+
+    @property
     def files(self) -> int:
         """How many files there are."""
         return int(self.values["files"] or 0)
@@ -168,6 +183,15 @@ class GroupSnapshot(NamedTuple):
     def size_bytes(self) -> int:
         """How large they are together."""
         return int(self.values["size_bytes"] or 0)
+
+
+class SingleFile(NamedTuple):
+    """One file of those that are shown one by one."""
+
+    labels: Mapping[str, str]
+    """Of its group, and ``file``: its path below the folder."""
+    size_bytes: int
+    modified_at: float
 
 
 class FolderSnapshot(NamedTuple):
@@ -193,6 +217,9 @@ class FolderSnapshot(NamedTuple):
     """The first look is done. Before it, nobody knows whether the folder is up."""
     problem: str | None = None
     """Why a one-shot could not read it."""
+    single_files: tuple[SingleFile, ...] = ()
+    series_dropped: int | None = None
+    """Groups and files that a cap keeps from having series of their own; None when there is no cap."""
 
 
 class DeliverySnapshot(NamedTuple):

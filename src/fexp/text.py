@@ -25,6 +25,17 @@ def printable(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def unambiguous(raw: bytes) -> str:
+    r"""Return a name as printable text, from which it can be told whatever it is.
+
+    A backslash is doubled; bytes that are no UTF-8 or cannot be printed become ``\xff`` and the like.
+    """
+    text = raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in char.encode()) for char in text)
+
+
 def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:
     """Make names printable so that no two look the same. Valid UTF-8 is never altered."""
     names = list(dict.fromkeys(raw_names))

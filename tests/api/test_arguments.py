@@ -68,6 +68,7 @@ def test_folders_are_paths(function: Callable[..., object], folders: object, com
     [
         (fexp.look, "rescan"),
         (fexp.watch, "label"),
+        (fexp.watch, "group"),
         (fexp.watch, "dwell_buckets"),
         (fexp.push, "gateway_password"),
         (fexp.FolderCollector, "gateway"),

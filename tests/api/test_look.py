@@ -38,6 +38,26 @@ def test_the_numbers_are_those_of_the_files(tmp_path: Path) -> None:
     assert xml.files == 1
 
 
+def test_groups_and_single_files(tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    for age_seconds, name in enumerate(["A_1.csv", "A_2.csv", "B_1.xml", "plain"]):
+        (folder / name).write_text(name)
+        os.utime(folder / name, (2e9 - age_seconds,) * 2)
+    numbers = fexp.look(
+        folder, by_ext=True, top=1, group="^(?P<partner>[A-Z])_", group_folder=".*/(?P<customer>.*)", per_file=True,
+        max_series=3,
+    )  # fmt: skip
+    assert {(one.pattern, one.labels["partner"]): one.files for one in numbers} == {
+        ("*.csv", "A"): 2,
+        ("other", "B"): 1,
+        ("other", "other"): 1,
+    }
+    assert {one.labels["customer"] for one in numbers} == {"acme"}
+    single = {one.labels["partner"]: [file.labels["file"] for file in one.single_files] for one in numbers}
+    assert single == {"A": ["A_2.csv"], "B": ["B_1.xml"], "other": ["plain"]}
+
+
 def test_of_no_file_there_is_nothing_to_say(tmp_path: Path) -> None:
     (numbers,) = fexp.look(tmp_path, match="*.csv")
     assert (numbers.files, numbers.size_bytes, numbers.empty_files) == (0, 0, 0)

@@ -19,6 +19,7 @@ from fexp.config.schema import schema
 from fexp.config.selection import SelectionSettings
 from fexp.config.settings import EngineSettings, LoggingSettings, read_settings
 from fexp.config.shape import Shape, is_path, shape_of
+from fexp.counting.group_by import GroupBy
 from fexp.errors import SettingsError
 from fexp.outputs.kinds import settings_types
 from fexp.service.oneshot import find_folders
@@ -54,6 +55,18 @@ outputs:
   gateway: {url: https://h:9091, job: zone, grouping: {site: a}, gzip: true, password_file: secret, user: me}
   remote_write: {url: http://h/api/v1/write, labels: {cluster: x}, deadline: 5s}
 engine: {rescan: 10m, backend: polling, log_level: debug, dwell_buckets: none, splay: 1s, deadline: 1m}
+""",
+    "groups": """
+folders:
+  - path: in
+    by_ext: true
+    top: 3
+    compound_ext: [tar.gz]
+    group: ^(?P<partner>[A-Z]+)_
+    max_groups: 20
+    per_file: true
+    max_series: 10
+defaults: {group_folder: "data/(?P<customer>[^/]+)"}
 """,
     "nothing but a folder": "folders: [data]",
     "sections that are still empty": "folders: [data]\ndefaults:\noutputs:\nengine:\n",
@@ -154,6 +167,10 @@ def test_every_option_can_be_said_in_a_file_as_on_the_command_line(
         ("outputs: {gateway: {urll: x}}", "/etc/fexp.yml:1:21: unknown key 'urll'; did you mean url?"),
         ("outputs: {gateway: {password: x}}", "1:21: unknown key 'password'; did you mean password_file?"),
         ("folders: {path: a}", "/etc/fexp.yml:1:10: a list is needed here"),
+        ("defaults: {group: '[A-Z]+_'}", "/etc/fexp.yml:1:19: group [A-Z]+_ names no group: write (?P<partner>"),
+        ("defaults: {group: '(?P<a>.)(?=x)'}", "/etc/fexp.yml:1:19: group (?P<a>.)(?=x): "),
+        ("defaults: {group_folder: '(?P<folder>.)'}", "/etc/fexp.yml:1:26: group_folder folder: fexp uses this label"),
+        ("defaults: {by_ext: true, top: 0}", "/etc/fexp.yml:1:31: top 0"),
         ("folders: [{ext: csv}]", "/etc/fexp.yml:1:11: path is missing: name the folder"),
         ("folders: [{path: }]", "path is missing"),
         ("defaults: {recursive: maybe}", "/etc/fexp.yml:1:23: true or false is needed here"),
@@ -191,6 +208,44 @@ def test_an_output_that_lacks_something_is_named_with_its_place() -> None:
 def test_a_mistake_between_two_values_is_named_with_both_places() -> None:
     with pytest.raises(SettingsError, match=r"^/etc/fexp.yml:1:32: max_depth says how far recursive goes"):
         settings("folders: [{path: a, max_depth: 2}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("folders: [{path: a, top: 3}]", "/etc/fexp.yml:1:26: top has no effect without by_ext: add by_ext"),
+        (
+            "folders: [{path: a*, group: '(?P<x>.)', labels: {x: b}}]",
+            "/etc/fexp.yml:1:29: group x: /etc/fexp.yml:1:",
+        ),
+        (
+            "folders: [{path: a*}]\ndefaults: {group: '(?P<x>.)', group_folder: '(?P<x>.)'}",
+            "2:45: group_folder x: /etc/",
+        ),
+        (
+            "folders: [{path: a*, group: '(?P<x>.)'}]\noutputs: {gateway: {url: http://h, grouping: {x: b}}}",
+            "label x: on the series and in the gateway's key; rename one of them",
+        ),
+    ],
+)
+def test_labels_of_groups_must_not_clash(text: str, complaint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings(text)
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["{}/acme", "{}/*", "{}"])
+def test_groups_are_those_of_folders_and_templates(path: str, tmp_path: Path) -> None:
+    for name in ("acme", "bmw"):
+        (tmp_path / name).mkdir()
+    entry = {"path": path.format(tmp_path), "group": "^(?P<partner>[A-Z]+)_", "per_subfolder": path == "{}"}
+    defaults = {"group_folder": ".*/(?P<customer>.*)", "max_groups": 7, "by_ext": True}
+    its = settings(yaml.safe_dump({"folders": [entry], "defaults": defaults}))
+    folders, _ = find_folders(its, 0.0)
+    assert [folder.labels for folder in folders] == [{"customer": "acme"}, {"customer": "bmw"}][: len(folders)]
+    assert len(folders) == (1 if path == "{}/acme" else 2)
+    for folder in folders:
+        assert folder.group_by == GroupBy(10, (), "^(?P<partner>[A-Z]+)_", ("partner",), 7)
 
 
 def test_the_command_line_wins_over_the_file_and_a_folder_over_the_defaults() -> None:

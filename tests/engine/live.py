@@ -7,6 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from fexp.counting.group_by import GroupBy
 from fexp.counting.measures import Measures
 from fexp.counting.selection import Folder, Selection
 from fexp.engine import Engine, EngineSettings
@@ -111,11 +112,14 @@ def watching(
     poll_interval_seconds: float = NEVER,
     clock: Clock | None = None,
     changed: Callable[[], None] = lambda: None,
+    group_by: GroupBy | None = None,
 ) -> Iterator[Live]:
     """Run an engine over one folder, until its first look is done and then for as long as the test takes."""
     raw = os.fsencode(path)
     label = os.fsdecode(raw).encode("utf-8", "replace").decode()
-    folder = Folder(raw, label, selection or Selection(), measures=measures or Measures())
+    folder = Folder(
+        raw, label, selection or Selection(), measures=measures or Measures(), group_by=group_by or GroupBy()
+    )
     settings = EngineSettings(
         backend=backend, rescan_seconds=rescan_seconds, poll_interval_seconds=poll_interval_seconds
     )

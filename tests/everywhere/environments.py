@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -107,7 +108,8 @@ def test_edges(environment: Environment, directory: Path, wheel: Path, log: Text
 def _install(environment: Environment, venv: Path, wheel: Path) -> None:
     subprocess.run([environment.python.path, "-m", "venv", "--without-pip", venv], check=True)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
-    wanted = [*project["project"]["optional-dependencies"]["remote-write"], *project["dependency-groups"]["test"]]
+    extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
+    wanted = [*extras, *project["dependency-groups"]["test"]]
     if environment.lowest:
         wanted = [lowest(line) for line in [*wanted, *project["project"]["dependencies"]]]
     _pip("--python", str(venv / "bin/python"), "install", str(wheel), *wanted)

@@ -48,5 +48,5 @@ def test_a_clock_that_is_set_back_makes_files_that_are_known_future_ones() -> No
 def test_times_of_the_past_are_not_kept() -> None:
     """What every folder has must cost next to nothing."""
     state, _ = state_with(*range(-5000, 0))
-    (kept,) = [one for one in state._groups[0]._followed if isinstance(one, FutureFiles)]
+    (kept,) = [one for one in state._groups.of(0)._followed if isinstance(one, FutureFiles)]
     assert kept.state == b""

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fexp.counting.detailed import DetailedState
-from fexp.counting.grouping import ByPattern
+from fexp.counting.group_by import GroupBy
+from fexp.counting.grouping import ByPattern, grouping_of
 from fexp.counting.measures import Measures
 from fexp.counting.selection import PARTIALS, Folder, Selection
 from fexp.counting.settling import Settling, is_being_written
@@ -35,6 +36,29 @@ def settling_of(state: DetailedState) -> Settling:
 
 def at(seconds: float) -> Instant:
     return Instant(1.7e9 + seconds, 1000.0 + seconds)
+
+
+def test_a_group_without_a_file_that_counts_shows_its_uploads() -> None:
+    selection = Selection(partials=PARTIALS)
+    group_by = GroupBy(regex="^(?P<partner>.)_", label_names=("partner",), groups_max=2)
+    folder = Folder(b"/f", "/f", selection, measures=BOTH._replace(counts_settled=True), group_by=group_by)
+    state, root = DetailedState(folder, grouping_of(folder), makers(folder.measures), (1e9,)), Directory(b"")
+
+    def shown(seconds: float) -> dict[str, tuple[float | None, ...]]:
+        names = ("files", "unsettled_files", "stalled_files")
+        groups = state.groups(at(seconds))
+        return {group.labels["partner"]: tuple(group.values[name] for name in names) for group in groups}
+
+    for name in (b"A_1", b"B_1", b"B_2", b"C_1.part"):
+        state.fold(root, {name: ARRIVED}, columns({name: FileInfo(1, 0.0, 0.0, 1)}), [], at(0.0))
+    assert shown(1.0) == {"A": (0, 1, 0), "B": (0, 2, 0), "other": (0, 1, 0)}
+    settled = columns(dict.fromkeys([b"A_1", b"C_1.part"], FileInfo(1, 0.0, 0.0, 1)))
+    state.take_in(root, settled, at(700.0), 0.0, is_start=False)
+    assert shown(700.0) == {"A": (1, 0, 0), "C": (1, 0, 1), "other": (0, 2, 0)}, "those with files come first"
+    state.clear(root, at(701.0))
+    assert set(shown(701.0).values()) == {(0, 0, 0)}
+    assert not settling_of(state).keys
+    assert (settling_of(state)._unsettled, settling_of(state)._stalled) == ({}, {})
 
 
 @pytest.mark.parametrize(

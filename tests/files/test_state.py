@@ -23,7 +23,7 @@ from fexp.model import FileInfo, Happening, Instant
 from tests.files.columns import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from fexp.model import FlowSnapshot, GroupSnapshot, Histogram, KnownFiles
 
@@ -340,36 +340,6 @@ def test_extremes_over_many_directories_cost_no_look_at_each() -> None:
             values = folder.state.groups(NOW)[0].values
             assert values["largest_bytes"] == max(sizes.values())
             assert values["smallest_bytes"] == min(sizes.values())
-
-
-class ByFirstLetter:
-    """A grouping whose groups come with their first file and go with their last."""
-
-    lasting: tuple[Hashable, ...] = ()
-    only = None
-
-    @staticmethod
-    def keys_of(name: bytes, below: bytes) -> tuple[Hashable, ...]:
-        del below
-        return (name[:1],)
-
-    @staticmethod
-    def labels_of(key: Hashable) -> Mapping[str, str]:
-        assert isinstance(key, bytes)
-        return {"letter": key.decode()}
-
-
-def test_groups_come_and_go() -> None:
-    state, root = FolderState(ByFirstLetter(), AGGREGATES, BOUNDS_SECONDS), Directory(b"")
-    info = FileInfo(3, 1.0, 0.0, 1)
-    state.fold(root, {b"ax": "a", b"bx": "a"}, columns({b"ax": info, b"bx": info}), [], NOW)
-    assert [(group.labels["letter"], group.files) for group in state.groups(NOW)] == [("a", 1), ("b", 1)]
-    state.fold(root, {b"ax": "l", b"cx": "al"}, columns({}), [b"ax", b"cx"], NOW)
-    assert [group.labels["letter"] for group in state.groups(NOW)] == ["b"]
-    state.clear(root, NOW)
-    assert not state.groups(NOW)
-    state.observe_some(10)
-    assert not state.owes_dwells
 
 
 class YoungFiles(Sum):

@@ -5,9 +5,16 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fexp.counting.detailed import DetailedState
+from fexp.counting.group_by import GroupBy
+from fexp.counting.grouping import grouping_of
+from fexp.counting.measures import Measures
+from fexp.counting.selection import Folder, Selection
 from fexp.counting.state import Directory
 from fexp.counting.usage import DiskUsage
-from fexp.model import DiskUse
+from fexp.metrics import makers
+from fexp.model import LEFT, DiskUse, FileInfo, Instant
+from tests.files.columns import columns
 
 NAMES = st.sampled_from([b"a", b"b", b"c"])
 STEPS = st.lists(
@@ -58,3 +65,33 @@ def test_as_an_oracle_has_it(
         usage.clear(directory)
     assert not usage._links
     assert not usage._places
+
+
+def test_many_groups_in_one_directory() -> None:
+    measures = Measures(settle_seconds=60.0, counts_settled=True, disk_usage=True)
+    folder = Folder(b"/f", "/f", Selection(), measures=measures, group_by=GroupBy(extensions_max=30))
+    state, root = DetailedState(folder, grouping_of(folder), makers(measures), (1.0,)), Directory(b"")
+    letters = b"abcdefghijklmn"
+    files = {b"%d.%c" % (number, letter): FileInfo(1, 0.0, 0.0, letter) for letter in letters for number in (0, 1)}
+    state.disk_use = {name: DiskUse(4096 * (1 + (name[:1] == b"1")), None) for name in files}
+
+    def used(seconds: float) -> dict[str, float | None]:
+        groups = state.groups(Instant(1e9 + seconds, seconds))
+        return {group.pattern: group.values["disk_usage_bytes"] for group in groups if group.files}
+
+    state.take_in(root, columns(files), Instant(1e9, 0.0), 0.0, is_start=True)
+    assert len(used(0.0)) == 14
+    assert set(used(0.0).values()) == {3 * 4096}
+    gone = [b"0.a", b"1.b", b"0.c", b"1.c"]
+    state.fold(root, dict.fromkeys(gone, LEFT), columns({}), gone, Instant(1e9, 1.0))
+    assert {pattern: size_bytes for pattern, size_bytes in used(1.0).items() if size_bytes != 3 * 4096} == {
+        "*.a": 2 * 4096,
+        "*.b": 4096,
+    }
+    changed = columns(dict.fromkeys([b"0.a", b"0.d"], FileInfo(2, 1e9, 1e9, 1)))
+    different = state.take_in(root, changed, Instant(1e9, 2.0), 0.0, is_start=False)
+    assert different == [b"0.d"], "the other is new, and has not settled"
+    state.clear(root, Instant(1e9, 3.0))
+    assert not used(3.0)
+    assert state._usage is not None
+    assert state._usage._sums_bytes == {}

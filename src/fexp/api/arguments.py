@@ -70,6 +70,22 @@ class WhatIsShown(WhatCounts, total=False):
     """Show how many partial uploads have not changed for so long."""
     partial: Texts
     """What a partial upload is named, as globs: ``*.part``, ``*.tmp`` and the like if not given."""
+    by_ext: bool
+    """Count each extension that is found as a pattern of its own."""
+    top: int
+    """How many extensions, those of the most files; the rest is ``other``. 10 if not given."""
+    compound_ext: Texts
+    """Extensions with a dot in them, such as ``tar.gz``."""
+    group: str
+    """Label files by the named groups of a regex, searched in their paths below the folder."""
+    max_groups: int
+    """How many groups, those of the most files; the rest is ``other``. 100 if not given."""
+    group_folder: str
+    """Label a folder by the named groups of a regex, searched in its own path."""
+    per_file: bool
+    """Show the size and the time of single files, the oldest."""
+    max_series: int
+    """How many files of a folder: 100 if not given."""
 
 
 class _HowToWatch(TypedDict, total=False):
@@ -121,9 +137,7 @@ class Pushing(WhatIsShown, total=False):
 
 OF_CONFIG_FILES = frozenset({"per_subfolder", "time_zone", "watch_config"})
 """A program says itself which folders it wants."""
-_UNSHOWN = OF_CONFIG_FILES | {
-    "label", "age_buckets", "size_buckets", "dwell_buckets", "disk_usage", "stall_after", "partial",
-}  # fmt: skip
+_UNSHOWN = OF_CONFIG_FILES | {"dwell_buckets"} | WhatIsShown.__annotations__.keys() - WhatCounts.__annotations__.keys()
 
 
 def read_watching(folders: Folders, arguments: Watching) -> tuple[tuple[Folder, ...], EngineSettings]:

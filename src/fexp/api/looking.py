@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp import clock as clocks
@@ -10,12 +11,12 @@ from fexp.errors import FolderError
 from fexp.service.oneshot import look_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Unpack
 
     from fexp.api.arguments import Folders, WhatIsShown
     from fexp.clock import Clock
-    from fexp.model import FolderSnapshot, Histogram
+    from fexp.model import FolderSnapshot, Histogram, SingleFile
 
 
 class FolderNumbers(NamedTuple):
@@ -55,6 +56,8 @@ class FolderNumbers(NamedTuple):
     """With ``settle``: those that changed too lately, by their inode change times."""
     stalled_files: int | None = None
     """With ``stall_after``: partial uploads that have not changed for so long."""
+    single_files: Sequence[SingleFile] = ()
+    """With ``per_file``: those of the folder's oldest files that are in this group."""
 
 
 def look(folders: Folders, *, clock: Clock = clocks.now, **arguments: Unpack[WhatIsShown]) -> list[FolderNumbers]:
@@ -78,6 +81,9 @@ def look(folders: Folders, *, clock: Clock = clocks.now, **arguments: Unpack[Wha
 def numbers_of(folder: FolderSnapshot) -> Iterator[FolderNumbers]:
     """Yield the numbers of each of its patterns."""
     own = FolderNumbers._fields
+    files_of: defaultdict[frozenset[tuple[str, str]], list[SingleFile]] = defaultdict(list)
+    for file in folder.single_files:
+        files_of[frozenset(file.labels.items() - {("file", file.labels["file"])})].append(file)
     for group in folder.groups:
         yield FolderNumbers(
             **{
@@ -86,6 +92,7 @@ def numbers_of(folder: FolderSnapshot) -> Iterator[FolderNumbers]:
                 "labels": {**folder.labels, **group.labels},
                 **{name: value for name, value in group.values.items() if name in own},
                 "distributions": group.distributions,
+                "single_files": tuple(files_of[frozenset(group.labels.items())]),
                 "errors": {str(fault): count for fault, count in folder.faults.items() if count},
                 "looked_at": folder.last_scan_at,
                 "duration_seconds": folder.scan_duration_seconds,

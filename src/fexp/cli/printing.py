@@ -13,7 +13,7 @@ from fexp.text import visible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fexp.model import GroupSnapshot, Snapshot
+    from fexp.model import FolderSnapshot, GroupSnapshot, Snapshot
 
 
 def print_prom(snapshot: Snapshot) -> None:
@@ -38,7 +38,7 @@ def print_json(snapshot: Snapshot) -> None:
         patterns = [_group(group) for group in folder.groups] if folder.up else []
         folders.append(
             {"folder": folder.folder, "up": folder.up, "labels": dict(folder.labels), "patterns": patterns,
-             "errors": dict(folder.faults), "problem": folder.problem}
+             "errors": dict(folder.faults), "problem": folder.problem, **_capped(folder)}
         )  # fmt: skip
     document: dict[str, object] = {"folders": folders}
     if snapshot.probes:
@@ -64,6 +64,15 @@ def print_for_people(snapshot: Snapshot) -> None:
 
         text = Format.TEXT.render(Families(snapshot.families)).decode()
         print("\n".join(["", *(visible(line) for line in text.splitlines() if not line.startswith("#"))]))
+
+
+def _capped(folder: FolderSnapshot) -> dict[str, object]:
+    if folder.series_dropped is None or not folder.up:
+        return {}
+    files = [
+        {**file.labels, "size_bytes": file.size_bytes, "modified_at": file.modified_at} for file in folder.single_files
+    ]
+    return {"files": files, "series_dropped": folder.series_dropped}
 
 
 def _group(group: GroupSnapshot) -> dict[str, object]:

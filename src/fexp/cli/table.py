@@ -78,7 +78,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _row(folder: FolderSnapshot, group: GroupSnapshot, now: float) -> tuple[str, ...]:
     numbers = _cells(group, now) if folder.up else ["cannot be read"]
-    return _shown(folder.folder), _shown(group.pattern), *numbers
+    return _shown(folder.folder), _shown(group.title), *numbers
 
 
 def _shown(name: str) -> str:

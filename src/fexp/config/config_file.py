@@ -127,7 +127,7 @@ class ConfigReader:
             raw, origin = _value(key, option, entries[key], directory)
             if option.name in values:
                 raise SettingsError(f"{origin} is given already: {values[option.name][1]}")
-            values[option.name] = raw, origin
+            values[option.name] = raw, Origin(origin.text, is_shared=groups is GROUPS[DEFAULTS])
 
     def _folder(self, entry: Entry, directory: str) -> None:
         groups = GROUPS[DEFAULTS]

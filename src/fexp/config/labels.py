@@ -34,13 +34,18 @@ def parse_pairs(origin: Origin | str, texts: Iterable[str]) -> Pairs:
     return tuple(pairs)
 
 
+def check_own(origin: Origin | str, names: Iterable[str]) -> None:
+    """Raise a SettingsError for the name of a label that fexp gives a meaning."""
+    for name in names:
+        if name in own_labels():
+            raise SettingsError(f"{origin} {name}: fexp uses this label itself; choose another name")
+
+
 def parse_labels(origin: Origin | str, texts: Iterable[str]) -> Mapping[str, str]:
     """Return the labels for the folder series. Raise SettingsError."""
     pairs = parse_pairs(origin, texts)
     check_pairs(origin, pairs)
-    for name, _ in pairs:
-        if name in own_labels():
-            raise SettingsError(f"{origin} {name}: fexp uses this label itself; choose another name")
+    check_own(origin, (name for name, _ in pairs))
     return dict(pairs)
 
 

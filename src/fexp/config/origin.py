@@ -15,12 +15,14 @@ Raw = str | bool | tuple[str, ...]
 class Origin:
     """Where a value was written, as an error names it: an option, an environment variable, a place in a file."""
 
-    __slots__ = ("given", "text")
+    __slots__ = ("given", "is_shared", "text")
 
-    def __init__(self, text: str, *, given: bool = True) -> None:
+    def __init__(self, text: str, *, given: bool = True, is_shared: bool = False) -> None:
         self.text = text
         self.given = given
         """False for a default. The text then says how to give a value."""
+        self.is_shared = is_shared
+        """It was given for all folders of a config file, whether it says something to each or not."""
 
     def __str__(self) -> str:
         """Return the text."""

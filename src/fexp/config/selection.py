@@ -7,10 +7,19 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from fexp.config.groups import label_names, labels_from_path, parse_group
 from fexp.config.labels import parse_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.template import DATE, UTC, parse_time_zone
-from fexp.config.values import one_of, parse_buckets, parse_duration, parse_size_buckets, parse_whole_number
+from fexp.config.values import (
+    one_of,
+    parse_buckets,
+    parse_count,
+    parse_duration,
+    parse_size_buckets,
+    parse_whole_number,
+)
+from fexp.counting.group_by import GroupBy
 from fexp.counting.measures import Measures
 from fexp.counting.paths import absolute_folder
 from fexp.counting.selection import PARTIALS, Folder, Selection, pattern_of_name
@@ -63,6 +72,24 @@ def _check_text(origin: Origin | str, glob: str) -> None:
         os.fsencode(glob)
     except UnicodeEncodeError:
         raise SettingsError(f"{origin} {glob!r} is not text that a file name can hold: write it in UTF-8") from None
+
+
+def parse_compound_extensions(origin: Origin | str, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return extensions such as ``tar.gz``, without the dot in front. Raise SettingsError for any other."""
+    bare = [pattern.removeprefix("*.") for pattern in parse_extensions(origin, texts)]
+    for text in bare:
+        if "." not in text.strip("."):
+            raise SettingsError(f"{origin} {text!r} has no dot in it: {origin} is for such as tar.gz")
+    return tuple(bare)
+
+
+_NEEDS = {
+    "extensions_max": "by_extension",
+    "compound_extensions": "by_extension",
+    "groups_max": "group_regex",
+    "single_files_max": "per_file",
+}
+"""Settings that say more about another."""
 
 
 class SelectionSettings(Group):
@@ -125,9 +152,34 @@ class SelectionSettings(Group):
         "present, or settled: count no file before.",
         metavar="WHICH",
     )
+    by_extension: bool = flag("by-ext", "Count each extension that is found as a pattern of its own.")
+    extensions_max: int = option(
+        "top", parse_count, "10", "So many extensions, those of the most files; the rest is other.", metavar="N"
+    )
+    compound_extensions: tuple[str, ...] = repeatable(
+        "compound-ext", parse_compound_extensions, "An extension with a dot in it, such as tar.gz.", metavar="EXT"
+    )
+    group_regex: str | None = option(
+        "group", parse_group, None, "Label files by the named groups of a regex, searched in their paths below FOLDER.",
+        metavar="REGEX",
+    )  # fmt: skip
+    groups_max: int = option(
+        "max-groups",
+        parse_count,
+        "100",
+        "Show so many groups, those of the most files; the rest is other.",
+        metavar="N",
+    )
+    folder_regex: str | None = option(
+        "group-folder", parse_group, None, "Label a folder by the named groups of a regex, searched in its own path.",
+        metavar="REGEX",
+    )  # fmt: skip
+    per_file: bool = flag("per-file", "Show the size and the time of single files, the oldest.")
+    single_files_max: int = option("max-series", parse_count, "100", "So many files of a folder.", metavar="N")
 
     def validate(self) -> None:
         self._validate_arrivals()
+        self._validate_groups()
         for pattern in self.matches:
             if pattern.removeprefix("\\").startswith(".") and not self.hidden:
                 raise SettingsError(
@@ -155,6 +207,43 @@ class SelectionSettings(Group):
                 f" add {self.origin('settle_seconds')}"
             )
 
+    def _validate_groups(self) -> None:
+        for name, needed in _NEEDS.items():
+            option_, needs = self.origin(name), self.origin(needed)
+            if option_.given and not option_.is_shared and not getattr(self, needed):
+                raise SettingsError(f"{option_} has no effect without {needs}: add {needs}, or leave {option_} out")
+        taken = dict.fromkeys(self.labels, self.origin("labels"))
+        for name in ("group_regex", "folder_regex"):
+            for label in label_names(getattr(self, name) or ""):
+                if label in taken:
+                    raise SettingsError(
+                        f"{self.origin(name)} {label}: {taken[label]} sets this label; choose another name"
+                    )
+                taken[label] = self.origin(name)
+
+    @property
+    def folder_labels(self) -> Mapping[str, Origin]:
+        """The labels of the folders themselves, each with what sets it."""
+        found = dict.fromkeys(label_names(self.folder_regex or ""), self.origin("folder_regex"))
+        return {**dict.fromkeys(self.labels, self.origin("labels")), **found}
+
+    @property
+    def label_names(self) -> frozenset[str]:
+        """The names of all labels that the user gives the series."""
+        return frozenset((*self.folder_labels, *label_names(self.group_regex or "")))
+
+    @property
+    def group_by(self) -> GroupBy:
+        """What else than the patterns tells files apart."""
+        regex = self.group_regex or ""
+        return GroupBy(
+            extensions_max=self.extensions_max if self.by_extension else 0,
+            compound_extensions=self.compound_extensions,
+            regex=regex,
+            label_names=label_names(regex),
+            groups_max=self.groups_max if regex else 0,
+        )
+
     @property
     def patterns(self) -> tuple[str, ...]:
         """The globs of all files that count."""
@@ -170,7 +259,12 @@ class SelectionSettings(Group):
             stall_after_seconds=self.stall_after_seconds,
             counts_settled=self.counted == "settled",
             disk_usage=self.disk_usage,
+            single_files_max=self.single_files_max if self.per_file else 0,
         )
+
+    def labels_of(self, path: bytes) -> Mapping[str, str]:
+        """Return the labels of the series of the folder that has this path."""
+        return {**self.labels, **labels_from_path(self.folder_regex or "", path)}
 
     def applied_to(self, patterns: tuple[str, ...], own_patterns: frozenset[str] = frozenset()) -> Selection:
         """Return the selection with these patterns."""
@@ -222,6 +316,7 @@ def build_folders(paths: Iterable[str], settings: SelectionSettings | None = Non
             files.setdefault(absolute, [])
             whole.add(absolute)
     label_of = unique_labels(map(os.fsencode, files))
+    group_by = settings.group_by
     folders, known = [], dict[Selection, Selection]()
     for path, own in files.items():
         shared = settings.patterns if path in whole else ()
@@ -230,7 +325,12 @@ def build_folders(paths: Iterable[str], settings: SelectionSettings | None = Non
         raw = os.fsencode(path)
         folders.append(
             Folder(
-                path=raw, label=label_of[raw], selection=selection, labels=settings.labels, measures=settings.measures
+                path=raw,
+                label=label_of[raw],
+                selection=selection,
+                labels=settings.labels_of(raw),
+                measures=settings.measures,
+                group_by=group_by if path in whole else group_by._replace(extensions_max=0),
             )
         )
     return tuple(folders)

@@ -204,14 +204,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         for probe in (selected.probe for selected in self.probes):
-            for label in sorted(set(self.selection.labels) & probe.labels if "folder" in probe.labels else ()):
-                raise probe.wrong(
-                    f"{self.selection.origin('labels')} {label} is a label of its own; rename one of them"
-                )
+            for label, origin in self.selection.folder_labels.items() if "folder" in probe.labels else ():
+                if label in probe.labels:
+                    raise probe.wrong(f"{origin} {label} is a label of its own; rename one of them")
         if self.outputs:
-            labels = [*(one.labels for one in self.folders), *(one.selection.labels for one in self.templates)]
-            names = own_labels().union(*labels)
-            names = names.union(*(selected.probe.labels for selected in self.probes))
+            names = own_labels().union(
+                *(folder.label_names for folder in self.folders),
+                *(template.selection.label_names for template in self.templates),
+                *(selected.probe.labels for selected in self.probes),
+            )
             for output in self.outputs:
                 output.check_labels(names)
         if self.http.web_config is not None and not self.http.listen:

@@ -89,6 +89,14 @@ def parse_whole_number(origin: Origin | str, text: str) -> int:
     return int(text)
 
 
+def parse_count(origin: Origin | str, text: str) -> int:
+    """Return a whole number that is not 0."""
+    count = parse_whole_number(origin, text)
+    if count < 1:
+        raise SettingsError(f"{origin} {text} is too small: give 1 or more")
+    return count
+
+
 def parse_file_mode(origin: Origin | str, text: str) -> int:
     """Return the bits of ``0644``."""
     digits = text.removeprefix("0o")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from fexp.counting.aggregates import Make
-    from fexp.counting.group import Group
     from fexp.counting.grouping import Grouping
     from fexp.counting.selection import Folder
     from fexp.counting.state import Directory
-    from fexp.model import DiskUse, FileColumns, Instant
+    from fexp.model import DiskUse, FileColumns, GroupSnapshot, Instant
 
 
 class DetailedState(FolderState):
@@ -96,14 +96,17 @@ class DetailedState(FolderState):
     def _kept_back(self, directory: Directory, names: Sequence[bytes]) -> set[bytes]:
         """Return those of the names whose files do not count yet."""
         assert self._settling is not None
-        is_unsettled, known = self._settling.is_unsettled, directory.known(names)
+        is_unsettled, known = self._settling.is_unsettled, self.known(directory, names)
         return {name for name in names if name not in known and is_unsettled(directory, name)}
 
     def _measure(self, usage: DiskUsage, directory: Directory, names: Iterable[bytes]) -> None:
-        for name in names:
-            groups = tuple([table.key for table in directory.tables if name in table])
-            if groups and name in self.disk_use:
-                usage.put(directory, name, self.disk_use[name], groups)
+        groups_of: defaultdict[bytes, tuple[Hashable, ...]] = defaultdict(tuple)
+        for table, some in self._tables(directory, names):
+            for name in some:
+                if name in table and name in self.disk_use:
+                    groups_of[name] += (table.key,)
+        for name, groups in groups_of.items():
+            usage.put(directory, name, self.disk_use[name], groups)
 
     def let_go(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
         """See ``FolderState.let_go``."""
@@ -128,10 +131,18 @@ class DetailedState(FolderState):
         names = super().names(directory)
         return names if self._settling is None else names | self._settling.names(directory)
 
-    def _values(self, key: Hashable, group: Group, now: Instant) -> dict[str, float | None]:
-        values = super()._values(key, group, now)
-        if self._settling is not None:
-            values.update(self._settling.values(key))
+    def groups(self, now: Instant) -> tuple[GroupSnapshot, ...]:
+        """See ``FolderState.groups``."""
+        return self._groups.snapshots(now, self)
+
+    @property
+    def other_keys(self) -> Iterable[Hashable]:
+        """Return the groups that have files which are arriving, counted or not."""
+        return () if self._settling is None else self._settling.keys
+
+    def other_values(self, key: Hashable) -> Mapping[str, float]:
+        """Return the numbers of a group that are not the state's own."""
+        values = {} if self._settling is None else self._settling.values(key)
         if self._usage is not None:
             values["disk_usage_bytes"] = self._usage.value(key)
         return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import repeat
+from operator import add
 from typing import TYPE_CHECKING
 
 from fexp.model import FlowSnapshot, Histogram
@@ -72,6 +73,18 @@ class Flow:
             above = longer
         self.dwell_counts[-1] += above
 
+    def merge(self, other: Flow) -> None:
+        """Take in what another has counted."""
+        self.arrivals += other.arrivals
+        self.departures += other.departures
+        self.modifications += other.modifications
+        self.arrived_bytes += other.arrived_bytes
+        self.departed_bytes += other.departed_bytes
+        self.last_arrival_at = _latest(self.last_arrival_at, other.last_arrival_at)
+        self.last_departure_at = _latest(self.last_departure_at, other.last_departure_at)
+        self.dwell_counts = list(map(add, self.dwell_counts, other.dwell_counts))
+        self.dwell_sum_seconds += other.dwell_sum_seconds
+
     def snapshot(self) -> FlowSnapshot:
         """Return the numbers as they are now."""
         return FlowSnapshot(
@@ -84,3 +97,7 @@ class Flow:
             last_departure_at=self.last_departure_at,
             dwell=Histogram(self._bounds_seconds, tuple(self.dwell_counts), self.dwell_sum_seconds),
         )
+
+
+def _latest(*times: float | None) -> float | None:
+    return max((at for at in times if at is not None), default=None)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from fexp.counting.aggregates import Extreme, Followed, Number
 from fexp.counting.distributions import Distribution
-from fexp.counting.flow import Flow
 from fexp.counting.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fexp.counting.aggregates import Make
+    from fexp.counting.flow import Flow
     from fexp.counting.table import Table
     from fexp.model import Histogram, Instant, KnownFiles
 
@@ -22,7 +22,7 @@ class Group:
 
     __slots__ = ("_distributions", "_extremes", "_followed", "_numbers", "files", "flow", "tables")
 
-    def __init__(self, makers: Sequence[Make], dwell_bounds_seconds: tuple[float, ...]) -> None:
+    def __init__(self, makers: Sequence[Make], flow: Flow) -> None:
         aggregates = [make() for make in makers]
         self._numbers = [aggregate for aggregate in aggregates if isinstance(aggregate, Number)]
         self._distributions = [aggregate for aggregate in aggregates if isinstance(aggregate, Distribution)]
@@ -30,7 +30,7 @@ class Group:
         """Distributions apart: they know the tables."""
         self._extremes = [aggregate for aggregate in aggregates if isinstance(aggregate, Extreme)]
         self.tables = Tables([extreme.extremum for extreme in self._extremes])
-        self.flow = Flow(dwell_bounds_seconds)
+        self.flow = flow
         self.files = 0
 
     def add(self, table: Table, files: KnownFiles) -> None:

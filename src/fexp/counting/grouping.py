@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
 
-    from fexp.counting.selection import Selection
+    from fexp.counting.selection import Folder, Selection
     from fexp.model import FileColumns
 
     KeysOf = Callable[[bytes, bytes], tuple[Hashable, ...]]
@@ -27,6 +27,11 @@ class Grouping(Protocol):
         ...
 
     @property
+    def is_open(self) -> bool:
+        """Whether any number of groups may come: it is a ``fexp.counting.naming.ByName`` then."""
+        ...
+
+    @property
     def keys_of(self) -> KeysOf:
         """The function from a file's name and its directory's path below the folder to its groups."""
         ...
@@ -38,6 +43,8 @@ class Grouping(Protocol):
 
 class ByPattern:
     """One group for each pattern of a selection."""
+
+    is_open = False
 
     def __init__(self, selection: Selection) -> None:
         self.keys_of: KeysOf = selection.patterns_of
@@ -51,11 +58,28 @@ class ByPattern:
         return self._labels[key]
 
 
+def grouping_of(folder: Folder) -> Grouping:
+    """Return how the files of a folder are sorted."""
+    if not (folder.group_by.extensions_max or folder.group_by.regex):
+        return ByPattern(folder.selection)
+    from fexp.counting.naming import ByName
+
+    return ByName(folder.selection, folder.group_by)
+
+
 def by_group(grouping: Grouping, files: FileColumns, below: bytes) -> Iterator[tuple[Hashable, FileColumns]]:
     """Yield each group with its share of a directory's files. All of them count."""
     if grouping.only is not None:
         yield grouping.only, files
         return
     keys_of_each = [grouping.keys_of(name, below) for name in files.names]
-    for key in dict.fromkeys(key for keys in keys_of_each for key in keys):
-        yield key, files.where(key in keys for keys in keys_of_each)
+    if not grouping.is_open:
+        for key in dict.fromkeys(key for keys in keys_of_each for key in keys):
+            yield key, files.where(key in keys for keys in keys_of_each)
+        return
+    places: dict[Hashable, list[int]] = {}
+    for place, keys in enumerate(keys_of_each):
+        for key in keys:
+            places.setdefault(key, []).append(place)
+    for key, chosen in places.items():
+        yield key, files if len(chosen) == len(files.names) else files.at(chosen)

@@ -20,6 +20,13 @@ class Measures(NamedTuple):
     """A file counts only once it has settled."""
     disk_usage: bool = False
     """What the files take up on the disk is shown."""
+    single_files_max: int = 0
+    """So many files are shown one by one, the oldest."""
+
+    @property
+    def is_detailed(self) -> bool:
+        """Return whether something is shown that is more than what one look says of each file."""
+        return self.follows_arrivals or self.disk_usage
 
     @property
     def follows_arrivals(self) -> bool:

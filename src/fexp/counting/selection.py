@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from fexp.counting.globs import SPECIAL, name_matcher, path_matcher
+from fexp.counting.group_by import GroupBy
 from fexp.counting.measures import Measures
 from fexp.text import unique_labels
 
@@ -189,8 +190,14 @@ class Folder:
     selection: Selection
     labels: Mapping[str, str] = field(default_factory=dict)
     measures: Measures = field(default_factory=Measures)
+    group_by: GroupBy = field(default_factory=GroupBy)
+
+    @property
+    def label_names(self) -> frozenset[str]:
+        """Return the names of the labels that the user gave its series."""
+        return frozenset((*self.labels, *self.group_by.label_names))
 
     @property
     def key(self) -> Hashable:
         """Return what makes it the same folder: as long as nothing of it changes, its numbers go on."""
-        return self.path, self.label, self.selection, tuple(sorted(self.labels.items())), self.measures
+        return self.path, self.label, self.selection, tuple(sorted(self.labels.items())), self.measures, self.group_by

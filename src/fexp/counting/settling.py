@@ -6,12 +6,13 @@ so that no lost event makes a difference.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from fexp.counting.sums import Sums
 from fexp.model import ARRIVED, CLOSED, LEFT, WRITTEN
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ class _Place:
         self.files: dict[bytes, _File] = {}
         self.written_at: dict[bytes, float] = {}
         """When files were written that were not closed since."""
-        self.unsettled: Counter[Hashable] = Counter()
-        self.stalled: Counter[Hashable] = Counter()
+        self.unsettled = Sums()
+        self.stalled = Sums()
         """How many there are, by group."""
 
 
@@ -107,8 +108,8 @@ class Settling:
         self._groups_of = groups_of if measures.settle_seconds is not None else _no_groups
         self._partial_groups_of = partial_groups_of if measures.stall_after_seconds is not None else _no_groups
         self._places: dict[Directory, _Place] = {}
-        self._unsettled: Counter[Hashable] = Counter()
-        self._stalled: Counter[Hashable] = Counter()
+        self._unsettled = Sums()
+        self._stalled = Sums()
         self._queue: list[_Due] = []
         """A heap. Entries may be out of date."""
         self._followed = 0
@@ -170,8 +171,8 @@ class Settling:
             return
         self._followed -= len(place.files)
         if place.unsettled or place.stalled:
-            self._unsettled.subtract(place.unsettled)
-            self._stalled.subtract(place.stalled)
+            self._unsettled.take_out(place.unsettled)
+            self._stalled.take_out(place.stalled)
             self.changes += 1
 
     # What follows --------------------------------------------------------------------------------------------------
@@ -207,6 +208,11 @@ class Settling:
                 names[directory].append(name)
                 most -= 1
         return names
+
+    @property
+    def keys(self) -> Iterable[Hashable]:
+        """Return the groups that have unsettled or stalled files."""
+        return self._unsettled.keys() | self._stalled.keys()
 
     def values(self, key: Hashable) -> dict[str, float]:
         """Return the numbers of a group, those that are asked for."""
@@ -257,13 +263,11 @@ class Settling:
             file.is_stalled = is_stalled
             self._add(file.partial_groups, 1 if is_stalled else -1, self._stalled, place.stalled)
 
-    def _add(self, groups: Iterable[Hashable], number: int, *counts: Counter[Hashable]) -> None:
+    def _add(self, groups: Iterable[Hashable], number: int, *counts: Sums) -> None:
         self.changes += 1
         for of_group in counts:
             for key in groups:
-                of_group[key] += number
-                if not of_group[key]:
-                    del of_group[key]
+                of_group.add(key, number)
 
     def _put(self, directory: Directory, place: _Place, name: bytes, file: _File) -> None:
         """Have a file looked at when time will change it. An entry that is due sooner does it too."""

@@ -9,17 +9,36 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from fexp.counting.group import Group
-from fexp.counting.grouping import by_group
+from fexp.counting.groups import make_groups
 from fexp.counting.table import Table
-from fexp.model import ARRIVED, LEFT, GroupSnapshot, Happening, KnownFiles
+from fexp.model import ARRIVED, LEFT, Happening, KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.counting.aggregates import Make
     from fexp.counting.grouping import Grouping
-    from fexp.model import FileColumns, Instant
+    from fexp.counting.single_files import SingleFiles
+    from fexp.model import FileColumns, GroupSnapshot, Instant, SingleFile
+
+
+_TABLES_SEARCHED_MAX = 8
+"""So many tables of a directory are searched: a dict would cost more."""
+
+
+class _ManyTables:
+    """The tables of a directory with files of many groups."""
+
+    __slots__ = ("by_key",)
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self.by_key = {table.key: table for table in tables}
+
+    def __iter__(self) -> Iterator[Table]:
+        return iter(self.by_key.values())
+
+    def __len__(self) -> int:
+        return len(self.by_key)
 
 
 class Directory:
@@ -30,15 +49,36 @@ class Directory:
     def __init__(self, below: bytes) -> None:
         self.below = below
         """Its path below the folder: empty, or ending in ``/``."""
-        self.tables: tuple[Table, ...] = ()
-        """One for each group that has files here: mostly one, and a dict would cost more than the table."""
+        self.tables: tuple[Table, ...] | _ManyTables = ()
+        """One for each group that has files here: mostly one."""
 
     def table_of(self, key: Hashable) -> Table | None:
         """Return the table of a group; None when it has no files here."""
-        for table in self.tables:
+        tables = self.tables
+        if isinstance(tables, _ManyTables):
+            return tables.by_key.get(key)
+        for table in tables:
             if table.key == key:
                 return table
         return None
+
+    def add_table(self, table: Table) -> None:
+        """Add the table of a group that has none here."""
+        if isinstance(self.tables, _ManyTables):
+            self.tables.by_key[table.key] = table
+        elif len(self.tables) < _TABLES_SEARCHED_MAX:
+            self.tables += (table,)
+        else:
+            self.tables = _ManyTables((*self.tables, table))
+
+    def drop_table(self, table: Table) -> None:
+        """Forget a table."""
+        if isinstance(self.tables, _ManyTables):
+            del self.tables.by_key[table.key]
+            if not self.tables:
+                self.tables = ()
+        else:
+            self.tables = tuple([other for other in self.tables if other is not table])
 
     def names(self) -> set[bytes]:
         """Return the names of all its files that count."""
@@ -46,10 +86,6 @@ class Directory:
         for table in self.tables:
             known.update(table.names)
         return known
-
-    def known(self, names: Iterable[bytes]) -> set[bytes]:
-        """Return those of the names that it has a file of that counts."""
-        return {name for table in self.tables for name in names if name in table}
 
     def inode_of(self, name: bytes) -> int | None:
         """Return the inode of one of its files that counts; None when it is not there."""
@@ -79,17 +115,21 @@ class FolderState:
     ) -> None:
         self.changes: list[Changed] | None = None
         """What happened since it was last emptied. None: nobody follows, and nothing is recorded."""
+        self.single_files: SingleFiles | None = None
+        """The files in order of age. None: nobody asks for them."""
         self._grouping = grouping
-        self._aggregates = aggregates
-        self._dwell_bounds_seconds = dwell_bounds_seconds
-        self._groups = {key: Group(aggregates, dwell_bounds_seconds) for key in grouping.lasting}
-        self._gone: list[tuple[Group, Sequence[float], Instant]] = []
-        """When files arrived whose directories departed whole, and when that was: dwell times still to be observed."""
+        self._groups = make_groups(grouping, aggregates, dwell_bounds_seconds)
+        self._group_of = self._groups.by_key
+        self._gone: list[tuple[Hashable, Sequence[float], Instant]] = []
+        """By group: when files arrived whose directories departed whole, and when they did.
+
+        Their dwell times are still to be observed.
+        """
 
     @property
     def files(self) -> int:
         """Files known, summed over the groups."""
-        return sum(group.files for group in self._groups.values())
+        return sum(group.files for group in self._group_of.values())
 
     # What events and looks found -----------------------------------------------------------------------------------
 
@@ -106,7 +146,8 @@ class FolderState:
         """
         lives = {name: histories[name] for name in found.names if LEFT in histories[name]}
         lives.update((name, histories[name] + LEFT) for name in gone if ARRIVED in histories[name])
-        known, left, unseen = directory.known(lives), list[bytes](), list[bytes]()
+        known = self.known(directory, lives) if lives else set()
+        left, unseen = list[bytes](), list[bytes]()
         for name, history in lives.items():
             departed, passed = _replay(history, is_known=name in known)
             if departed:
@@ -130,7 +171,7 @@ class FolderState:
         ``is_start``: it was there before fexp looked, so it is no arrival.
         """
         different: list[bytes] = []
-        for key, matching in by_group(self._grouping, files, directory.below):
+        for key, matching in self._groups.split(files, directory.below):
             new = matching
             table = directory.table_of(key)
             if table is not None:
@@ -147,9 +188,20 @@ class FolderState:
     def let_go(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
         """Let files depart, those of them that are known. Return whether any was."""
         changed = False
-        for table in directory.tables:
-            changed |= self._depart(directory, table, names, now)
+        for table, some in self._tables(directory, names):
+            changed |= self._depart(directory, table, some, now)
         return changed
+
+    def _tables(self, directory: Directory, names: Iterable[bytes]) -> list[tuple[Table, Iterable[bytes]]]:
+        """Return the tables that may know files of these names, each with the names to ask it for."""
+        tables = directory.tables
+        if not isinstance(tables, _ManyTables):
+            return [(table, names) for table in tables]
+        names_of: dict[Hashable, list[bytes]] = {}
+        for name in names:
+            for key in self._grouping.keys_of(name, directory.below):
+                names_of.setdefault(self._groups.kept(key), []).append(name)
+        return [(tables.by_key[key], some) for key, some in names_of.items() if key in tables.by_key]
 
     def clear(self, directory: Directory, now: Instant) -> bool:
         """Let all files of a directory depart, at a price that hardly depends on their number.
@@ -158,12 +210,12 @@ class FolderState:
         """
         tables, directory.tables = directory.tables, ()
         for table in tables:
-            group, files = self._groups[table.key], table.files()
+            group, files = self._group_of[table.key], table.files()
             self._record(Happening.DEPARTURE, table.key, directory, files)
             group.flow.depart(len(table), table.size_bytes, now)
             group.drop(table)
-            self._gone.append((group, files.arrived_at, now))
-            self._end_if_empty(table.key, group)
+            self._gone.append((table.key, files.arrived_at, now))
+            self._groups.end_if_empty(table.key, group)
         return bool(tables)
 
     @property
@@ -174,11 +226,15 @@ class FolderState:
     def observe_some(self, count: int) -> None:
         """Observe the dwell times of up to so many files whose directories departed."""
         while count > 0 and self._gone:
-            group, arrived_at, left_at = self._gone.pop()
-            group.flow.observe_dwells(arrived_at[:count], left_at)
+            key, arrived_at, left_at = self._gone.pop()
+            self._groups.flow_of(key).observe_dwells(arrived_at[:count], left_at)
             if len(arrived_at) > count:
-                self._gone.append((group, arrived_at[count:], left_at))
+                self._gone.append((key, arrived_at[count:], left_at))
             count -= len(arrived_at)
+
+    def known(self, directory: Directory, names: Iterable[bytes]) -> set[bytes]:
+        """Return those of the names that a directory has a file of that counts."""
+        return {name for table, some in self._tables(directory, names) for name in some if name in table}
 
     def names(self, directory: Directory) -> set[bytes]:
         """Return the names of all files of a directory that it knows."""
@@ -186,25 +242,15 @@ class FolderState:
 
     # What they are made of -----------------------------------------------------------------------------------------
 
-    def _group(self, key: Hashable) -> Group:
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Group(self._aggregates, self._dwell_bounds_seconds)
-        return group
-
-    def _end_if_empty(self, key: Hashable, group: Group) -> None:
-        if not group.files and key not in self._grouping.lasting:
-            del self._groups[key]
-
     def _arrive(
         self, directory: Directory, key: Hashable, files: FileColumns, now: Instant, absent_since: float,
         *, is_start: bool,
     ) -> None:  # fmt: skip
-        group = self._group(key)
+        group = self._groups.of(key)
         table = directory.table_of(key)
         if table is None:
             table = Table(key)
-            directory.tables += (table,)
+            directory.add_table(table)
         arrived_at = _arrivals(files.changed_at, absent_since, now)
         known = KnownFiles(files.names, files.sizes, files.modified_at, files.inodes, arrived_at)
         table.fill(known)
@@ -214,7 +260,7 @@ class FolderState:
         self._record(Happening.PRESENT if is_start else Happening.ARRIVAL, key, directory, known)
 
     def _depart(self, directory: Directory, table: Table, names: Iterable[bytes], now: Instant) -> bool:
-        key, group = table.key, self._groups[table.key]
+        key, group = table.key, self._group_of[table.key]
         removed = table.remove(names)
         if not removed.names:
             return False
@@ -222,8 +268,8 @@ class FolderState:
         group.flow.depart(len(removed.names), sum(removed.sizes), now)
         group.flow.observe_dwells(removed.arrived_at, now)
         if not table:
-            directory.tables = tuple([other for other in directory.tables if other is not table])
-            self._end_if_empty(key, group)
+            directory.drop_table(table)
+            self._groups.end_if_empty(key, group)
         self._record(Happening.DEPARTURE, key, directory, removed)
         return True
 
@@ -240,51 +286,70 @@ class FolderState:
                     for key in keys:
                         self._record(happening, key, directory, unseen)
         for key, count in counts.items():
-            group = self._group(key)
+            group = self._groups.of(key)
             group.flow.arrive(count, 0, now)
             group.flow.depart(count, 0, now)
             group.flow.observe_dwells([now.steady] * count, now)
-            self._end_if_empty(key, group)
+            self._groups.end_if_empty(key, group)
         return bool(counts)
 
     def _modify(self, directory: Directory, key: Hashable, table: Table, before: KnownFiles, after: KnownFiles) -> None:
-        group = self._groups[key]
+        group = self._group_of[key]
         group.change(table, before, after)
         group.flow.modify(before, after)
-        self._record(Happening.MODIFICATION, key, directory, after)
+        self._record(Happening.MODIFICATION, key, directory, after, before)
 
-    def _record(self, happening: Happening, key: Hashable, directory: Directory, files: KnownFiles) -> None:
+    def _record(
+        self,
+        happening: Happening,
+        key: Hashable,
+        directory: Directory,
+        files: KnownFiles,
+        before: KnownFiles | None = None,
+    ) -> None:
         if self.changes is not None:
             self.changes.append(Changed(happening, key, directory.below, files))
+        if self.single_files is not None:
+            if happening is Happening.DEPARTURE:
+                self.single_files.remove(key, directory.below, files)
+            else:
+                self.single_files.remove(key, directory.below, before)
+                self.single_files.add(key, directory.below, files)
 
     # What readers see ----------------------------------------------------------------------------------------------
 
     def refresh(self, directory: Directory) -> None:
         """Find the extremes of a directory now, so that a reader need not wait for it."""
         for table in directory.tables:
-            self._groups[table.key].tables.refresh(table)
+            self._group_of[table.key].tables.refresh(table)
 
     def groups(self, now: Instant) -> tuple[GroupSnapshot, ...]:
         """Return the numbers of every group as they are now."""
-        labels_of = self._grouping.labels_of
-        return tuple(
-            GroupSnapshot(
-                labels_of(key), self._values(key, group, now), group.flow.snapshot(), group.distributions(now)
-            )
-            for key, group in self._groups.items()
-        )
+        return self._groups.snapshots(now)
 
-    def _values(self, key: Hashable, group: Group, now: Instant) -> dict[str, float | None]:  # noqa: ARG002
-        return group.values(now)
+    @property
+    def single_snapshots(self) -> tuple[SingleFile, ...]:
+        """Return the files that are shown one by one."""
+        if self.single_files is None:
+            return ()
+        shown, labels_of = self._groups.shown, self._grouping.labels_of
+        return self.single_files.snapshots(lambda key: labels_of(shown(key)))
+
+    @property
+    def left_out(self) -> int | None:
+        """How many groups and files have no series of their own because of a cap; None when there is no cap."""
+        if self.single_files is None:
+            return self._groups.left_out
+        return (self._groups.left_out or 0) + self.single_files.left_out
 
     @property
     def moves(self) -> bool:
         """Return whether something differs from one moment to the next while no file changes."""
-        return any(group.moves for group in self._groups.values())
+        return any(group.moves for group in self._group_of.values())
 
     def next_change_at(self, now: Instant) -> float:
         """Return when a number changes by time alone, on the steady clock; infinity for never."""
-        return min((group.next_change_at(now) for group in self._groups.values()), default=float("inf"))
+        return min((group.next_change_at(now) for group in self._group_of.values()), default=float("inf"))
 
 
 def _replay(history: str, *, is_known: bool) -> tuple[bool, int]:

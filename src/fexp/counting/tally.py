@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from fexp.counting.grouping import by_group
 from fexp.counting.settling import partial_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from fexp.counting.grouping import Grouping
     from fexp.counting.selection import Folder
-    from fexp.counting.usage import Link
     from fexp.model import DiskUse, FileColumns, Instant
 
 
@@ -29,7 +28,8 @@ class Tally:
         self._stalled: Counter[Hashable] = Counter()
         self._used_bytes: Counter[Hashable] = Counter()
         """Without what is linked."""
-        self._linked_bytes: dict[Link, int] = {}
+        self._linked_bytes: defaultdict[Hashable, dict[tuple[int, int], int]] = defaultdict(dict)
+        """By group and inode."""
 
     def take_in(self, files: FileColumns, disk_use: Mapping[bytes, DiskUse], below: bytes) -> FileColumns:
         """Take in the files of a directory. Return those that count."""
@@ -61,7 +61,18 @@ class Tally:
                 if link is None:
                     self._used_bytes[key] += size_bytes
                 else:
-                    self._linked_bytes[key, link] = size_bytes
+                    self._linked_bytes[key][link] = size_bytes
+
+    @property
+    def keys(self) -> Iterable[Hashable]:
+        """Return the groups that have numbers."""
+        return {*self._unsettled, *self._stalled, *self._used_bytes, *self._linked_bytes}
+
+    def join(self, key: Hashable, other: Hashable) -> None:
+        """Give the numbers of a group to another."""
+        for counts in (self._unsettled, self._stalled, self._used_bytes):
+            counts[other] += counts.pop(key, 0)
+        self._linked_bytes[other].update(self._linked_bytes.pop(key, {}))
 
     def values(self, key: Hashable) -> dict[str, float | None]:
         """Return the numbers of a group."""
@@ -71,19 +82,20 @@ class Tally:
         if self._measures.stall_after_seconds is not None:
             values["stalled_files"] = self._stalled[key]
         if self._measures.disk_usage:
-            linked_bytes = sum(size_bytes for (group, _), size_bytes in self._linked_bytes.items() if group == key)
-            values["disk_usage_bytes"] = self._used_bytes[key] + linked_bytes
+            linked_bytes = self._linked_bytes.get(key, {})
+            values["disk_usage_bytes"] = self._used_bytes[key] + sum(linked_bytes.values())
         return values
 
     @property
-    def state(self) -> tuple[dict[Any, int], ...]:
+    def state(self) -> tuple[dict[Any, Any], ...]:
         """Return all that it has taken in, as plain values."""
-        return dict(self._unsettled), dict(self._stalled), dict(self._used_bytes), self._linked_bytes
+        return dict(self._unsettled), dict(self._stalled), dict(self._used_bytes), dict(self._linked_bytes)
 
-    def merge(self, state: tuple[dict[Any, int], ...]) -> None:
+    def merge(self, state: tuple[dict[Any, Any], ...]) -> None:
         """Take in what another has taken in."""
         unsettled, stalled, used_bytes, linked_bytes = state
         self._unsettled.update(unsettled)
         self._stalled.update(stalled)
         self._used_bytes.update(used_bytes)
-        self._linked_bytes.update(linked_bytes)
+        for key, of_group in linked_bytes.items():
+            self._linked_bytes[key].update(of_group)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
+
+from fexp.counting.sums import Sums
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -25,7 +26,7 @@ class _Place:
         self.files: dict[bytes, tuple[DiskUse, Groups]] = {}
         self.linked: set[bytes] = set()
         """Those with several names."""
-        self.size_bytes: Counter[Hashable] = Counter()
+        self.size_bytes = Sums()
         """Of all others, by group."""
 
 
@@ -36,7 +37,7 @@ class DiskUsage:
         self.changes = 0
         """How often a sum changed."""
         self._places: dict[Directory, _Place] = {}
-        self._sums_bytes: Counter[Hashable] = Counter()
+        self._sums_bytes = Sums()
         self._links: dict[Link, tuple[int, int]] = {}
         """How many names are known of each, and what it takes up."""
 
@@ -62,7 +63,7 @@ class DiskUsage:
         for key in groups:
             names, size_bytes = self._links.get((key, use.link), (0, 0))
             self._links[key, use.link] = names + 1, use.size_bytes
-            self._sums_bytes[key] += use.size_bytes - size_bytes
+            self._sums_bytes.add(key, use.size_bytes - size_bytes)
 
     def let_go(self, directory: Directory, names: Iterable[bytes]) -> None:
         """Forget files that are gone."""
@@ -82,13 +83,13 @@ class DiskUsage:
         if place is not None:
             for name in tuple(place.linked):
                 self._take_out(place, name)
-            self._sums_bytes.subtract(place.size_bytes)
+            self._sums_bytes.take_out(place.size_bytes)
             self.changes += 1
 
     def _add(self, place: _Place, groups: Groups, size_bytes: int) -> None:
         for key in groups:
-            place.size_bytes[key] += size_bytes
-            self._sums_bytes[key] += size_bytes
+            place.size_bytes.add(key, size_bytes)
+            self._sums_bytes.add(key, size_bytes)
 
     def _take_out(self, place: _Place, name: bytes) -> None:
         use, groups = place.files.pop(name)
@@ -101,4 +102,4 @@ class DiskUsage:
             if names > 1:
                 self._links[key, use.link] = names - 1, size_bytes
             else:
-                self._sums_bytes[key] -= size_bytes
+                self._sums_bytes.add(key, -size_bytes)

@@ -11,22 +11,25 @@ import os
 import signal
 import struct
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from warnings import catch_warnings, simplefilter
 
-from fexp.counting.aggregates import Number
+from fexp.counting.aggregates import Files, Number
 from fexp.counting.distributions import Distribution
+from fexp.counting.group_by import GROUPS_MAX
 from fexp.counting.grouping import by_group
 from fexp.disk import scan
 from fexp.disk.sharing import SHARE_FROM, other_cores
 from fexp.model import Fault, Instant, KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from fexp.counting.aggregates import Aggregate, Make
     from fexp.counting.grouping import Grouping
-    from fexp.counting.selection import Selection
+    from fexp.counting.naming import ByName, Key
+    from fexp.counting.selection import Folder
+    from fexp.counting.single_files import OldestFiles
     from fexp.counting.tally import Tally
     from fexp.model import Histogram
 
@@ -56,26 +59,27 @@ def _pipe() -> tuple[int, int]:
 class Survey:
     """The numbers of a folder's groups, and what could not be read."""
 
-    def __init__(
-        self,
-        path: bytes,
-        selection: Selection,
-        grouping: Grouping,
-        makers: Sequence[Make],
-        make_tally: Callable[[], Tally] | None = None,
-    ) -> None:
-        """``make_tally`` makes what counts that aggregates cannot."""
+    def __init__(self, folder: Folder, grouping: Grouping, makers: Sequence[Make], began: Instant) -> None:
         self.groups: dict[Hashable, list[Aggregate]] = {}
         self.faults: Counter[Fault] = Counter()
         self.directories = 0
         """How many were looked into."""
-        self._prefix = path if path.endswith(b"/") else path + b"/"
-        self._path = path
-        self._selection = selection
+        self.single_files: OldestFiles | None = None
+        if folder.measures.single_files_max:
+            from fexp.counting.single_files import OldestFiles
+
+            self.single_files = OldestFiles(folder.measures.single_files_max)
+        self._tally: Tally | None = None
+        if folder.measures.is_detailed:
+            from fexp.counting.tally import Tally
+
+            self._tally = Tally(folder, grouping, began)
+        self._folder = folder
+        self._began = began
+        self._path = folder.path
+        self._prefix = self._path if self._path.endswith(b"/") else self._path + b"/"
         self._grouping = grouping
         self._makers = makers
-        self._make_tally = make_tally
-        self._tally = make_tally() if make_tally is not None else None
         for key in grouping.lasting:
             self._group(key)
 
@@ -91,14 +95,33 @@ class Survey:
         distributions = [aggregate for aggregate in self.groups[key] if isinstance(aggregate, Distribution)]
         return {distribution.name: distribution.histogram(now) for distribution in distributions}
 
+    def files(self, key: Hashable) -> int:
+        """Return how many files a group has."""
+        return next(aggregate.state for aggregate in self.groups[key] if isinstance(aggregate, Files))
+
     def _group(self, key: Hashable) -> list[Aggregate]:
+        key = self._kept(key)
         group = self.groups.get(key)
         if group is None:
             group = self.groups[key] = [make() for make in self._makers]
         return group
 
+    def _kept(self, key: Hashable) -> Hashable:
+        """Return the group that takes in the files of a group."""
+        if key in self.groups or not self._grouping.is_open or len(self.groups) < GROUPS_MAX:
+            return key
+        return cast("ByName", self._grouping).rest_of(cast("Key", key))
+
     def run(self) -> None:
         """Look at everything. Raise OSError when the folder itself cannot be read."""
+        self._look()
+        if self._tally is not None:
+            for key in self._tally.keys:
+                self._group(key)
+                if key not in self.groups:
+                    self._tally.join(key, self._kept(key))
+
+    def _look(self) -> None:
         waiting = self._measure(self._path, b"")
         helpers = other_cores()
         while waiting:
@@ -110,7 +133,7 @@ class Survey:
 
     def _measure(self, path: bytes, below: bytes) -> list[bytes]:
         """Add up one directory; give its subdirectories, as paths below the folder ending in ``/``."""
-        listing = scan.list_directory(path, below, self._selection)
+        listing = scan.list_directory(path, below, self._folder.selection)
         self.faults.update(listing.faults)
         self.directories += 1
         files = listing.files if self._tally is None else self._tally.take_in(listing.files, listing.disk_use, below)
@@ -122,6 +145,8 @@ class Survey:
                 )
                 for aggregate in self._group(key):
                     aggregate.add(known)
+                if self.single_files is not None:
+                    self.single_files.add(key, below, known)
         return [below + name + b"/" for name in listing.subdirectories]
 
     def _enter(self, below: bytes) -> list[bytes]:
@@ -188,7 +213,7 @@ class Survey:
             return process, result
         status = 1
         try:
-            worker = Survey(self._path, self._selection, self._grouping, self._makers, self._make_tally)
+            worker = Survey(self._folder, self._grouping, self._makers, self._began)
             worker._work(next_task, tasks, parent)
             with os.fdopen(write_result, "wb") as stream:
                 stream.write(worker._dump())
@@ -211,11 +236,15 @@ class Survey:
     def _dump(self) -> bytes:
         groups = {key: [aggregate.state for aggregate in group] for key, group in self.groups.items()}
         faults = {str(fault): count for fault, count in self.faults.items()}
-        return marshal.dumps((groups, faults, self.directories, None if self._tally is None else self._tally.state))
+        single_files = None if self.single_files is None else (self.single_files.count, self.single_files.oldest)
+        tally = None if self._tally is None else self._tally.state
+        return marshal.dumps((groups, faults, self.directories, single_files, tally))
 
     def _merge(self, dumped: bytes) -> None:
-        groups, faults, directories, tally = marshal.loads(dumped)  # noqa: S302  # written by our own child
+        groups, faults, directories, single_files, tally = marshal.loads(dumped)  # noqa: S302  # by our own child
         self.directories += directories
+        if self.single_files is not None:
+            self.single_files.merge(*single_files)
         if self._tally is not None:
             self._tally.merge(tally)
         for key, states in groups.items():

@@ -292,6 +292,8 @@ class FolderWatch:
                 faults={fault: self.tree.faults[fault] for fault in Fault},
                 directories=self.tree.directories,
                 looked=self._looked,
+                single_files=self.tree.state.single_files,
+                series_dropped=self.tree.state.left_out,
             )
             self.lasting_snapshot = self._snapshot if self._snapshot_ends_at == inf and not self._moves else None
         return self._snapshot

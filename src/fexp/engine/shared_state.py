@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from fexp.counting.grouping import ByPattern
+from fexp.counting.grouping import grouping_of
 from fexp.counting.state import Changed, FolderState
 from fexp.engine.feed import ChangeBatch
 from fexp.metrics import makers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fexp.counting.selection import Folder
     from fexp.counting.state import Directory
     from fexp.engine.context import Context
-    from fexp.model import DiskUse, GroupSnapshot, Instant
+    from fexp.model import DiskUse, GroupSnapshot, Instant, SingleFile
 
 _FOLD_AT_ONCE = 4096
 """Files of a listing folded under one hold of the lock: a scrape waits for at most so many."""
@@ -32,17 +32,21 @@ class SharedState:
     def __init__(self, folder: Folder, context: Context) -> None:
         self._folder = folder
         self._context = context
-        self._grouping = ByPattern(folder.selection)
+        self._grouping = grouping_of(folder)
         made = makers(folder.measures, context.now())
         dwell_bounds_seconds = context.settings.dwell_bounds_seconds
         self._state: FolderState
         self._detailed: DetailedState | None = None
-        if folder.measures.follows_arrivals or folder.measures.disk_usage:
+        if folder.measures.is_detailed:
             from fexp.counting.detailed import DetailedState
 
             self._state = self._detailed = DetailedState(folder, self._grouping, made, dwell_bounds_seconds)
         else:
             self._state = FolderState(self._grouping, made, dwell_bounds_seconds)
+        if folder.measures.single_files_max:
+            from fexp.counting.single_files import SingleFiles
+
+            self._state.single_files = SingleFiles(folder.measures.single_files_max)
 
     @property
     def files(self) -> int:
@@ -137,6 +141,16 @@ class SharedState:
     def groups(self, now: Instant) -> tuple[tuple[GroupSnapshot, ...], float]:
         """Return the numbers, and when they change by time alone (steady, or infinity). The lock must be held."""
         return self._state.groups(now), self._state.next_change_at(now)
+
+    @property
+    def single_files(self) -> tuple[SingleFile, ...]:
+        """Return the files that are shown one by one, after ``groups``. The lock must be held."""
+        return self._state.single_snapshots
+
+    @property
+    def left_out(self) -> int | None:
+        """Return how many groups and files a cap leaves out, after ``groups``; None when there is no cap."""
+        return self._state.left_out
 
     @property
     def moves(self) -> bool:

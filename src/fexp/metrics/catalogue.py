@@ -41,6 +41,7 @@ from fexp.metrics.rows import (
     job_row,
     probe_row,
     reload_row,
+    single_row,
     state_row,
     watched_row,
 )
@@ -142,6 +143,14 @@ CATALOGUE: tuple[Row, ...] = (
         AgeDistribution,
     ),
     distribution_row("fexp_file_size_bytes", "Matching files in the folder now, by their size.", SizeDistribution),
+    single_row(
+        "fexp_single_file_size_bytes", "Size of a matching file; of the oldest ones only.", lambda f: f.size_bytes
+    ),
+    single_row(
+        "fexp_single_file_timestamp_seconds",
+        "Modification time of a matching file, as Unix time; of the oldest ones only.",
+        lambda f: f.modified_at,
+    ),
     flow_row(
         "fexp_arrivals_total",
         Kind.COUNTER,
@@ -241,6 +250,12 @@ CATALOGUE: tuple[Row, ...] = (
         "Entries that could not be read.",
         lambda f: [((fault,), count) for fault, count in f.faults.items()],
         ("reason",),
+    ),
+    folder_row(
+        "fexp_series_dropped",
+        Kind.GAUGE,
+        "Groups and files that have no series of their own because there are too many.",
+        lambda f: [((), f.series_dropped if f.up else None)],
     ),
     *JOB_ROWS,
     probe_row(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         InotifySnapshot,
         ProbeSnapshot,
         ReloadSnapshot,
+        SingleFile,
         Snapshot,
     )
 
@@ -196,6 +197,17 @@ def distribution_row(name: str, text: str, aggregate: type[Distribution]) -> Row
                     yield from histogram_samples(_group_labels(folder, group), histogram, ("_gcount", "_gsum"))
 
     return Row(name, Kind.GAUGE_HISTOGRAM, Scope.STATE, (), text, read, aggregate)
+
+
+def single_row(name: str, text: str, value: Callable[[SingleFile], float]) -> Row:
+    """Return a row for a number about one file."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for folder in snapshot.folders:
+            for file in folder.single_files if folder.up else ():
+                yield Sample({"folder": folder.folder, **file.labels, **folder.labels}, value(file))
+
+    return Row(name, Kind.GAUGE, Scope.STATE, ("file",), text, read)
 
 
 def folder_row(

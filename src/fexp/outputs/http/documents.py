@@ -57,7 +57,18 @@ def _folder(folder: FolderSnapshot, status: FolderStatus | None) -> dict[str, ob
         "overflows": folder.overflows,
         "drift_files": folder.drift_files,
         "patterns": [_group(group, up=folder.up) for group in folder.groups],
+        **_single_files(folder),
     }
+
+
+def _single_files(folder: FolderSnapshot) -> dict[str, object]:
+    """Return what only folders have of which somebody wants to see single files, or that have too many groups."""
+    if folder.series_dropped is None:
+        return {}
+    files = [
+        {**file.labels, "size_bytes": file.size_bytes, "modified_at": file.modified_at} for file in folder.single_files
+    ]
+    return {"files": files if folder.up else [], "series_dropped": folder.series_dropped if folder.up else None}
 
 
 def _group(group: GroupSnapshot, *, up: bool) -> dict[str, object]:
@@ -96,7 +107,7 @@ def metadata(
                 "folder": folder.folder,
                 "labels": folder.labels,
                 "recursive": folder.recursive,
-                "patterns": [group.pattern for group in folder.groups],
+                "patterns": list(dict.fromkeys(group.pattern for group in folder.groups)),
                 "backend": folder.backend,
                 "up": folder.up,
                 "problem": status.problem if (status := by_folder.get(folder.folder)) else None,

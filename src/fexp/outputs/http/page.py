@@ -123,7 +123,7 @@ def _cells(folder: FolderSnapshot, statuses: dict[str, FolderStatus], now: float
     for group in folder.groups:
         numbers = _numbers(group, now) if folder.up else ("", "", "")
         arrivals = _grouped(group.flow.arrivals) if group.flow else ""
-        yield (name, visible(group.pattern), *numbers, arrivals, backend, state)
+        yield (name, visible(group.title), *numbers, arrivals, backend, state)
 
 
 def _state(folder: FolderSnapshot, status: FolderStatus | None) -> str:

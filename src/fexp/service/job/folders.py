@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from operator import add
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from fexp.counting.grouping import ByPattern, by_group
+from fexp.counting.grouping import by_group, grouping_of
 from fexp.disk.scan import list_directory
 from fexp.errors import FexpError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
+    from fexp.counting.grouping import Grouping
+    from fexp.counting.naming import ByName, Key
     from fexp.counting.selection import Folder
 
     Sizes = dict[bytes, int]
@@ -47,7 +50,7 @@ def difference(before: Sizes, after: Sizes) -> Difference:
 
 def look_into(folder: Folder) -> Contents:
     """Return the sizes of the files that count. A folder that is not there holds none. Raise OSError."""
-    grouping = ByPattern(folder.selection)
+    grouping = grouping_of(folder)
     contents: Contents = {key: {} for key in grouping.lasting}
     prefix = folder.path if folder.path.endswith(b"/") else folder.path + b"/"
     waiting = [b""]
@@ -62,7 +65,9 @@ def look_into(folder: Folder) -> Contents:
                 raise
             continue  # as every look, it tells what can be read
         for key, matching in by_group(grouping, listing.files, below):
-            contents[key].update(zip((below + name for name in matching.names), matching.sizes, strict=True))
+            contents.setdefault(key, {}).update(
+                zip((below + name for name in matching.names), matching.sizes, strict=True)
+            )
         waiting.extend(below + name + b"/" for name in listing.subdirectories)
     return contents
 
@@ -84,10 +89,9 @@ class Folders:
         """Look after the job. Return the samples of what differs, by the name of the metric."""
         samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
         for folder, after in self._looks([folder for folder in self._folders if folder.label in self._before]):
-            grouping = ByPattern(folder.selection)
-            for key, sizes in after.items():
+            grouping, before = grouping_of(folder), self._before[folder.label]
+            for key, found in _shown(grouping, before, after):
                 labels = {"folder": folder.label, **grouping.labels_of(key), **folder.labels}
-                found = difference(self._before[folder.label][key], sizes)
                 for field, number in found._asdict().items():
                     kind, _, what = field.partition("_")
                     samples.setdefault(f"fexp_job_{kind}_{what}", []).append((labels, number))
@@ -101,6 +105,23 @@ class Folders:
                 self.problems.append(f"{folder.label}: {error.strerror or error}")
             except FexpError as error:
                 self.problems.append(str(error))
+
+
+def _shown(grouping: Grouping, before: Contents, after: Contents) -> Iterator[tuple[Hashable, Difference]]:
+    """Yield the groups that are shown, each with its difference. Those with the most files have names."""
+    differences = {key: difference(before.get(key, {}), after.get(key, {})) for key in {**before, **after}}
+    if not grouping.is_open:
+        yield from differences.items()
+        return
+    from fexp.counting.naming import Naming
+
+    naming = Naming(cast("ByName", grouping))
+    sums: dict[Hashable, Difference] = {}
+    naming.rank((cast("Key", key), len({**before.get(key, {}), **after.get(key, {})})) for key in differences)
+    for key, found in differences.items():
+        shown = naming.shown(cast("Key", key))
+        sums[shown] = Difference(*map(add, sums.get(shown, (0, 0, 0, 0)), found))
+    yield from sums.items()
 
 
 def _in_time(folder: Folder) -> Contents:
