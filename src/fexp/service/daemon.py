@@ -22,7 +22,6 @@ from fexp.outputs.kinds import build_output
 from fexp.outputs.rendering import KeptCollector, Renderers
 from fexp.service.deliveries import Deliveries
 from fexp.service.following import FollowedFolders
-from fexp.service.oneshot import find_folders
 from fexp.service.outputs import build_outputs, check_outputs, counting, refuse_counting_itself
 from fexp.service.probes import probes_of
 from fexp.service.progress import Progress, first_looks
@@ -332,6 +331,8 @@ class Daemon:
         """
         if self._read_again is None:
             return None
+        from fexp.service.oneshot import find_folders  # most have no config files
+
         try:
             settings = self._read_again()
             built = [(one, build_output(one)) for one in self._deliveries.new_among(settings.outputs)]
