@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fexp import __version__
-from tests.benchmarks import buckets, bursts, instructions, latency, looks, oneshots, standing, width
+from tests.benchmarks import buckets, bursts, instructions, latency, looks, oneshots, parity, standing, width
 from tests.benchmarks.bench import bench, is_ram_disk
 from tests.benchmarks.processes import BenchmarkError
 from tests.benchmarks.rows import Row
@@ -42,6 +42,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "scrape": standing.rows,
     "buckets": buckets.rows,
     "width": width.rows,
+    "parity": parity.rows,
 }
 """In the order in which they run: the big tree is made for look, idle, scrape and buckets and only grows."""
 _VERDICTS = {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}
@@ -118,7 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     named = ", ".join(GROUPS)
     parser.add_argument("--only", nargs="+", choices=GROUPS, metavar="NAME", help=f"run only these: {named}")
-    parser.add_argument("--quick", action="store_true", help="smaller and rougher, in less than 90 seconds")
+    parser.add_argument("--quick", action="store_true", help="smaller and rougher, in about two minutes")
     where = os.path.join(tempfile.gettempdir(), "fexp-benchmarks.json")
     parser.add_argument("--json", metavar="FILE", default=where, help="where to write the figures [%(default)s]")
     parser.add_argument("--against", metavar="FILE", help="show the figures of an earlier run beside these")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROBE = "probe-"
+_AIOEXPORTER = "prometheus-aioexporter"
 _SCANDIR_RS = """
 import sys
 sys.path.insert(0, sys.argv[2])
@@ -191,6 +192,24 @@ def scandir_rs(directory: str, work: str) -> list[str] | None:
         except (subprocess.SubprocessError, OSError):
             return None
     return [sys.executable, "-c", _SCANDIR_RS, directory, target]
+
+
+def aioexporter(work: str) -> tuple[str | None, str]:
+    """Install prometheus-aioexporter from PyPI for this run.
+
+    Return the Python that has it, and its version; or None, and why it cannot be had.
+    """
+    venv = Path(work) / "aioexporter"
+    python = str(venv / "bin" / "python")
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", _AIOEXPORTER]
+    version = f"from importlib.metadata import version; print(version({_AIOEXPORTER!r}))"
+    try:
+        for command in ([sys.executable, "-m", "venv", str(venv)], install, [python, "-c", version]):
+            ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    except (subprocess.SubprocessError, OSError) as error:
+        said = str(getattr(error, "stderr", None) or error).strip()
+        return None, f"{_AIOEXPORTER} cannot be installed: {said[-200:]}"
+    return python, f"{_AIOEXPORTER} {ended.stdout.strip()}"
 
 
 def main(directory: str) -> None:

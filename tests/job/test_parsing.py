@@ -101,6 +101,11 @@ def test_a_histogram_is_whole_or_not_there(broken: str) -> None:
     assert "h_" not in rendered(parsed)
 
 
+def test_a_histogram_with_a_bound_below_0_needs_no_sum() -> None:
+    parsed = parse_text(HISTOGRAM.replace('le="1"', 'le="-1"').replace("h_sum 4.5\n", "").encode())
+    assert (parsed.rejected, rendered(parsed).count("h_bucket")) == (0, 2)
+
+
 @pytest.mark.parametrize("line", ["h 1", 'h_bucket{le="one"} 2', "h_bucket 2"])
 def test_a_line_that_no_histogram_has_is_left_out(line: str) -> None:
     parsed = parse_text(f"{HISTOGRAM}{line}\n".encode())

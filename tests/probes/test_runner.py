@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fexp
+from fexp.config.probes import Selected
+from fexp.config.settings import Settings
+from fexp.model import Snapshot
+from fexp.service.probes.all import Probes
 from fexp.service.probes.runner import Runner
 from tests.probes.running import Gate, MovableClock, running
 from tests.servers import poll
@@ -66,6 +70,16 @@ def test_without_a_scrape_it_does_not_run() -> None:
     with running(counted(fexp.scrape())) as live:
         assert live.values() == {}
         assert live.fares("runs").success is None
+
+
+def test_who_asks_before_the_start_waits_for_the_first_run() -> None:
+    probes = Probes(Settings(probes=(Selected(good, {}),)), ())
+    (runner,) = probes._runners
+    assert runner.ask() == 1
+    probes.start()
+    runner.wait(1)
+    assert [family.name for family in probes.shown_in(Snapshot(())).families] == ["good"]
+    probes.stop()
 
 
 def _settled(live: Any, runs: int) -> None:

@@ -121,15 +121,18 @@ def test_a_counter_of_several_files_that_expired_is_forgotten_by_all_of_them() -
     assert shown(series.families(30.0)) == {("brief_total", ""): 1}
 
 
-@given(st.lists(st.floats(0, 10), max_size=30))
+@given(st.lists(st.floats(-10, 10), max_size=30), st.sampled_from([(1, 2, 5), (-5, 0, 5), (-1,)]))
 @settings(deadline=None, max_examples=50)
-def test_a_histogram_is_as_the_clients(observed: list[float]) -> None:
+def test_a_histogram_is_as_the_clients(observed: list[float], bounds: tuple[float, ...]) -> None:
     registry = CollectorRegistry()
-    client = ClientHistogram("h", "A histogram.", buckets=(1, 2, 5), registry=registry)
-    series = Series(METRICS, "p", 100)
+    client = ClientHistogram("h", "A histogram.", buckets=bounds, registry=registry)
+    histogram = fexp.histogram("h", "A histogram.", buckets=bounds)
+    series = Series([histogram], "p", 100)
     for value in observed:
         client.observe(value)
-        series.fold(None, (), yielded(H(value)), 0.0)
+        run = Yielded([histogram], 100)
+        run.take(histogram(value))
+        series.fold(None, (), run, 0.0)
     if observed:
         (family,) = series.families(0.0)
         ours = {(one.name, one.labels.get("le")): one.value for one in family.samples}

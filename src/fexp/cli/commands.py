@@ -11,14 +11,13 @@ from fexp.cli.options import COMMAND_LINE, SHOWN, Command, misspelt_variables, r
 from fexp.errors import FexpError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from fexp.config.given import Given
     from fexp.config.options import Group
     from fexp.config.origin import Written
     from fexp.config.output import OutputSettings
-    from fexp.config.settings import OneShotSettings, Settings
-    from fexp.probes.probe import Probe
+    from fexp.config.settings import OneShotSettings, Program, Settings
 
 
 def watch_reads() -> Iterable[type[Group]]:
@@ -78,25 +77,27 @@ def watch(folders: list[str], written: Written) -> None:
     run_watch(folders, written)
 
 
-def run_watch(folders: list[str], written: Written, probes: Sequence[Probe] = (), listen: str | None = None) -> None:
-    """Watch. ``probes``: those that run whatever was written. ``listen``: where, when no output is asked for."""
+def run_watch(folders: list[str], written: Written, program: Program | None = None) -> None:
+    """Watch. ``program``: somebody's exporter."""
     from logging import getLogger
 
     from fexp.cli.logs import set_up_logging
     from fexp.config.given import ConfigSettings
     from fexp.config.output import asked_for, without_effect
     from fexp.config.probes import group_of
-    from fexp.config.settings import DEFAULT_LISTEN, LoggingSettings, read_settings
+    from fexp.config.settings import FEXP, LoggingSettings, read_settings
     from fexp.outputs.kinds import settings_types
     from fexp.service.daemon import watch as run
 
+    program = program or FEXP
+
     def read(given: Given) -> Settings:
         outputs = asked_for(settings_types(), given)
-        return read_settings(folders, given, outputs, probes=probes, listen=listen or DEFAULT_LISTEN)
+        return read_settings(folders, given, outputs, program)
 
     given = _given(written)
     set_up_logging(LoggingSettings.read(given.of(LoggingSettings)))
-    for line in (*_hints(folders, map(group_of, probes)), *sorted(without_effect(settings_types(), given))):
+    for line in (*_hints(folders, map(group_of, program.probes)), *sorted(without_effect(settings_types(), given))):
         getLogger("fexp").warning("%s", line)  # no mistake: an environment file may serve several units
     run(read(given), (lambda: read(_given(written))) if ConfigSettings.read(written).files else None)
 

@@ -58,7 +58,9 @@ class Exporter:
         probes = self._checked_probes()
 
         def watch(folders: list[str], written: Written) -> None:
-            run_watch(folders, written, probes, self._listen)
+            from fexp.config.settings import Program
+
+            run_watch(folders, written, Program(self.name, self._version, probes, self._listen))
 
         watch.__doc__ = f"{self._summary}\n\nWith no output asked for, it serves http://{self._listen}/metrics."
         function = Command(watch, watch_reads, arguments=FOLDERS, outputs_on_request=True).for_typer(arguments, probes)

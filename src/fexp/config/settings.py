@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from fexp import __version__
 from fexp.config.given import ConfigSettings, Given
 from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
@@ -28,6 +29,20 @@ if TYPE_CHECKING:
 
 DEFAULT_LISTEN = "127.0.0.1:9877"
 """Where ``watch`` serves when no output is asked for."""
+
+
+class Program(NamedTuple):
+    """Whose command it is: that of fexp, or somebody's exporter."""
+
+    name: str
+    version: str
+    probes: tuple[Probe, ...] = ()
+    """Those that run whatever was asked for."""
+    listen: str = DEFAULT_LISTEN
+    """Where it serves when no output is asked for."""
+
+
+FEXP = Program("fexp", __version__)
 BACKENDS: dict[str, Backend | None] = {"auto": None, **{str(backend): backend for backend in Backend}}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -201,6 +216,7 @@ class Settings:
     probes: tuple[Selected, ...] = ()
     probing: ProbesSettings = field(default_factory=ProbesSettings)
     """What they have in common."""
+    program: Program = FEXP
 
     def __post_init__(self) -> None:
         for probe in (selected.probe for selected in self.probes):
@@ -231,24 +247,21 @@ def read_settings(
     paths: Sequence[str],
     given: Given,
     outputs: tuple[OutputSettings, ...] = (),
-    *,
-    probes: Sequence[Probe] = (),
-    listen: str = DEFAULT_LISTEN,
+    program: Program = FEXP,
 ) -> Settings:
     """Return the settings of one run: over ``paths``, or without any over the folders given in files.
 
-    ``probes``: those that run whatever was given. ``listen``: where to serve when no output is asked for. Raise
-    SettingsError.
+    Raise SettingsError.
     """
     probing = ProbesSettings.read(given.command_line)
-    probes = (*probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
+    probes = (*program.probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
     if not paths and not given.folders and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
     selection = SelectionSettings.read(given.of(SelectionSettings))
     folders, templates = _places(paths, selection, given)
     http = HttpSettings.read(given.of(HttpSettings))
     if not outputs and not http.listen:
-        http = http.replace(listen=(listen,))
+        http = http.replace(listen=(program.listen,))
     return Settings(
         folders=folders,
         templates=templates,
@@ -262,6 +275,7 @@ def read_settings(
         config=ConfigSettings.read(given.command_line),
         probes=select(probes, given.command_line) if probes else (),
         probing=probing,
+        program=program,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from math import isnan
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fexp.errors import SettingsError
@@ -217,14 +217,17 @@ class Histogram(Metric):
         buckets: Sequence[float] = DEFAULT_BUCKETS,
         expire: str | float | None = None,
     ) -> None:
-        """Declare a histogram with the upper bounds of its buckets; see ``Metric``."""
+        """Declare a histogram with the upper bounds of its buckets; see ``Metric``.
+
+        With a bound below 0 it shows no sum: what is below 0 would have the sum fall, as no counter does.
+        """
         super().__init__(name, help, labels=labels, unit=unit, expire=expire)
         try:
             self.bounds = tuple(float(bound) for bound in buckets if bound != float("inf"))
         except (TypeError, ValueError):
             raise self._wrong(f"buckets {buckets!r} are no numbers") from None
-        if not self.bounds or list(self.bounds) != sorted(set(self.bounds)) or not self.bounds[0] >= 0:
-            raise self._wrong(f"buckets {buckets!r} must ascend from 0 or more")
+        if not self.bounds or list(self.bounds) != sorted(set(self.bounds)) or not all(map(isfinite, self.bounds)):
+            raise self._wrong(f"buckets {buckets!r} must ascend")
 
     @property
     def names(self) -> frozenset[str]:
@@ -252,7 +255,7 @@ class Histogram(Metric):
         """Yield the lines of one series."""
         *counts, total = state
         histogram = Counts(self.bounds, tuple(map(int, counts)), total)
-        return histogram_samples(labels, histogram, ("_count", "_sum"))
+        return histogram_samples(labels, histogram, ("_count", "_sum") if self.bounds[0] >= 0 else ("_count",))
 
 
 class Info(Metric):

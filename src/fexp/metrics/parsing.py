@@ -212,7 +212,10 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _is_whole(name: str, samples: Iterable[FamilySample]) -> bool:
-    """Return whether each histogram of a family has ascending buckets up to +Inf, that count, and a sum."""
+    """Return whether each histogram of a family has ascending buckets up to +Inf, that count, and a sum.
+
+    It needs no sum with a bound below 0: that would not always grow.
+    """
     buckets: dict[frozenset[tuple[str, str]], dict[float, float]] = {}
     rest: dict[str, dict[frozenset[tuple[str, str]], float]] = {"_count": {}, "_sum": {}}
     for sample in samples:
@@ -222,9 +225,11 @@ def _is_whole(name: str, samples: Iterable[FamilySample]) -> bool:
             buckets.setdefault(series, {})[float(sample.labels["le"])] = sample.value
         else:
             rest[suffix][frozenset(sample.labels.items())] = sample.value
-    if not buckets.keys() == rest["_count"].keys() == rest["_sum"].keys():
+    if buckets.keys() != rest["_count"].keys() or not rest["_sum"].keys() <= buckets.keys():
         return False
     for series, counts in buckets.items():
+        if series not in rest["_sum"] and min(counts) >= 0:
+            return False
         ascending = [counts[bound] for bound in sorted(counts)]
         if ascending != sorted(ascending) or counts.get(float("inf")) != rest["_count"][series]:
             return False

@@ -163,13 +163,13 @@ def flow_row(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], f
     return Row(name, kind, Scope.STATE, (), text, read)
 
 
-def histogram_samples(labels: dict[str, str], histogram: Histogram, count_and_sum: tuple[str, str]) -> Iterator[Sample]:
-    """Yield the lines of a histogram."""
+def histogram_samples(labels: dict[str, str], histogram: Histogram, count_and_sum: Iterable[str]) -> Iterator[Sample]:
+    """Yield the lines of a histogram; the sum only if it has a name."""
     cumulative = list(accumulate(histogram.counts))
     for bound, count in zip((*histogram.bounds, inf), cumulative, strict=True):
         le: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the spelling every client uses
         yield Sample({**labels, "le": le}, count, "_bucket")
-    for number, suffix in zip((cumulative[-1], histogram.sum), count_and_sum, strict=True):
+    for number, suffix in zip((cumulative[-1], histogram.sum), count_and_sum, strict=False):
         yield Sample(labels, number, suffix)
 
 

@@ -87,6 +87,15 @@ class Probe:
         added = ("probe", "folder") if isinstance(self.on, Files) else ("probe",)
         return frozenset(added).union(*(metric.labels for metric in self.metrics))
 
+    @property
+    def catalogue(self) -> list[dict[str, object]]:
+        """The families that it declares, for tools. A collector of prometheus_client does not say."""
+        added = ("folder", "probe") if self.wants_folders else ("probe",)
+        return [
+            {"name": one.name + one.ending, "type": one.kind, "help": one.help, "labels": (*added, *one.labels)}
+            for one in self.metrics
+        ]
+
     def wrong(self, problem: str) -> SettingsError:
         """Return an error that names the probe."""
         return SettingsError(f"probe {self.name}: {problem}")

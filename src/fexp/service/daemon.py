@@ -374,10 +374,13 @@ class Daemon:
 
     def metadata(self) -> Mapping[str, object]:
         """Return when this fexp started and its settings, for tools. Holds no secret."""
+        program = self._settings.program
         return {
+            "exporter": {"name": program.name, "version": program.version},
             "started_at": self._started_at,
             "outputs": [{"output": one.name, "target": one.target} for one in self._deliveries.outputs],
             "probes": [selected.probe.name for selected in self._settings.probes],
+            "metrics": [one for selected in self._settings.probes for one in selected.probe.catalogue],
             "config": {
                 "rescan_seconds": self._settings.engine.rescan_seconds,
                 "poll_interval_seconds": self._settings.engine.poll_interval_seconds,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fexp import __version__
 from fexp.metrics import CATALOGUE
@@ -89,12 +89,12 @@ def _group(group: GroupSnapshot, *, up: bool) -> dict[str, object]:
 
 
 def metadata(
-    own: Mapping[str, object],
+    own: Mapping[str, Any],
     snapshot: Snapshot,
     statuses: Sequence[FolderStatus],
     addresses: Sequence[str],
 ) -> dict[str, object]:
-    """Return what the daemon says of itself (when it started, its settings), and what anybody can see."""
+    """Return what the daemon says of itself (when it started, its settings, metrics of its own), and what all see."""
     by_folder = {status.folder: status for status in statuses}
     return {
         "name": "fexp",
@@ -114,7 +114,10 @@ def metadata(
             }
             for folder in snapshot.folders
         ],
-        "metrics": [{"name": row.name, "type": row.kind, "help": row.help, "labels": row.labels} for row in CATALOGUE],
+        "metrics": [
+            *({"name": row.name, "type": row.kind, "help": row.help, "labels": row.labels} for row in CATALOGUE),
+            *own.get("metrics", ()),
+        ],
     }
 
 

@@ -111,7 +111,8 @@ class Runner:
                 return 0
             self._asked = True
             self._state.notify_all()
-            return self._begun + 1 if self._thread.is_alive() else 0
+            will_run = self._thread.ident is None or self._thread.is_alive()  # it may be asked before it is started
+            return self._begun + 1 if will_run else 0
 
     def wait(self, run: int) -> None:
         """Wait until this run is done, but no longer than the time that it has."""
