@@ -33,18 +33,22 @@ def family(name: str, kind: str, labels: str = "", *, with_help: bool = True) ->
     return head + (f"{name}_sum 1\n{name}_count 1\n" if kind == "summary" else f"{name}{labels} 1\n")
 
 
-def told_by_promtool(text: str) -> list[str]:
-    """Return what promtool says of families, a line each, in our form."""
+def told_by_promtool(text: str, kind: str) -> list[str]:
+    """Return what promtool says of families of one type, a line each, in our form.
+
+    An old one minds the names of other types in a name, too.
+    """
     done = promtool("check", "metrics", input_text=text)
     assert done.returncode in {0, 3}, done.stderr
-    return sorted(line.replace(" ", ": ", 1) for line in done.stderr.splitlines())
+    lines = [line.replace(" ", ": ", 1) for line in done.stderr.splitlines()]
+    return sorted({line for line in lines if "include type" not in line or line.endswith(f"'{kind}'")})
 
 
 @pytest.mark.parametrize("kind", ["counter", "gauge", "histogram", "summary", "untyped"])
 def test_names_are_judged_as_promtool_does(kind: str) -> None:
     names = [name for name in dict.fromkeys(NAMES) if not name.endswith(("_bucket", "_count", "_sum"))]
     text = "".join(family(name, kind) for name in names)
-    assert sorted(set(check_exposition(text))) == sorted(set(told_by_promtool(text)))
+    assert sorted(set(check_exposition(text))) == told_by_promtool(text, kind)
 
 
 @pytest.mark.parametrize("kind", ["counter", "gauge", "untyped"])
@@ -53,7 +57,7 @@ def test_endings_and_labels_are_judged_as_promtool_does(kind: str) -> None:
         family(f"a{number}_{ending}", kind, labels, with_help=ending != "x")
         for number, (ending, labels) in enumerate(product(("bucket", "count", "sum", "total", "x"), LABELS))
     )
-    assert sorted(set(check_exposition(text))) == sorted(set(told_by_promtool(text)))
+    assert sorted(set(check_exposition(text))) == told_by_promtool(text, kind)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ _OPENMETRICS_SAMPLE = re.compile(
     r'(?P<name>[a-zA-Z_:][^\s{]*)(?:\{(?P<labels>(?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? \S+(?: (?P<timestamp>[^\s#]+))?'
 )
 
-_TYPES_IN_NAMES = ("counter", "gauge", "summary", "histogram", "gauge_histogram")
+_TYPES_IN_NAMES = ("counter", "gauge", "summary", "histogram")
 _ABBREVIATIONS = ("s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "tb", "pb", "m", "h", "d")
 _BASE_UNITS = {
     **{one: one for one in ("amperes", "bytes", "celsius", "grams", "joules", "kelvin", "meters", "metres", "volts")},
@@ -163,9 +163,8 @@ def _unconventional(family: _Family, labels: set[str]) -> Iterator[str]:
         yield f'use base unit "{unit[1]}" instead of "{unit[0]}"'
     if kind != "untyped":
         yield from _of_another_type(family, labels)
-    for one in _TYPES_IN_NAMES:
-        if _has_word(name, one):
-            yield f"metric name should not include type '{one}'"
+    if kind in _TYPES_IN_NAMES and _has_word(name, kind):
+        yield f"metric name should not include type '{kind}'"
     if ":" in name:
         yield "metric names should not contain ':'"
     if re.search(r"[a-z][A-Z]", name):
