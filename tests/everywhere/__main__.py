@@ -21,7 +21,7 @@ from tests.everywhere.environments import Environment, InstallError, build_wheel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AT_ONCE = 3
+AT_ONCE = 4
 """A suite waits for a third of its time."""
 _TWO_PROCESSES = ["--numprocesses", "2", "--dist", "loadfile"]
 """For the longest part."""
