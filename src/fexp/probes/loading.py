@@ -47,8 +47,8 @@ def load_probes(asked: str) -> tuple[Probe, ...]:
     installed = installed_probes()
     if asked not in installed:
         raise SettingsError(
-            f"{shown}: no such probe is installed{_nearest(asked, list(installed))};"
-            f" there are {', '.join(sorted(installed)) or 'none'}; or name module:probe, or a file.py"
+            f"{shown}: no such probe is installed{_nearest(asked, list(installed)) or '.'}"
+            f" There are {', '.join(sorted(installed)) or 'none'}; or name module:probe, or a file.py"
         )
     return _probes_in(_imported(shown, installed[asked].load), shown, asked)
 
