@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     LabelValue = str | bytes | int | float
     State = tuple[float, ...]
 
-OWN_PREFIXES = ("fexp_", "process_", "python_")
+PROCESS_PREFIXES = ("process_", "python_")
+"""Of what fexp says of its own process."""
+OWN_PREFIXES = ("fexp_", *PROCESS_PREFIXES)
 """Of families that fexp shows itself."""
 ADDED_LABELS = frozenset({"probe", "folder"})
 """What fexp adds to samples."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.metrics_core import Metric as Family
 
-from fexp.metrics.declared import ADDED_LABELS, OWN_PREFIXES, Sample
+from fexp.metrics.declared import ADDED_LABELS, OWN_PREFIXES, PROCESS_PREFIXES, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -212,6 +212,8 @@ def checked_families(
     good: list[Family] = []
     seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
     for family in yielded.families:
+        if family.name.startswith(PROCESS_PREFIXES):  # the default registry has them
+            continue
         names = {family.name, *(sample.name for sample in family.samples)}
         if family.name.startswith(OWN_PREFIXES) or not claim(names):
             yielded.reject(f"{family.name}: another declares this name; choose another", len(family.samples))
