@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fexp_clock() -> ManualClock:
-    """Give a clock that the test moves; see ``fexp.testing.ManualClock``."""
+    """Return a clock that the test moves; see ``fexp.testing.ManualClock``."""
     from fexp.testing import ManualClock
 
     return ManualClock()
@@ -25,7 +25,7 @@ def fexp_clock() -> ManualClock:
 
 @pytest.fixture
 def fexp_collector() -> Iterator[Callable[..., FolderCollector]]:
-    """Give a function that makes a ``fexp.FolderCollector`` and begins its watching; the end of the test ends it."""
+    """Yield a function that makes a ``fexp.FolderCollector`` and begins its watching; the end of the test ends it."""
     import fexp
 
     with ExitStack() as stack:

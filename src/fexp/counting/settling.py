@@ -243,7 +243,7 @@ class Settling:
         return min(settles_at, file.changed_at + self._stall_after_seconds if may_stall else inf)
 
     def _judge(self, directory: Directory, place: _Place, name: bytes, file: _File, now: float) -> None:
-        """Say whether a file that was looked at has settled or stalled."""
+        """Take note whether a file that was looked at has settled or stalled."""
         is_unsettled = now < self._settles_at(place, name, file)
         is_stalled = bool(file.partial_groups) and now >= file.changed_at + self._stall_after_seconds
         self._mark(place, file, is_unsettled=is_unsettled, is_stalled=is_stalled)

@@ -69,7 +69,7 @@ class Tally:
         return {*self._unsettled, *self._stalled, *self._used_bytes, *self._linked_bytes}
 
     def join(self, key: Hashable, other: Hashable) -> None:
-        """Give the numbers of a group to another."""
+        """Add the numbers of a group to those of another."""
         for counts in (self._unsettled, self._stalled, self._used_bytes):
             counts[other] += counts.pop(key, 0)
         self._linked_bytes[other].update(self._linked_bytes.pop(key, {}))

@@ -47,7 +47,7 @@ def line_count(file: File) -> Iterator[Sample]:
 
 @probe(metrics=[CHECKSUM, CONTENT_CHANGES], on=files())
 def checksum(file: File, known: dict[tuple[str, str], int]) -> Iterator[Sample]:
-    """Tell when the content of files changes, by their SHA-256.
+    """Show when the content of files changes, by their SHA-256.
 
     The gauge holds 48 bits of it: a float holds so many exactly.
     """

@@ -156,7 +156,7 @@ class Runner:
 
 
 def _not_started(name: str, error: OSError) -> Ended:
-    """Say why a command did not start: a folder of PATH that may not be read hides none, as in bash."""
+    """Return how a command ended that did not start: a folder of PATH that may not be read hides none, as in bash."""
     reason = error.errno or 0
     if reason == errno.EACCES and "/" not in name and not _is_on_path(name):
         reason = errno.ENOENT

@@ -101,7 +101,7 @@ class Report:
             publisher.wait_for_attempt(patience_until - time.monotonic())
 
     def end(self, ended: Ended) -> bool:
-        """Tell how it went. Return whether all was delivered, after the outputs' patience at the latest."""
+        """Report how it went. Return whether all was delivered, after the outputs' patience at the latest."""
         self._state = self._final_state(ended)
         for publisher in self._publishers:
             publisher.stop(retract=False)
