@@ -274,6 +274,46 @@ def test_a_lifespan_sets_up_once_and_tears_down(is_async: bool) -> None:
     assert events == ["up", "down"]
 
 
+def test_a_lifespan_begins_before_anybody_asks() -> None:
+    is_up, gate = threading.Event(), Gate()
+
+    @fexp.probe(metrics=GOOD)
+    def early(state: int) -> Sample:
+        return GOOD(state)
+
+    @early.lifespan
+    def _() -> Iterator[int]:
+        is_up.set()
+        gate.wait()
+        yield 7
+
+    with running(early) as live:
+        assert is_up.wait(30)
+        assert live.fares("early").success is None
+        gate.opened.set()
+        assert live.scrape() == {"good": 7}
+        assert (live.fares("early").runs, live.fares("early").success) == (1, True)
+
+
+def test_a_lifespan_that_hangs_at_its_beginning_costs_itself() -> None:
+    gate = Gate()
+
+    @fexp.probe(metrics=GOOD, on=fexp.scrape(timeout=0.05), name="hangs")
+    def hangs(state: int) -> Sample:
+        return GOOD(state)
+
+    @hangs.lifespan
+    def _() -> Iterator[int]:
+        gate.wait()
+        yield 7
+
+    with running(hangs) as live:
+        poll(lambda: live.fares("hangs").success is False, every_seconds=0.01)
+        assert live.scrape() == {}
+        gate.opened.set()
+        poll(lambda: live.scrape() == {"good": 7}, every_seconds=0.01)
+
+
 def test_a_lifespan_that_fails_is_tried_again() -> None:
     fails = [True]
 

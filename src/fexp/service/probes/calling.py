@@ -27,13 +27,17 @@ class Caller:
 
     def call(self, arguments: tuple[Any, ...], take: Callable[[object], None], timeout_seconds: float) -> None:
         """Call it, and ``take`` each thing that it yields. What ``take`` raises ends it."""
-        if self._probe.set_up is not None and self._lifespan is None:
-            self._begin()
+        self.set_up()
         found = self._probe.function(*arguments, *self._state, **self._settings)
         if inspect.isawaitable(found) or hasattr(found, "__aiter__"):
             self._run(_gathered(found, take, timeout_seconds))
         else:
             _take_all(found, take)
+
+    def set_up(self) -> None:
+        """Begin its lifespan unless that was done."""
+        if self._probe.set_up is not None and self._lifespan is None:
+            self._begin()
 
     def close(self) -> None:
         """Tear down what was set up."""

@@ -81,6 +81,8 @@ class Runner:
         self._begun = self._ended = 0
         """Runs."""
         self._run: _Run | None = None
+        self._sets_up = False
+        """The run under way only begins the lifespan."""
         self._deadline_at = inf
         self._began_at = -inf
         self._planned_at = -inf
@@ -104,8 +106,10 @@ class Runner:
         on = self.probe.on
         with self._state:
             self._judge()
-            if self._run is not None:
-                return 0 if self._hangs else self._begun
+            if self._hangs:
+                return 0
+            if self._run is not None and not self._sets_up:
+                return self._begun
             max_age_seconds = on.max_age_seconds if isinstance(on, Scrape) else 0.0
             if self._ended_at is not None and self._now() - self._ended_at < max_age_seconds:
                 return 0
@@ -166,6 +170,8 @@ class Runner:
 
     def _follow(self) -> None:
         """Run when it is time, until it stops."""
+        if self.probe.set_up is not None and not self._shared.once:
+            self._set_up()
         self._plan()
         while self._wait():
             self._run_once((), None, (), "")
@@ -200,6 +206,30 @@ class Runner:
                 self._state.wait(min(wait_seconds, _CLOCK_CHECK_SECONDS))
             return not self._stopping
 
+    def _set_up(self) -> None:
+        """Begin the lifespan before anybody asks. If that fails it is tried again with the first run."""
+        with self._state:
+            self._begin_run(None, (), "")
+            self._sets_up = True
+        error: BaseException | None = None
+        try:
+            self._caller.set_up()
+        except (Exception, SystemExit) as caught:  # noqa: BLE001 - as in a run
+            error = caught
+        with self._state:
+            run = self._run
+            assert run is not None
+            self._judge()
+            if error is not None and not self._hangs:
+                self._end_run(run, Yielded((), 0), error)
+            self._run, self._sets_up = None, False
+            self._state.notify_all()
+
+    def _begin_run(self, owner: Owner, labels: Labels, what: str) -> None:
+        self._began_at = self._now()
+        self._run = _Run(owner, labels, what, self._began_at)
+        self._deadline_at = self._began_at + self.probe.on.timeout_seconds
+
     def _run_once(self, arguments: tuple[Any, ...], owner: Owner, labels: Labels, what: str) -> None:
         """Call the function once, and take in what it yields."""
         yielded = Yielded(self.probe.metrics, self.probe.max_series)
@@ -207,9 +237,7 @@ class Runner:
         with self._state:
             self._asked = False
             self._begun += 1
-            self._began_at = self._now()
-            self._run = _Run(owner, labels, what, self._began_at)
-            self._deadline_at = self._began_at + timeout_seconds
+            self._begin_run(owner, labels, what)
 
         def take(found: object) -> None:
             if self._now() > self._deadline_at or self._stopping:
