@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fexp.config.settings import Settings
 
 NOTHING = command_line({})
-SCHEMA = schema(settings_types())
+SCHEMA = jsonschema.Draft202012Validator(schema(settings_types()))
 SAMPLES = {
     "landing zone": """
 folders:
@@ -90,7 +90,7 @@ def settings(text: str, command_line: Any = NOTHING, paths: tuple[str, ...] = ()
 def test_a_sample_is_accepted_by_fexp_and_by_the_schema(text: str) -> None:
     its = settings(text, command_line({"config": ["/etc/fexp.yml"]}))
     assert its.folders + its.templates
-    jsonschema.validate(yaml.safe_load(text), SCHEMA)
+    SCHEMA.validate(yaml.safe_load(text))
 
 
 def test_what_the_landing_zone_says_is_what_is_done() -> None:
@@ -150,7 +150,7 @@ def test_every_option_can_be_said_in_a_file_as_on_the_command_line(
     document: Any = {key: value}
     for name in reversed(section.split(".")):
         document = {name: document}
-    jsonschema.validate(document, SCHEMA)
+    SCHEMA.validate(document)
     written = given(yaml.safe_dump(document)).of(group)
     assert option.parse(written.origin(option.name), written.value(option.name)) == option.parse(
         written.origin(option.name), raw
@@ -348,6 +348,6 @@ def test_no_two_sections_share_a_key_with_two_meanings() -> None:
 )  # fmt: skip
 def test_the_schema_refuses_what_fexp_refuses(document: Any) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, SCHEMA)
+        SCHEMA.validate(document)
     with pytest.raises(SettingsError):
         given(yaml.safe_dump(document).replace("'yes'", '"yes"'))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.end_to_end.fork_server import fork_server
+from tests.end_to_end.fork_server import ForkedProcess, fork_server
 from tests.servers import Reply, fetch, poll
 
 if TYPE_CHECKING:
@@ -30,9 +30,14 @@ def environment(**extra: str) -> dict[str, str]:
     return {**kept, "NO_COLOR": "1", "COLUMNS": "120", **extra}
 
 
+def _needs_an_interpreter(extra: dict[str, str]) -> bool:
+    """Tell whether these variables are read when Python starts."""
+    return any(name.startswith("PYTHON") for name in extra)
+
+
 def run(*arguments: str, timeout_seconds: float = 30, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
-    if not any(name.startswith("PYTHON") for name in extra):  # what a fresh interpreter would read
+    if not _needs_an_interpreter(extra):
         return fork_server().run(list(arguments), environment(**extra), timeout_seconds)
     return subprocess.run(
         [*COMMAND, *arguments],
@@ -57,7 +62,7 @@ def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
 class Watching:
     """A running ``fexp watch``."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | ForkedProcess) -> None:
         self.process = process
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -100,13 +105,13 @@ class Watching:
         return status
 
 
-@contextmanager
-def watching(
-    *arguments: str, ready: bool = True, cwd: Path | None = None, launcher: Sequence[str] = (), **extra: str
-) -> Iterator[Watching]:
-    """Run ``fexp watch`` until the block ends; ``launcher`` is a program that starts it."""
-    process = subprocess.Popen(
-        [*launcher, *COMMAND, "watch", *arguments],
+def _start(
+    arguments: list[str], launcher: Sequence[str], cwd: Path | None, extra: dict[str, str]
+) -> subprocess.Popen[str] | ForkedProcess:
+    if not launcher and not _needs_an_interpreter(extra):
+        return fork_server().start(arguments, environment(**extra), os.fspath(cwd or os.getcwd()))
+    return subprocess.Popen(
+        [*launcher, *COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -115,7 +120,15 @@ def watching(
         env=environment(**extra),
         cwd=cwd,
     )
-    running = Watching(process)
+
+
+@contextmanager
+def watching(
+    *arguments: str, ready: bool = True, cwd: Path | None = None, launcher: Sequence[str] = (), **extra: str
+) -> Iterator[Watching]:
+    """Run ``fexp watch`` until the block ends; ``launcher`` is a program that starts it."""
+    running = Watching(_start(["watch", *arguments], launcher, cwd, extra))
+    process = running.process
     try:
         if ready:
             running.wait_until_ready()

@@ -13,7 +13,7 @@ from tests.end_to_end.running import watching
 if TYPE_CHECKING:
     from pathlib import Path
 
-_BURST = 20_000
+_BURST = 6_000
 
 
 def test_a_client_hears_of_all_that_happens_from_its_first_line_on(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_no_secret_is_told(by_file: bool, tmp_path: Path) -> None:
         watching(
             str(data), "--listen", "127.0.0.1:0", "--log-level", "debug", "--gateway", server.url,
             "--remote-write", f"{server.url}/write", "--remote-write-user", "anna", *(files if by_file else ()),
+            launcher=("env",),  # a command line of its own
             FEXP_GATEWAY_TOKEN="" if by_file else TOKEN, FEXP_REMOTE_WRITE_PASSWORD="" if by_file else PASSWORD,
         ) as fexp,
     ):  # fmt: skip

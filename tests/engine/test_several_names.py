@@ -230,10 +230,10 @@ def test_a_spool_that_delivers_by_link_and_unlink(tmp_path: Path) -> None:
             os.unlink(target)
 
     with watching(tmp_path, RECURSIVE) as live:
-        deliver(0, 10_000)
+        deliver(0, 3_000)
         flow = live.pattern().flow
         assert flow is not None
-        assert flow.arrivals == flow.departures == 20_000
+        assert flow.arrivals == flow.departures == 6_000
         links = live.engine._hard_links
         assert len(links._names_of) <= 1100
         assert len(links._searched) <= len(links._names_of)

@@ -209,7 +209,7 @@ class StateMachine(RuleBasedStateMachine):
 
 
 TestState = StateMachine.TestCase
-TestState.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)
+TestState.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, derandomize=True)
 
 
 class Chance:

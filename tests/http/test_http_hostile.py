@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GET = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 BRISK = Limits(request_seconds=0.2, idle_seconds=1, send_seconds=0.3)
-MANY_FOLDERS = tuple(make_folder(f"/data/{number:05}/{'x' * 200}") for number in range(3000))
+LONG_PATHS = tuple(make_folder(f"/data/{number:05}/{'x' * 4000}") for number in range(200))
 
 
 def read_answer(client: socket.socket) -> bytes:
@@ -98,7 +98,7 @@ def test_an_idle_connection_is_kept_and_then_closed() -> None:
 
 @pytest.mark.slow
 def test_a_client_that_never_reads_is_cut() -> None:
-    with running(MemoryServed(folders=MANY_FOLDERS), limits=BRISK) as server, connect(server) as client:
+    with running(MemoryServed(folders=LONG_PATHS), limits=BRISK) as server, connect(server) as client:
         client.sendall(SCRAPE)
         wait_for_connections(server, 1)
         wait_for_connections(server, 0)
@@ -115,7 +115,7 @@ def wait_for_connections(server: HttpServer, count: int) -> None:
 
 @pytest.mark.slow
 def test_a_client_that_leaves_in_the_middle_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    with running(MemoryServed(folders=MANY_FOLDERS)) as server:
+    with running(MemoryServed(folders=LONG_PATHS)) as server:
         with connect(server) as client:
             client.sendall(SCRAPE)
             client.recv(1000)  # and closing with the rest unread is a reset
@@ -124,7 +124,7 @@ def test_a_client_that_leaves_in_the_middle_fills_no_log(caplog: pytest.LogCaptu
 
 
 def test_a_reader_that_takes_its_time_gets_everything() -> None:
-    with running(MemoryServed(folders=MANY_FOLDERS), limits=BRISK) as server:
+    with running(MemoryServed(folders=LONG_PATHS), limits=BRISK) as server:
         whole = len(ask(server, "/metrics?name[]=fexp_dwell_seconds").body)
         with connect(server) as client:
             client.sendall(b"GET /metrics?name[]=fexp_dwell_seconds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

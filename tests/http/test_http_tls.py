@@ -113,7 +113,7 @@ def test_a_tls_client_that_sends_nothing_after_the_handshake_is_cut(tmp_path: Pa
 
 def test_a_tls_client_that_never_reads_is_cut(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    folders = tuple(make_folder(f"/data/{number:05}/{'x' * 200}") for number in range(3000))
+    folders = tuple(make_folder(f"/data/{number:05}/{'x' * 4000}") for number in range(200))
     with (
         running(MemoryServed(folders=folders), web_config=str(site.path), limits=Limits(send_seconds=0.3)) as server,
         site.client().wrap_socket(connect(server), server_hostname="127.0.0.1") as client,

@@ -210,18 +210,18 @@ def test_the_queue_is_bounded_and_what_ended_in_a_dropped_snapshot_still_ends() 
 @pytest.mark.slow
 @pytest.mark.slow
 def test_the_memory_of_the_queue_is_bounded() -> None:
-    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", queue_samples=5000))
+    output = RemoteWriteOutput(settings_for(f"http://127.0.0.1:{free_port()}", queue_samples=1500))
     output.close()  # nothing is sent
-    folders = [f"/srv/a-name-of-usual-length/{number}" for number in range(1000)]
+    folders = [f"/srv/a-name-of-usual-length/{number}" for number in range(300)]
     numbers = Gauge("x", {(("folder", folder), ("pattern", "*")): 1.0 for folder in folders})
     tracemalloc.start()
-    for _ in range(30):
+    for _ in range(15):
         with pytest.raises(OutputError):
             output.publish(numbers)
     used_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert output.dropped_snapshots == 25
-    assert used_bytes < 3_000_000
+    assert output.dropped_snapshots == 10
+    assert used_bytes < 900_000
 
 
 def test_what_was_refused_is_not_sent_again_and_does_not_block_the_rest() -> None:
