@@ -112,7 +112,7 @@ def _install(environment: Environment, venv: Path, wheel: Path) -> None:
     wanted = [*extras, *project["dependency-groups"]["test"]]
     if environment.lowest:
         wanted = [lowest(line) for line in [*wanted, *project["project"]["dependencies"]]]
-    _pip("--python", str(venv / "bin/python"), "install", str(wheel), *wanted)
+    _pip("--python", str(venv / "bin/python"), "install", "--no-compile", str(wheel), *wanted)
 
 
 def lowest(requirement: str) -> str:

@@ -69,12 +69,12 @@ def raw(content: bytes) -> Step:
 def hang(connection: Connection) -> None:
     """Read the request and never answer."""
     connection.read_request()
-    connection.stopping.wait(10)
+    connection.stopping.wait(60)
 
 
 def deaf(connection: Connection) -> None:
     """Read nothing and answer nothing."""
-    connection.stopping.wait(10)
+    connection.stopping.wait(60)
 
 
 def drip(start: bytes, drop: bytes = b"x", every_seconds: float = 0.02) -> Step:

@@ -131,7 +131,7 @@ def test_snapshots_are_taken_while_a_delivery_hangs() -> None:
 
     rig = Rig(act)
     rig.start()
-    assert inside.wait(5)
+    assert inside.wait(30)
     rig.turn(60.0)
     for _ in range(3):
         rig.publisher.announce()
@@ -250,7 +250,7 @@ def test_nothing_is_taken_after_the_last_one() -> None:
     rig.publisher._source = Slow()
     rig.start()
     rig.turn(60.0, takes=0)
-    assert inside.wait(5)
+    assert inside.wait(30)
     stopping = threading.Thread(target=stopped, args=[rig.publisher], kwargs={"retract": True})
     stopping.start()
     poll(lambda: rig.output.hurried, every_seconds=0.001)

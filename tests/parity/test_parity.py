@@ -171,7 +171,7 @@ def test_an_exporter_has_three_apis() -> None:
         for program in (mine, theirs):
             first = poll(lambda: program.value(name))  # noqa: B023  # it is called here
             assert first == int(first) >= 1
-            poll(lambda: program.value(name) > first)  # type: ignore[operator]  # noqa: B023
+            poll(lambda: program.value(name) > first)  # noqa: B023
             assert program.get("/-/healthy").status == 200
             assert program.get("/api/v1/other").status == 404
             metadata = program.get("/api/v1/metadata").json()
