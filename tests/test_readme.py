@@ -129,6 +129,23 @@ tests:
     alert_rule_test:
       - {alertname: FexpJobLate, eval_time: 26h}
       - {alertname: FexpJobLate, eval_time: 27h, exp_alerts: [exp_labels: {job: node, job_name: backup}]}
+  - name: each customer of a landing zone has numbers of its own, whatever the patterns
+    interval: 1m
+    input_series:
+      - {series: 'fexp_files{job="fexp", customer="acme", pattern="*.csv", zone="inbox"}', values: "3x10"}
+      - {series: 'fexp_files{job="fexp", customer="acme", pattern="*.xml", zone="inbox"}', values: "1x10"}
+      - {series: 'fexp_files{job="fexp", customer="bmw", pattern="*.csv", zone="inbox"}', values: "_x5 2x5"}
+      - {series: 'fexp_files{job="fexp", pattern="*", zone="error"}', values: "9x10"}
+      - {series: 'fexp_arrivals_total{job="fexp", customer="acme", pattern="*.csv", zone="inbox"}', values: "0+60x10"}
+    promql_expr_test:
+      - expr: job_customer:fexp_files:sum
+        eval_time: 10m
+        exp_samples:
+          - {labels: 'job_customer:fexp_files:sum{job="fexp", customer="acme"}', value: 4}
+          - {labels: 'job_customer:fexp_files:sum{job="fexp", customer="bmw"}', value: 2}
+      - expr: job_customer:fexp_arrivals:rate5m
+        eval_time: 10m
+        exp_samples: [{labels: 'job_customer:fexp_arrivals:rate5m{job="fexp", customer="acme"}', value: 1}]
   - name: a folder where nothing arrives is told of, but not for a restart, nor before it was watched for long enough
     interval: 5m
     input_series:

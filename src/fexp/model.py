@@ -220,6 +220,13 @@ class FolderSnapshot(NamedTuple):
     single_files: tuple[SingleFile, ...] = ()
     series_dropped: int | None = None
     """Groups and files that a cap keeps from having series of their own; None when there is no cap."""
+    parts: tuple[FolderSnapshot, ...] = ()
+    """The same with one group each, if it has several: a part in which nothing changed stays the same object."""
+
+    @property
+    def name(self) -> tuple[object, ...]:
+        """What tells it, or the part, from all others of a snapshot."""
+        return self.folder, *[tuple(group.labels.items()) for group in self.groups]
 
 
 class DeliverySnapshot(NamedTuple):

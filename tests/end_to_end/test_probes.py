@@ -96,20 +96,35 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_installed_probe_is_in_all_outputs(site: Path, folder: Path, tmp_path: Path, pushgateway: Server) -> None:
+def test_an_installed_probe_is_in_all_outputs(
+    site: Path, folder: Path, tmp_path: Path, pushgateway: Server, prometheus: Server
+) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(BAD_NEIGHBOURS)
     textfile = tmp_path / "fexp.prom"
     options = [
         str(folder), "--probe", "csv_rows", "--csv-rows-delimiter", ";", "--probe", str(bad), "--textfile",
         str(textfile), "--gateway", pushgateway.url, "--listen", "127.0.0.1:0", "--min-interval", "0",
+        "--remote-write", f"{prometheus.url}/api/v1/write", "--job", "probed", "--instance", "here",
     ]  # fmt: skip
     line = ROWS % folder
+
+    def received() -> list[tuple[str, float]]:
+        """Return the rows of each file as they were written to Prometheus; a series that ended is not there."""
+        series = f'csv_rows{{job="probed",instance="here",folder="{folder}",probe="csv_rows"}}'
+        return [(one["metric"]["path"], float(one["value"][1])) for one in prometheus.query(series)]
+
     with watching(*options, PYTHONPATH=str(site)) as fexp:
         poll(lambda: line in fexp.get("/metrics").text)
         poll(lambda: textfile.exists() and line in textfile.read_text())
         poll(lambda: 'csv_rows{folder="' in pushgateway.get("/metrics").text)
-        (folder / "a.csv").unlink()
+        poll(lambda: received() == [("a.csv", 2.0)])
+        (folder / "a.csv").write_text("h;i\n1;2\n3;4\n5;6\n")
+        poll(lambda: received() == [("a.csv", 3.0)])
+        (folder / "a.csv").rename(folder / "c.csv")
+        poll(lambda: received() == [("c.csv", 3.0)])
+        (folder / "c.csv").unlink()
+        poll(lambda: received() == [])
         (folder / "gone.eaten").write_text("")
         poll(lambda: "csv_rows{" not in fexp.get("/metrics").text and "csv_rows{" not in textfile.read_text())
         poll(lambda: not (folder / "gone.eaten").exists())

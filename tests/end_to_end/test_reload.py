@@ -11,13 +11,17 @@ import pytest
 
 from fexp.service.config_watch import ConfigWatch
 from tests.end_to_end.running import run, samples, watching
-from tests.servers import fetch, poll
+from tests.servers import fetch, poll, running_prometheus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.end_to_end.running import Watching
 
+SCRAPE = """\
+global: {scrape_interval: 500ms, scrape_timeout: 500ms}
+scrape_configs: [{job_name: fexp, static_configs: [{targets: ["%s"]}]}]
+"""
 LISTEN = "outputs:\n  listen: ['127.0.0.1:0']\n"
 
 
@@ -72,6 +76,53 @@ def test_a_reload_under_load_leaves_no_gap_and_keeps_what_did_not_change(tmp_pat
         assert poll(lambda: running.value("fexp_arrivals_total", folder=str(kept)) == made)
         scans = [running.value("fexp_scans_total", folder=str(kept), reason=reason) for reason in ("start", "reload")]
         assert scans == [1.0, 0.0]
+
+
+def test_prometheus_sees_no_gap_while_folders_come_and_go(tmp_path: Path) -> None:
+    """Reloads of all three kinds while files arrive; a scrape every half second says how it looked from there."""
+    for name in ("kept", "old", "new", "newer", "newest"):
+        (tmp_path / name).mkdir()
+    kept, config, made = tmp_path / "kept", tmp_path / "fexp.yml", 0
+
+    def watch(*names: str) -> None:
+        (tmp_path / "next.yml").write_text(f"folders: [{', '.join(names)}]\n{LISTEN}")
+        (tmp_path / "next.yml").rename(config)
+
+    watch("kept", "old")
+    with (
+        watching("--config", str(config), "--watch-config") as running,
+        running_prometheus(tmp_path / "prometheus", config=SCRAPE % running.url.partition("//")[2]) as prometheus,
+    ):
+
+        def seen(expression: str) -> list[tuple[str, float]]:
+            found = prometheus.query(expression)
+            return [(os.path.basename(one["metric"].get("folder", "")), float(one["value"][1])) for one in found]
+
+        def up(*names: str) -> bool:
+            nonlocal made
+            made += 1
+            (kept / str(made)).touch()
+            return sorted(seen("fexp_folder_up == 1")) == sorted((name, 1.0) for name in names)
+
+        poll(lambda: up("kept", "old"), every_seconds=0.25)
+        watch("kept", "old", "new")
+        running.process.send_signal(signal.SIGHUP)
+        poll(lambda: up("kept", "old", "new"), every_seconds=0.25)
+        watch("newer", "new", "kept")
+        assert reload(running)[0] == 200
+        poll(lambda: up("kept", "new", "newer"), every_seconds=0.25)
+        watch("kept", "newer", "newest", "new")
+        poll(lambda: up("kept", "new", "newer", "newest"), every_seconds=0.25)
+
+        series = f'{{folder="{kept}"}}[5m]'
+        poll(lambda: seen(f'fexp_arrivals_total{{folder="{kept}"}}') == [("kept", made)])
+        assert seen("min_over_time(up[5m])") == [("", 1.0)]
+        for name in ("fexp_arrivals_total", "fexp_files", "fexp_folder_up"):
+            assert seen(f"count_over_time(up[5m]) - on () count_over_time({name}{series})") == [("", 0.0)], name
+        assert seen(f"resets(fexp_arrivals_total{series})") == [("kept", 0.0)]
+        old = f'fexp_files{{folder="{tmp_path}/old"}}'
+        assert (seen(old), seen(f"max_over_time({old}[5m])")) == ([], [("old", 0.0)])
+        assert seen('sum by (folder) (fexp_scans_total{reason!="start"}) > 0') == []
 
 
 def test_a_broken_file_changes_nothing_and_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from fexp.engine.parts import parts_of
 from fexp.metrics import EVERYWHERE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import (
     Backend,
@@ -31,6 +32,7 @@ from fexp.model import (
 from fexp.outputs import rendering
 from fexp.outputs.formats import Families, Format, Labelled
 from fexp.outputs.pieces import Piece, join, join_gzip
+from fexp.outputs.push.reading import Reader
 from fexp.outputs.rendering import KeptCollector, Renderers
 from tests.outputs.samples import FLOW, snapshot_of
 from tests.servers import promtool
@@ -42,6 +44,12 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from fexp.metrics import Scope
+
+
+def parted(folder: FolderSnapshot, before: FolderSnapshot | None = None) -> FolderSnapshot:
+    """As the engine gives it."""
+    return folder._replace(parts=parts_of(folder, before.parts if before else ()))
+
 
 NAMES = st.text(st.sampled_from('a/"\\\n\r {}=,#ü☃\u2028é') | st.characters(exclude_categories=["Cs"]), max_size=12)
 TRICKY = "\n# HELP fexp_size_bytes Sum of the sizes of the matching files.\n# TYPE fexp_size_bytes gauge\n# EOF\n"
@@ -63,12 +71,12 @@ GROUPS: st.SearchStrategy[GroupSnapshot] = st.builds(
     st.dictionaries(st.sampled_from(["file_age_seconds", "file_size_bytes"]), HISTOGRAMS),
 )
 FOLDERS: st.SearchStrategy[FolderSnapshot] = st.builds(
-    FolderSnapshot,
+    lambda **fields: parted(FolderSnapshot(**fields)),
     folder=NAMES | st.just(TRICKY),
     labels=st.dictionaries(st.sampled_from(["site", "team"]), NAMES, max_size=2),
     up=st.booleans(),
     recursive=st.booleans(),
-    groups=st.lists(GROUPS, max_size=2).map(tuple),
+    groups=st.lists(GROUPS, max_size=3).map(tuple),
     backend=st.none() | st.sampled_from(Backend),
     scans=st.dictionaries(st.sampled_from(Reason), st.integers(0, 9), max_size=2),
     scan_duration_seconds=st.none() | NUMBERS,
@@ -98,9 +106,11 @@ CHOICES: tuple[frozenset[str], ...] = (
     frozenset({"nothing"}),
 )
 
-# What a step does to the folders: one is exchanged, comes, goes, or all change their places.
+# What a step does to the folders: one is exchanged or has other groups, comes, goes, or all change their places.
 CHANGES = st.lists(
-    st.tuples(st.sampled_from(["exchange", "insert", "remove", "reverse", "nothing"]), st.integers(0, 99), FOLDERS),
+    st.tuples(
+        st.sampled_from(["exchange", "regroup", "insert", "remove", "reverse", "nothing"]), st.integers(0, 99), FOLDERS
+    ),
     max_size=6,
 )
 
@@ -141,6 +151,11 @@ def apply(folders: list[FolderSnapshot], what: str, place: int, folder: FolderSn
         folders.reverse()
     elif folders and what == "exchange":
         folders[place % len(folders)] = folder
+    elif folders and what == "regroup":
+        before = folders[place % len(folders)]
+        kept = before.groups[place % 2 :]
+        groups = (*folder.groups, *kept) if place % 3 else (*kept, *folder.groups)
+        folders[place % len(folders)] = parted(before._replace(groups=groups), before)
     elif folders and what == "remove":
         del folders[place % len(folders)]
 
@@ -221,6 +236,34 @@ def test_only_what_changed_is_rendered_and_compressed_again(monkeypatch: pytest.
     del folders[100]
     assert join(collector.render(Format.TEXT)) == whole(Format.TEXT, Snapshot(tuple(folders)))
     assert rendered == folders[:1]  # that the others have other places costs no rendering
+
+
+def test_of_a_folder_with_many_groups_only_those_that_changed_are_rendered_and_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder,) = snapshot_of(a=1).folders
+    folder = parted(folder._replace(groups=tuple(group_of(f"*.{number}", FLOW, files=number) for number in range(99))))
+    collector, reader = KeptCollector(lambda: Snapshot((folder,))), Reader({})
+    collector.render(Format.TEXT)
+    reader.read(collector, 1)
+    rendered: list[FolderSnapshot] = []
+    lines = rendering.Renderer._rendered
+
+    def counted(renderer: rendering.Renderer, part: FolderSnapshot, known: rendering._Known) -> rendering._Run:
+        rendered.append(part)
+        return lines(renderer, part, known)
+
+    monkeypatch.setattr(rendering.Renderer, "_rendered", counted)
+    groups = list(folder.groups)
+    groups[0], groups[70] = group_of("*.0", FLOW, files=3), group_of("*.70", FLOW, files=5)
+    folder = parted(folder._replace(groups=tuple(groups)), folder)
+    assert join(collector.render(Format.TEXT)) == whole(Format.TEXT, Snapshot((folder,)))
+    assert [part.name for part in rendered] == [("/in/a", (("pattern", f"*.{number}"),)) for number in (0, 70)]
+    assert len(reader.read(collector, 2).begun) == 2
+    folder = parted(folder._replace(drift_files=7), folder)
+    rendered.clear()
+    assert join(collector.render(Format.TEXT)) == whole(Format.TEXT, Snapshot((folder,)))
+    assert len(rendered) == 1
 
 
 class _Backed(dict[str, str]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fexp.disk import scan
 from fexp.engine.context import log
 from fexp.engine.looks import LookSchedule
+from fexp.engine.parts import parts_of
 from fexp.engine.tree import FolderTree
 from fexp.model import Fault, FolderSnapshot, FolderStatus, Reason
 
@@ -46,6 +47,8 @@ class FolderWatch:
         """The snapshot, as long as only a change can end it. An attribute: readers ask all folders for it."""
         self._snapshot: FolderSnapshot | None = None
         """What readers get until something changes."""
+        self._parts: tuple[FolderSnapshot, ...] = ()
+        """Of the latest snapshot."""
         self._snapshot_ends_at = inf
         self._moves = False
         """Whether the snapshot holds for its moment only. That alone is no change: it wakes nobody."""
@@ -295,5 +298,8 @@ class FolderWatch:
                 single_files=self.tree.state.single_files,
                 series_dropped=self.tree.state.left_out,
             )
+            self._parts = parts_of(self._snapshot, self._parts)
+            if self._parts:
+                self._snapshot = self._snapshot._replace(parts=self._parts)
             self.lasting_snapshot = self._snapshot if self._snapshot_ends_at == inf and not self._moves else None
         return self._snapshot

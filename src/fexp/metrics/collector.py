@@ -64,7 +64,8 @@ class FexpCollector:
         snapshot = self.take()
         rows = [row for row in self.rows if row.scope in FOLDER_SCOPES]
         for folder in snapshot.folders:
-            yield folder, self._families(rows, Snapshot((folder,)))
+            for part in folder.parts or (folder,):
+                yield part, self._families(rows, Snapshot((part,)))
         yield None, chain(self._families(self.rows, snapshot._replace(folders=())), self.of_probes(snapshot))
 
     def _families(self, rows: Iterable[Row], snapshot: Snapshot) -> Iterator[Metric]:

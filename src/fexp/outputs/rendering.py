@@ -11,7 +11,7 @@ import threading
 import time
 from array import array
 from itertools import chain, groupby
-from operator import is_
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.metrics import CATALOGUE, EVERYWHERE, FOLDER_SCOPES, FexpCollector
@@ -112,7 +112,7 @@ class Renderer:
         """
         snapshot = collector.take()
         with self._lock:
-            chunks = self._chunks = self._chunks_of(snapshot.folders)
+            chunks = self._chunks = self._chunks_of(_parts_of(snapshot.folders))
         for chunk in chunks:
             for fault in chunk.faults:
                 collector.left_out(*fault)
@@ -218,11 +218,11 @@ class _Known:
     def __init__(self, chunks: Collection[_Chunk]) -> None:
         places = [(chunk, place, folder) for chunk in chunks for place, folder in enumerate(chunk.folders)]
         self.by_id = {id(folder): (chunk, place) for chunk, place, folder in places}
-        self._by_name = {folder.folder: (chunk, place) for chunk, place, folder in places}
+        self._by_name = {folder.name: (chunk, place) for chunk, place, folder in places}
 
     def lines_as_before(self, folder: FolderSnapshot, spans: Sequence[slice]) -> Mapping[int, Sequence[bytes]]:
         """Return the lines of the rows whose samples are as before, by the row's place."""
-        chunk, place = self._by_name.get(folder.folder, (None, 0))
+        chunk, place = self._by_name.get(folder.name, (None, 0))
         if chunk is None:
             return {}
         run, before, now = chunk.run(place, place + 1), Snapshot((chunk.folders[place],)), Snapshot((folder,))
@@ -233,6 +233,13 @@ class _Known:
             for place, row in _ROWS_BY_PLACE
             if list(row.read(before)) == list(row.read(now))
         }
+
+
+def _parts_of(folders: Sequence[FolderSnapshot]) -> Sequence[FolderSnapshot]:
+    """Return the parts of folders that have some, and the others as they are."""
+    if not any(map(attrgetter("parts"), folders)):
+        return folders
+    return [part for folder in folders for part in folder.parts or (folder,)]
 
 
 def _is_wanted(family: Metric, names: Collection[str]) -> bool:
