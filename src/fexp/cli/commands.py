@@ -59,7 +59,7 @@ def _run_reads() -> Iterable[type[Group]]:
     from fexp.config.job import JobSettings
     from fexp.outputs.kinds import settings_types
 
-    return JobSettings, *settings_types(), selection.SelectionSettings
+    return JobSettings, *settings_types(), selection.CountingSettings
 
 
 def _settings_type(kind: str) -> type[OutputSettings]:

@@ -10,7 +10,7 @@ from fexp.config.given import FolderEntry
 from fexp.config.labels import parse_pairs
 from fexp.config.origin import Origin, Written, variable
 from fexp.config.regular_file import open_regular_file
-from fexp.config.selection import SelectionSettings
+from fexp.config.selection import FolderSettings
 from fexp.config.settings import DeliverySettings, EngineSettings, HttpSettings, LoggingSettings, OneShotSettings
 from fexp.config.shape import Shape, is_path, shape_of
 from fexp.config.template import check_template, literally
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FOLDERS, DEFAULTS, OUTPUTS, ENGINE = "folders", "defaults", "outputs", "engine"
 PATH = "path"
 GROUPS: Mapping[str, tuple[type[Group], ...]] = {
-    DEFAULTS: (SelectionSettings,),
+    DEFAULTS: (FolderSettings,),
     OUTPUTS: (HttpSettings, DeliverySettings),
     ENGINE: (EngineSettings, LoggingSettings, OneShotSettings),
 }
@@ -174,7 +174,7 @@ def _written(groups: Iterable[type[Group]], values: Mapping[str, tuple[Raw, Orig
 
 def _refuse_same_patterns(written: Written) -> None:
     """Raise a SettingsError for a pattern that is given as an extension too."""
-    keys = SelectionSettings.keys()
+    keys = FolderSettings.keys()
     by_key = {
         key: keys[key].parse(written.origin(key), written.value(key)) for key in ("ext", "match") if key in written
     }

@@ -12,7 +12,14 @@ from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.output import asked_for
 from fexp.config.probes import ProbesSettings, load_all, select
-from fexp.config.selection import FolderTemplate, SelectionSettings, build_folders, build_templates, with_unique_labels
+from fexp.config.selection import (
+    FolderSettings,
+    FolderTemplate,
+    SelectionSettings,
+    build_folders,
+    build_templates,
+    with_unique_labels,
+)
 from fexp.config.template import is_template
 from fexp.config.values import Choice, one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
@@ -257,7 +264,7 @@ def read_settings(
     probes = (*program.probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
     if not paths and not given.folders and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
-    selection = SelectionSettings.read(given.of(SelectionSettings))
+    selection = FolderSettings.read(given.of(FolderSettings))
     folders, templates = _places(paths, selection, given)
     http = HttpSettings.read(given.of(HttpSettings))
     if not outputs and not http.listen:
@@ -290,7 +297,7 @@ def _places(
     folders: list[Folder] = []
     templates = []
     for entry in given.folders:
-        own = SelectionSettings.read(given.of_folder(entry))
+        own = FolderSettings.read(given.of_folder(entry))
         if own.per_subfolder or is_template(entry.path):
             templates.append(FolderTemplate(entry.path, entry.origin, own))
         else:
