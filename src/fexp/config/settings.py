@@ -199,9 +199,22 @@ class PrintingSettings(Group):
         "format",
         one_of(("table", "prom", "openmetrics", "json")),
         None,
-        "table, prom, openmetrics or json; table on a terminal, else prom.",
+        "table, prom, openmetrics or json; table on a terminal or with --sort, else prom.",
         metavar="FORMAT",
     )
+    sort: str | None = option(
+        "sort",
+        one_of(("folder", "pattern", "files", "size", "oldest", "newest", "largest")),
+        None,
+        "Sort the table by this column, the most first: folder, pattern, files, size, oldest, newest or largest.",
+        metavar="COLUMN",
+    )
+
+    def validate(self) -> None:
+        if self.sort is not None and self.format not in {None, "table"}:
+            raise SettingsError(
+                f"{self.origin('sort')} sorts the table, but {self.origin('format')} is {self.format}: leave one out"
+            )
 
 
 @dataclass(frozen=True, eq=False)

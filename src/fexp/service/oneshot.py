@@ -9,6 +9,7 @@ from fexp.counting.grouping import grouping_of
 from fexp.disk.survey import Survey
 from fexp.metrics import makers
 from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
+from fexp.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -111,15 +112,13 @@ def _single_files(
     return snapshots_of(survey.single_files.oldest, labels_of), (left_out or 0) + survey.single_files.left_out
 
 
-def look_at_all(
-    folders: Sequence[Folder], begins: Callable[[Folder], None] = lambda _: None
-) -> tuple[Snapshot, list[str]]:
+def look_at_all(folders: Sequence[Folder], say: Callable[[str], object] = lambda _: None) -> tuple[Snapshot, list[str]]:
     """Look once at each folder. Return the numbers and a line for each folder that could not be read.
 
-    ``begins`` is called before each look.
+    ``say`` is given a line before each look.
     """
     looks = []
-    for folder in folders:
-        begins(folder)
+    for number, folder in enumerate(folders, 1):
+        say(f"folder {number} of {len(folders)}: {visible(folder.label)}")
         looks.append(look_at(folder))
     return Snapshot(tuple(snapshot for snapshot, _ in looks)), [problem for _, problem in looks if problem]
