@@ -85,6 +85,7 @@ def _shown_by_name(survey: Survey, grouping: ByName, made: Sequence[Make], now: 
 
     naming = Naming(grouping)
     naming.rank((cast("Key", key), survey.files(key)) for key in survey.groups)
+    survey.join_links(lambda key: naming.shown(cast("Key", key)))
     numbers = joined(
         (
             (naming.shown(cast("Key", key)), Numbers(survey.values(key, now), survey.distributions(key, now)))
