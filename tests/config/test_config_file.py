@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, ConfigReader, keys_of, read_config_files
+from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, ConfigReader, read_config_files
+from fexp.config.entries import keys_of
 from fexp.config.given import Given
 from fexp.config.origin import Origin
 from fexp.config.output import asked_for
@@ -78,7 +79,7 @@ defaults: {group_folder: "data/(?P<customer>[^/]+)"}
 def given(text: str, command_line: Any = NOTHING, path: str = "/etc/fexp.yml") -> Given:
     reader = ConfigReader(settings_types())
     reader.parse(text, path)
-    return Given(command_line, reader.sections(), reader.folders())
+    return Given(command_line, reader.sections(), reader.folders(), reader.probes())
 
 
 def settings(text: str, command_line: Any = NOTHING, paths: tuple[str, ...] = ()) -> Settings:

@@ -27,6 +27,7 @@ def watch_reads() -> Iterable[type[Group]]:
     return (
         given.ConfigSettings, selection.SelectionSettings, settings.HttpSettings, *settings_types(),
         settings.DeliverySettings, settings.EngineSettings, settings.LoggingSettings, probes.ProbesSettings,
+        probes.ReadingSettings,
     )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def _push_reads() -> Iterable[type[Group]]:
 
     return (
         given.ConfigSettings, selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings,
-        settings.OneShotSettings, probes.ProbesSettings,
+        settings.OneShotSettings, probes.ProbesSettings, probes.ReadingSettings,
     )  # fmt: skip
 
 
@@ -44,14 +45,17 @@ def _write_reads() -> Iterable[type[Group]]:
 
     return (
         given.ConfigSettings, selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings,
-        probes.ProbesSettings,
+        probes.ProbesSettings, probes.ReadingSettings,
     )  # fmt: skip
 
 
 def _scan_reads() -> Iterable[type[Group]]:
     from fexp.config import given, probes, selection, settings
 
-    return given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings
+    return (
+        given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings,
+        probes.ReadingSettings,
+    )  # fmt: skip
 
 
 def _run_reads() -> Iterable[type[Group]]:
@@ -221,7 +225,7 @@ def _given(written: Written) -> Given:
     from fexp.outputs.kinds import settings_types
 
     files = read_config_files(paths, settings_types())
-    return Given(written, files.sections(), files.folders())
+    return Given(written, files.sections(), files.folders(), files.probes())
 
 
 def _hints(folders: Iterable[str], others: Iterable[type[Group]] = ()) -> Iterator[str]:

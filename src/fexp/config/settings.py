@@ -11,7 +11,7 @@ from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.output import asked_for
-from fexp.config.probes import ProbesSettings, load_all, select
+from fexp.config.probes import ProbesSettings, ReadingSettings, check_together, load_all, select
 from fexp.config.selection import (
     FolderSettings,
     FolderTemplate,
@@ -234,7 +234,7 @@ class Settings:
     templates: tuple[FolderTemplate, ...] = ()
     """What stands for folders that come and go."""
     probes: tuple[Selected, ...] = ()
-    probing: ProbesSettings = field(default_factory=ProbesSettings)
+    probing: ReadingSettings = field(default_factory=ReadingSettings)
     """What they have in common."""
     program: Program = FEXP
 
@@ -273,8 +273,7 @@ def read_settings(
 
     Raise SettingsError.
     """
-    probing = ProbesSettings.read(given.command_line)
-    probes = (*program.probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
+    probes = _probes(given, program)
     if not paths and not given.folders and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
     selection = FolderSettings.read(given.of(FolderSettings))
@@ -293,10 +292,23 @@ def read_settings(
         one_shot=OneShotSettings.read(given.of(OneShotSettings)),
         logging=LoggingSettings.read(given.of(LoggingSettings)),
         config=ConfigSettings.read(given.command_line),
-        probes=select(probes, given.command_line) if probes else (),
-        probing=probing,
+        probes=select(probes, given.of_probe) if probes else (),
+        probing=ReadingSettings.read(given.of(ReadingSettings)),
         program=program,
     )
+
+
+def _probes(given: Given, program: Program) -> tuple[Probe, ...]:
+    """Return the probes of the program, and those of the command line, or without any those of the files."""
+    asked = ProbesSettings.read(given.command_line)
+    if asked.names:
+        named = load_all(asked.origin("names"), asked.names)
+    else:
+        named = tuple(entry.probe for entry in given.probes if entry.probe not in program.probes)
+    probes = (*program.probes, *named)
+    if program.probes and named:
+        check_together(probes)
+    return probes
 
 
 def _places(
