@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fexp import clock as clocks
+from fexp.config.probes import Selected
+from fexp.config.settings import Settings
 from fexp.disk import scan
 from fexp.errors import FexpError
 from fexp.events.inotify import InotifySource
 from fexp.model import Instant
 from fexp.outputs.textfile import TextfileOutput, TextfileSettings
+from fexp.probes.shipped import line_count
+from fexp.service.daemon import Daemon
 from fexp.service.signals import Command
 from tests.daemons import PATIENCE_SECONDS, Scripted, daemon_of, folder_of, ticks_until
 from tests.servers import poll
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fexp.counting.selection import Selection
-    from fexp.service.daemon import Daemon
     from tests.daemons import Script
 
 
@@ -115,6 +118,31 @@ def test_a_reload_that_fails_is_told_and_the_next_one_works(
     scripted.script = script()
     daemon.run()
     assert reloaded.is_set()
+
+
+def test_a_reload_takes_up_probes_and_what_is_there_for_them(tmp_path: Path, scripted: Scripted) -> None:
+    folder = folder_of(tmp_path / "data")
+    (tmp_path / "data" / "a").write_text("1\n2\n")
+    without = Settings((folder,))
+    with_probe = Settings((folder,), probes=(Selected(line_count, {}),))
+    readings = iter([with_probe, with_probe, without])
+    daemon = Daemon(without, (), signals=scripted, read_again=lambda: next(readings))
+    runs: list[int | None] = []
+
+    def lines() -> list[float]:
+        return [sample.value for family in daemon.scrape().families for sample in family.samples]
+
+    def script() -> Script:
+        yield {Command.RELOAD}
+        yield from ticks_until(lambda: lines() == [2])
+        for _ in range(2):
+            runs.extend(one.runs for one in daemon.scrape().probes)
+            daemon.reload()
+        runs.extend(one.runs for one in daemon.scrape().probes)
+
+    scripted.script = script()
+    daemon.run()
+    assert (runs, lines()) == ([1, 1], [])
 
 
 def test_systemd_hears_of_no_reload_once_the_stop_has_begun(

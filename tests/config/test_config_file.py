@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, ConfigReader, keys_of, read_config_files
+from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, ConfigReader, read_config_files
+from fexp.config.entries import keys_of
 from fexp.config.given import Given
 from fexp.config.origin import Origin
 from fexp.config.output import asked_for
@@ -78,7 +79,7 @@ defaults: {group_folder: "data/(?P<customer>[^/]+)"}
 def given(text: str, command_line: Any = NOTHING, path: str = "/etc/fexp.yml") -> Given:
     reader = ConfigReader(settings_types())
     reader.parse(text, path)
-    return Given(command_line, reader.sections(), reader.folders())
+    return Given(command_line, reader.sections(), reader.folders(), reader.probes())
 
 
 def settings(text: str, command_line: Any = NOTHING, paths: tuple[str, ...] = ()) -> Settings:
@@ -251,15 +252,35 @@ def test_groups_are_those_of_folders_and_templates(path: str, tmp_path: Path) ->
 def test_the_command_line_wins_over_the_file_and_a_folder_over_the_defaults() -> None:
     text = "folders: [{path: a, recursive: false, ext: csv}, b]\ndefaults: {recursive: true, ext: xml, max_depth: 3}"
     text += "\nengine: {rescan: 1m, poll_interval: 2s}"
-    with pytest.raises(SettingsError, match="max_depth says how far"):
-        settings(text)
-    text = text.replace("recursive: false", "recursive: false, max_depth: null")
     a, b = settings(text).folders
     assert (a.selection.recursive, a.selection.max_depth, a.selection.patterns) == (False, None, ("*.csv",))
     assert (b.selection.recursive, b.selection.max_depth, b.selection.patterns) == (True, 3, ("*.xml",))
     its = settings(text, command_line({"ext": ["pdf"], "rescan": "3m"}))
     assert {folder.selection.patterns for folder in its.folders} == {("*.pdf",)}
     assert (its.engine.rescan_seconds, its.engine.poll_interval_seconds) == (180.0, 2.0)
+
+
+def test_a_default_holds_where_there_is_what_it_is_about() -> None:
+    own = "{path: a, recursive: true, stall_after: 1h, settle: 1m}"
+    text = f"folders: [{own}, b]\ndefaults: {{max_depth: 2, partial: ['*.up'], count: settled}}"
+    a, b = settings(text).folders
+    assert (a.selection.max_depth, a.selection.partials, a.measures.counts_settled) == (2, ("*.up",), True)
+    assert (b.selection.max_depth, b.selection.partials, b.measures.counts_settled) == (None, (), False)
+    with pytest.raises(SettingsError, match="2:23: max_depth 0 is too small"):
+        settings(text.replace("max_depth: 2", "max_depth: 0"))
+
+
+def test_dwell_buckets_are_those_of_the_folder_then_the_defaults_then_the_engine() -> None:
+    text = "folders: [{path: a, dwell_buckets: [1s, 1m]}, b]\nengine: {dwell_buckets: 5s}"
+    its = settings(text)
+    assert [folder.measures.dwell_bounds_seconds for folder in its.folders] == [(1.0, 60.0), None]
+    assert its.engine.dwell_bounds_seconds == (5.0,)
+    its = settings(text + "\ndefaults: {dwell_buckets: none}")
+    assert [folder.measures.dwell_bounds_seconds for folder in its.folders] == [(1.0, 60.0), ()]
+    its = settings(text, command_line({"dwell-buckets": "2s"}))
+    assert {folder.measures.dwell_bounds_seconds for folder in its.folders} == {(2.0,)}
+    with pytest.raises(SettingsError, match=r"1:36: dwell_buckets 'one' is not a duration"):
+        settings(text.replace("1s, 1m", "one"))
 
 
 def test_folders_of_the_command_line_take_the_place_of_those_of_the_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fexp.counting.group_by import GroupBy
 from fexp.counting.measures import Measures
 from fexp.counting.selection import Selection
 from fexp.model import Backend
@@ -68,3 +69,30 @@ def test_equal_to_du_whatever_the_names(backend: Backend, tmp_path: Path) -> Non
         shutil.rmtree(root / "back")
         (root / "d.csv").unlink()
         is_as_du_says(1)
+
+
+def test_a_file_with_names_in_two_groups_that_are_shown_as_one_counts_once(tmp_path: Path) -> None:
+    selection, group_by = Selection(disk_usage=True), GroupBy(extensions_max=1)
+    for name in ("1.top", "2.top", "3.top", "a.x"):
+        (tmp_path / name).write_bytes(b"a" * 5000)
+    os.link(tmp_path / "a.x", tmp_path / "b.y")
+    blocks = os.stat(tmp_path / "a.x").st_blocks * 512
+    with watching(tmp_path, selection, Measures(disk_usage=True), group_by=group_by) as live:
+
+        def is_on_disk(other: int, top: int) -> None:
+            live.until(lambda folder: _on_disk(folder) == {"other": other * blocks, "*.top": top * blocks})
+            assert _on_disk(look_at(live.folder)[0]) == {"other": other * blocks, "*.top": top * blocks}
+
+        is_on_disk(1, 3)
+        os.link(tmp_path / "a.x", tmp_path / "c.z")
+        os.link(tmp_path / "a.x", tmp_path / "4.top")
+        is_on_disk(1, 4)
+        (tmp_path / "a.x").unlink()
+        (tmp_path / "c.z").unlink()
+        is_on_disk(1, 4)
+        (tmp_path / "b.y").unlink()
+        is_on_disk(0, 4)
+
+
+def _on_disk(folder: FolderSnapshot) -> dict[str, float | None]:
+    return {group.pattern: group.values["disk_usage_bytes"] for group in folder.groups}

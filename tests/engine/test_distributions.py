@@ -40,3 +40,13 @@ def test_sizes_do_not_move(tmp_path: Path) -> None:
     with watching(tmp_path, None, Measures(size_bounds_bytes=(3.0,))) as live:
         assert live.quiet().groups[0].distributions["file_size_bytes"] == ((3.0,), (1, 0), 3)
         assert live.engine.snapshot().folders[0] is live.engine.snapshot().folders[0]
+
+
+@pytest.mark.parametrize("bounds", [(), (5.0, 60.0)])
+def test_dwell_times_have_the_buckets_of_the_folder_before_those_of_all(
+    bounds: tuple[float, ...], tmp_path: Path
+) -> None:
+    with watching(tmp_path, None, Measures(dwell_bounds_seconds=bounds)) as live:
+        flow = live.quiet().groups[0].flow
+        assert flow is not None
+        assert flow.dwell.bounds == bounds != live.engine._context.settings.dwell_bounds_seconds

@@ -24,7 +24,7 @@ STEPS = st.lists(
         NAMES,
         st.integers(0, 3),
         st.sampled_from([None, (1, 1), (1, 2), (2, 1)]),
-        st.sampled_from([(0,), (0, 1)]),
+        st.sampled_from([(0,), (1,), (0, 1)]),
     ),
     max_size=25,
 )
@@ -56,6 +56,13 @@ def test_as_an_oracle_has_it(
         else:
             there = {at: use for at, use in there.items() if at[0] != where}
             usage.clear(directories[where])
+        together = [use for use, _ in there.values()]
+        once = sum(use.size_bytes for use in together if use.link is None)
+        once += sum(latest[link] for link in {use.link for use in together if use.link is not None})
+        single_in_both = sum(use.size_bytes for use, others in there.values() if use.link is None and len(others) > 1)
+        doubled = usage.doubled(lambda _: "both").get("both", 0)
+        assert usage.value(0) + usage.value(1) - doubled - single_in_both == once
+        assert not usage.doubled(lambda key: key)
         for key in (0, 1):
             own = [use for use, others in there.values() if key in others]
             links = {use.link for use in own if use.link is not None}
@@ -64,6 +71,7 @@ def test_as_an_oracle_has_it(
     for directory in directories:
         usage.clear(directory)
     assert not usage._links
+    assert not usage._spread_bytes
     assert not usage._places
 
 

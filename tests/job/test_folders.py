@@ -68,3 +68,20 @@ def test_without_a_thread_it_looks_itself(tmp_path: Path, no_thread: object) -> 
     (tmp_path / "a").unlink()
     labels = {"folder": str(tmp_path), "pattern": "*"}
     assert folders.samples()["fexp_job_consumed_bytes"] == [(labels, 2)]
+
+
+def test_a_folder_that_came_with_the_job_counts_and_one_that_went(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text("12")
+    old, new = build_folders([str(tmp_path / "old"), str(tmp_path / "new")])
+    folders = Folders([old], lambda: [new])
+    folders.begin()
+    (tmp_path / "old" / "a").unlink()
+    (tmp_path / "old").rmdir()
+    samples = folders.samples()
+    assert [(labels["folder"], value) for labels, value in samples["fexp_job_consumed_files"]] == [
+        (old.label, 1),
+        (new.label, 0),
+    ]
+    assert [value for _, value in samples["fexp_job_produced_bytes"]] == [0, 2]

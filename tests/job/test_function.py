@@ -40,6 +40,20 @@ def test_it_reports_as_run_does(tmp_path: Path) -> None:
     assert 'job_name="nightly"' in textfile.read_text()
 
 
+def test_a_subfolder_that_it_makes_counts(tmp_path: Path) -> None:
+    textfile, folder = tmp_path / "f.prom", tmp_path / "in"
+    folder.mkdir()
+
+    @fexp.job("unpack", textfile=textfile, folder=folder, per_subfolder=True)
+    def work() -> None:
+        (folder / "acme").mkdir()
+        (folder / "acme" / "a").write_text("123")
+
+    work()
+    assert f'folder="{folder}/acme"' in textfile.read_text()
+    assert numbers(textfile)["fexp_job_produced_bytes"] == 3
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(ValueError("x"), 1), (KeyboardInterrupt(), 130), (SystemExit(4), 4), (SystemExit("x"), 1), (SystemExit(), 0)],
@@ -103,6 +117,8 @@ def test_what_cannot_be_delivered_is_logged_and_raises_only_if_strict(caplog: py
         ({"textfle": "x.prom"}, "textfle is no option here; did you mean textfile?"),
         ({"textfile": "x.txt"}, "textfile x.txt: node_exporter reads only"),
         ({"timeout": 5}, "timeout is no option here"),
+        ({"settle": "1m"}, "settle is no option here"),
+        ({"age_buckets": "1m"}, "age_buckets is no option here"),
         ({"retries": "many"}, "retries 'many' is not a whole number"),
         ({"strict": "yes"}, "strict 'yes': give True or False"),
         ({"textfile": 1 == 1}, "textfile True: give text"),

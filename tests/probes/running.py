@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fexp import clock as clocks
-from fexp.config.probes import ProbesSettings, Selected
+from fexp.config.probes import ReadingSettings, Selected
 from fexp.config.settings import Settings
 from fexp.model import Instant, Snapshot
 from fexp.service.probes.all import Probes
@@ -98,7 +98,7 @@ def running(
     **settings: Any,
 ) -> Iterator[Running]:
     selected = tuple(Selected(probe, settings.get(probe.name, {})) for probe in probes)
-    probing = ProbesSettings(read_bytes_per_second=read_bytes_per_second)
+    probing = ReadingSettings(read_bytes_per_second=read_bytes_per_second)
     settled = Settings(folders, probes=selected, probing=probing)
     all_probes = Probes(settled, folders, changed=changed, clock=clock)
     subscribe = (lambda: engine.subscribe(present=True)) if engine is not None else None

@@ -145,7 +145,7 @@ CONFIGURABLE = fexp.probe(metrics=G, name="conf")(_configurable)
 
 def _select(**given: Any) -> dict[str, Any]:
     values = {f"conf-{name}": (value, Origin(f"--conf-{name}")) for name, value in given.items()}
-    (selected,) = select([CONFIGURABLE], Written(values, lambda name: f"--{name}"))
+    (selected,) = select([CONFIGURABLE], lambda _: Written(values, lambda name: f"--{name}"))
     return dict(selected.settings)
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import fexp
-from fexp.config.probes import Selected
+from fexp.config.probes import ReadingSettings, Selected
 from fexp.config.settings import Settings
 from fexp.model import Snapshot
+from fexp.service.probes import probes_of
 from fexp.service.probes.all import Probes
 from fexp.service.probes.runner import Runner
-from tests.probes.running import Gate, MovableClock, running
+from tests.probes.running import Gate, MovableClock, Running, running
 from tests.servers import poll
 
 if TYPE_CHECKING:
@@ -332,3 +333,80 @@ def test_a_lifespan_that_fails_is_tried_again() -> None:
         assert live.fares("stateful").success is False
         fails.clear()
         poll(lambda: live.scrape() and live.fares("stateful").success, every_seconds=0.01)
+
+
+def _settings(*probes: tuple[Any, dict[str, Any]], rate: int = 1 << 30) -> Settings:
+    selected = tuple(Selected(probe, settings) for probe, settings in probes)
+    return Settings(probes=selected, probing=ReadingSettings(read_bytes_per_second=rate))
+
+
+def test_a_reload_ends_what_is_gone_begins_what_is_new_and_leaves_the_rest_alone() -> None:
+    events: list[str] = []
+
+    def stateful(name: str) -> Any:
+        sum_ = fexp.counter(name, "Runs.")
+
+        @fexp.probe(metrics=sum_, name=name)
+        def runs(state: str, *, start: int = 1) -> Sample:
+            return sum_.inc(start)
+
+        @runs.lifespan
+        def _(settings: Any) -> Iterator[str]:
+            events.append(f"{name} {settings.start} begins")
+            yield ""
+            events.append(f"{name} {settings.start} ends")
+
+        return runs
+
+    kept, gone, changed, new = (stateful(name) for name in ("kept", "gone", "changed", "new"))
+    news: list[None] = []
+    all_probes = Probes(
+        _settings((kept, {"start": 1}), (gone, {"start": 1}), (changed, {"start": 1})), (),
+        changed=lambda: news.append(None),
+    )  # fmt: skip
+    all_probes.start()
+    live = Running(all_probes, None)
+    try:
+        live.scrape()
+        assert live.scrape() == {"kept_total": 2, "gone_total": 2, "changed_total": 2}
+        settings = _settings((new, {"start": 1}), (kept, {"start": 1}), (changed, {"start": 5}), rate=7)
+        assert all_probes.replaced(settings) is all_probes
+        assert sorted(events[3:5]) == ["changed 1 ends", "gone 1 ends"]
+        assert live.scrape() == {"kept_total": 3, "changed_total": 5, "new_total": 1}
+        assert sorted(events[5:]) == ["changed 5 begins", "new 1 begins"]
+        assert all_probes._budget.bytes_per_second == 7
+        assert (all_probes.unready(), len(news)) == ([], 1)
+        all_probes.replaced(settings)
+        assert live.scrape() == {"kept_total": 4, "changed_total": 10, "new_total": 2}
+        assert len(news) == 1
+    finally:
+        all_probes.stop()
+    assert sorted(events[7:]) == ["changed 5 ends", "kept 1 ends", "new 1 ends"]
+
+
+def test_the_first_probes_may_come_with_a_reload() -> None:
+    none = probes_of(_settings(), (), lambda: None, MovableClock())
+    none.start(lambda: pytest.fail("nobody follows"))
+    assert none.replaced(_settings()) is none
+    probes = none.replaced(_settings((good, {})))
+    try:
+        probes.refresh()
+        assert [one.probe for one in probes.shown_in(Snapshot(())).probes] == ["good"]
+        assert probes.shown_in(Snapshot(())).families
+        assert probes.replaced(_settings()) is probes
+        assert not probes.shown_in(Snapshot(())).families
+    finally:
+        probes.stop()
+
+
+def test_a_thread_that_cannot_be_had_for_a_new_probe_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Runner) -> None:
+        raise OSError("can't start new thread")
+
+    with running(good) as live:
+        monkeypatch.setattr(Runner, "start", refuse)
+        live.probes.replaced(_settings((good, {}), (counted(fexp.scrape()), {})))
+        assert caplog.messages == ["probe runs does not run: can't start new thread"]
+        assert live.scrape() == {"good": 1}

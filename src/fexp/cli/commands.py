@@ -27,6 +27,7 @@ def watch_reads() -> Iterable[type[Group]]:
     return (
         given.ConfigSettings, selection.SelectionSettings, settings.HttpSettings, *settings_types(),
         settings.DeliverySettings, settings.EngineSettings, settings.LoggingSettings, probes.ProbesSettings,
+        probes.ReadingSettings,
     )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def _push_reads() -> Iterable[type[Group]]:
 
     return (
         given.ConfigSettings, selection.SelectionSettings, _settings_type("gateway"), settings.RemovalSettings,
-        settings.OneShotSettings, probes.ProbesSettings,
+        settings.OneShotSettings, probes.ProbesSettings, probes.ReadingSettings,
     )  # fmt: skip
 
 
@@ -44,14 +45,17 @@ def _write_reads() -> Iterable[type[Group]]:
 
     return (
         given.ConfigSettings, selection.SelectionSettings, _settings_type("textfile"), settings.OneShotSettings,
-        probes.ProbesSettings,
+        probes.ProbesSettings, probes.ReadingSettings,
     )  # fmt: skip
 
 
 def _scan_reads() -> Iterable[type[Group]]:
     from fexp.config import given, probes, selection, settings
 
-    return given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings
+    return (
+        given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings,
+        probes.ReadingSettings,
+    )  # fmt: skip
 
 
 def _run_reads() -> Iterable[type[Group]]:
@@ -59,7 +63,7 @@ def _run_reads() -> Iterable[type[Group]]:
     from fexp.config.job import JobSettings
     from fexp.outputs.kinds import settings_types
 
-    return JobSettings, *settings_types(), selection.SelectionSettings
+    return JobSettings, *settings_types(), selection.CountingSettings
 
 
 def _settings_type(kind: str) -> type[OutputSettings]:
@@ -143,25 +147,29 @@ def write(folders: list[str], written: Written) -> None:
 def scan(folders: list[str], written: Written) -> None:
     """Look once and print what is there: for people."""
     from fexp import clock
-    from fexp.cli.printing import FORMATS
+    from fexp.cli.printing import FORMATS, print_for_people
     from fexp.config.settings import PrintingSettings, read_settings
     from fexp.service.oneshot import find_folders, look_at_all
     from fexp.service.progress import shown_on_terminal
-    from fexp.text import visible
 
     with added_to_failure(lambda: _hints(folders)):
         printing = PrintingSettings.read(written)
         settings = read_settings(folders, _given(written))
-        begun: list[str] = []
-        folders_now, unlisted = find_folders(settings, clock.now().wall)
-        with shown_on_terminal(sys.stderr, lambda: f"folder {len(begun)} of {len(folders_now)}: {begun[-1]}"):
-            snapshot, problems = look_at_all(folders_now, lambda folder: begun.append(visible(folder.label)))
-        if settings.probes:
-            from fexp.service.probes.all import run_once
+        doing = ["looking for folders"]
+        with shown_on_terminal(sys.stderr, lambda: doing[-1]):
+            folders_now, unlisted = find_folders(settings, clock.now().wall)
+            snapshot, problems = look_at_all(folders_now, doing.append)
+            if settings.probes:
+                from fexp.service.probes.all import run_once
 
-            snapshot, failures = run_once(settings, folders_now, snapshot)
-            problems += failures
-        FORMATS[printing.format or ("table" if sys.stdout.isatty() else "prom")](snapshot)
+                doing.append("running probes")
+                snapshot, failures = run_once(settings, folders_now, snapshot)
+                problems += failures
+        is_table = printing.format == "table" or (printing.format is None and sys.stdout.isatty())
+        if is_table or printing.sort is not None:
+            print_for_people(snapshot, folders_now, printing.sort or "")
+        else:
+            FORMATS[printing.format or "prom"](snapshot)
         if problems or unlisted:
             raise FexpError("; ".join([*problems, *unlisted]))
 
@@ -217,7 +225,7 @@ def _given(written: Written) -> Given:
     from fexp.outputs.kinds import settings_types
 
     files = read_config_files(paths, settings_types())
-    return Given(written, files.sections(), files.folders())
+    return Given(written, files.sections(), files.folders(), files.probes())
 
 
 def _hints(folders: Iterable[str], others: Iterable[type[Group]] = ()) -> Iterator[str]:

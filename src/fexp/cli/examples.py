@@ -29,7 +29,7 @@ EXAMPLES = {
         ),
     ),
     "scan": (
-        ("Count the files of this folder:", "fexp scan ."),
+        ("See which subfolder holds the most:", "fexp scan /usr/share --per-subfolder -r --sort size"),
         ("Count logs and archives, each by itself, in subfolders too:", "fexp scan /var/log -r --ext log --ext gz"),
         ("Print JSON for a script:", "fexp scan /var/log --format json"),
     ),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from fexp.cli.table import print_table
+from fexp.counting.overlaps import may_count_twice
 from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
 from fexp.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from fexp.counting.selection import Folder
     from fexp.model import FolderSnapshot, GroupSnapshot, Snapshot
 
 
@@ -55,10 +58,11 @@ def print_json(snapshot: Snapshot) -> None:
     print()
 
 
-def print_for_people(snapshot: Snapshot) -> None:
-    """Print the table, and what probes yielded."""
+def print_for_people(snapshot: Snapshot, folders: Sequence[Folder] = (), sort: str = "") -> None:
+    """Print the table, and what probes yielded. ``folders``: those of the snapshot."""
     if snapshot.folders:
-        print_table(snapshot)
+        has_sums = not may_count_twice((os.path.realpath(folder.path), folder) for folder in folders)
+        print_table(snapshot, sort, has_sums=has_sums)
     if snapshot.families:
         from fexp.outputs.formats import Families, Format
 
@@ -81,7 +85,6 @@ def _group(group: GroupSnapshot) -> dict[str, object]:
 
 
 FORMATS: dict[str, Callable[[Snapshot], None]] = {
-    "table": print_for_people,
     "prom": print_prom,
     "openmetrics": print_openmetrics,
     "json": print_json,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
+from fexp.config.entries import keys_of, text_of, value_of, written_of
 from fexp.config.given import FolderEntry
-from fexp.config.labels import parse_pairs
-from fexp.config.origin import Origin, Written, variable
+from fexp.config.origin import Origin
+from fexp.config.probes import ReadingSettings
 from fexp.config.regular_file import open_regular_file
-from fexp.config.selection import SelectionSettings
+from fexp.config.selection import FolderSettings
 from fexp.config.settings import DeliverySettings, EngineSettings, HttpSettings, LoggingSettings, OneShotSettings
-from fexp.config.shape import Shape, is_path, shape_of
 from fexp.config.template import check_template, literally
 from fexp.config.yamlnode import Entry, read_yaml, shown
 from fexp.counting.paths import absolute_folder
@@ -21,27 +20,22 @@ from fexp.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fexp.config.options import Group, Option
-    from fexp.config.origin import Raw
+    from fexp.config.given import ProbeEntry
+    from fexp.config.options import Group
+    from fexp.config.origin import Raw, Written
     from fexp.config.output import OutputSettings
+    from fexp.config.probe_entries import ProbeReader
 
-FOLDERS, DEFAULTS, OUTPUTS, ENGINE = "folders", "defaults", "outputs", "engine"
+FOLDERS, DEFAULTS, OUTPUTS, ENGINE, PROBES = "folders", "defaults", "outputs", "engine", "probes"
 PATH = "path"
 GROUPS: Mapping[str, tuple[type[Group], ...]] = {
-    DEFAULTS: (SelectionSettings,),
+    DEFAULTS: (FolderSettings,),
     OUTPUTS: (HttpSettings, DeliverySettings),
-    ENGINE: (EngineSettings, LoggingSettings, OneShotSettings),
+    ENGINE: (EngineSettings, LoggingSettings, OneShotSettings, ReadingSettings),
 }
 """What each section sets. Below ``outputs`` there is one more for each kind of output."""
 
 _ENDINGS = (".yml", ".yaml")
-_VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def keys_of(groups: Iterable[type[Group]]) -> dict[str, Option]:
-    """Return the options of these groups by their keys."""
-    return {key: option for group in groups for key, option in group.keys().items()}
 
 
 def config_files(paths: Iterable[str]) -> list[str]:
@@ -73,6 +67,7 @@ class ConfigReader:
         """By absolute path, where the folder is given."""
         self._begun: dict[tuple[type[Group], ...], str] = {}
         """Where each section stands."""
+        self._probes: ProbeReader | None = None
 
     def read(self, path: str) -> None:
         """Read one file. Raise SettingsError."""
@@ -87,7 +82,7 @@ class ConfigReader:
 
     def parse(self, text: str, path: str) -> None:
         """Read the text of a file that lies at ``path``; relative paths in it start at its directory."""
-        top = read_yaml(text, path).entries(FOLDERS, *GROUPS)
+        top = read_yaml(text, path).entries(FOLDERS, *GROUPS, PROBES)
         directory = os.path.dirname(path)
         for section, groups in GROUPS.items():
             nested = self._kinds if section == OUTPUTS else {}
@@ -99,11 +94,13 @@ class ConfigReader:
                     self._section((kind,), _entries(entries[name], name, (kind,)), directory)
         for entry in top[FOLDERS].items():
             self._folder(entry, directory)
+        for entry in top[PROBES].items():
+            self._probe(entry, directory)
 
     def sections(self) -> dict[type[Group], Written]:
         """Return what was said to each group."""
         return {
-            group: _written(groups, values, self._begun.get(groups, ""))
+            group: written_of(groups, values, self._begun.get(groups, ""))
             for groups, values in self._written.items()
             for group in groups
         }
@@ -111,20 +108,31 @@ class ConfigReader:
     def folders(self) -> tuple[FolderEntry, ...]:
         """Return the folders, with the defaults of all files. Raise SettingsError for a pattern that is given twice."""
         groups = GROUPS[DEFAULTS]
-        defaults = _written(groups, self._written.get(groups, {}))
+        defaults = written_of(groups, self._written.get(groups, {}))
         entries = []
         for path, origin, values, reset in self._folders:
-            written = _written(groups, values).over(defaults.without(reset))
+            written = written_of(groups, values).over(defaults.without(reset))
             _refuse_same_patterns(written)
             entries.append(FolderEntry(path, origin, written))
         return tuple(entries)
+
+    def probes(self) -> tuple[ProbeEntry, ...]:
+        """Return the probes."""
+        return () if self._probes is None else tuple(self._probes.entries)
+
+    def _probe(self, entry: Entry, directory: str) -> None:
+        if self._probes is None:
+            from fexp.config.probe_entries import ProbeReader  # most files have none
+
+            self._probes = ProbeReader()
+        self._probes.read(entry, directory)
 
     def _section(self, groups: tuple[type[Group], ...], entries: Mapping[str, Entry], directory: str) -> None:
         values = self._written.setdefault(groups, {})
         for key, option in keys_of(groups).items():
             if key not in entries or entries[key].is_null:
                 continue
-            raw, origin = _value(key, option, entries[key], directory)
+            raw, origin = value_of(key, option, entries[key], directory)
             if option.name in values:
                 raise SettingsError(f"{origin} is given already: {values[option.name][1]}")
             values[option.name] = raw, Origin(origin.text, is_shared=groups is GROUPS[DEFAULTS])
@@ -133,7 +141,7 @@ class ConfigReader:
         groups = GROUPS[DEFAULTS]
         keys = keys_of(groups)
         entries = {PATH: entry} if entry.is_scalar else _entries(entry, FOLDERS, groups, (PATH,))
-        if PATH not in entries or not (text := _text(entries[PATH])):
+        if PATH not in entries or not (text := text_of(entries[PATH])):
             raise entry.mistake("path is missing: name the folder")
         origin = Origin(f"{entries[PATH].place}: {PATH}")
         check_template(origin, text)
@@ -143,7 +151,7 @@ class ConfigReader:
             raise SettingsError(f"{origin} {shown(text)} is a folder already: {self._places[path]}")
         self._places[path] = origin
         values = {
-            keys[key].name: _value(key, keys[key], one, directory)
+            keys[key].name: value_of(key, keys[key], one, directory)
             for key, one in entries.items()
             if key != PATH and not one.is_null
         }
@@ -166,86 +174,15 @@ def _entries(
         raise
 
 
-def _written(groups: Iterable[type[Group]], values: Mapping[str, tuple[Raw, Origin]], place: str = "") -> Written:
-    """Return the values. ``place`` is where a key that is missing belongs."""
-    spelled = {option.name: f"{place}{key}" for key, option in keys_of(groups).items()}
-    return Written(values, lambda name: spelled.get(name) or variable(name))
-
-
 def _refuse_same_patterns(written: Written) -> None:
     """Raise a SettingsError for a pattern that is given as an extension too."""
-    keys = SelectionSettings.keys()
+    keys = FolderSettings.keys()
     by_key = {
         key: keys[key].parse(written.origin(key), written.value(key)) for key in ("ext", "match") if key in written
     }
     same = set(by_key.get("ext", ())).intersection(by_key.get("match", ()))
     if same:
         raise SettingsError(f"{written.origin('match')} {min(same)!r} is given already: {written.origin('ext')}")
-
-
-def _value(key: str, option: Option, entry: Entry, directory: str) -> tuple[Raw, Origin]:
-    """Return a value as its option takes it, and where it stands. Raise SettingsError for one that does not do."""
-    origin = Origin(f"{entry.place}: {key}")
-    shape = shape_of(option)
-    if shape is Shape.FLAG:
-        return _flag(entry), origin
-    if shape in {Shape.PAIRS, Shape.TEXTS}:
-        return (_pairs(key, option, entry) if shape is Shape.PAIRS else _texts(key, option, entry)), origin
-    items = entry.items() if shape is Shape.BOUNDS and entry.is_list else [entry]
-    text = ",".join(map(_text, items))
-    if is_path(option):
-        text = os.path.join(directory, text)
-    option.parse(origin, text)  # a command that does not need it finds its mistake all the same
-    return text, origin
-
-
-def _flag(entry: Entry) -> bool:
-    if entry.is_scalar and _VARIABLE.search(entry.text()):
-        text = _text(entry)
-        if text not in {"true", "false"}:
-            raise entry.mistake("true or false is needed here")
-        return text == "true"
-    return entry.flag()
-
-
-def _texts(key: str, option: Option, entry: Entry) -> tuple[str, ...]:
-    """Return the items of a list; one alone may do without it. None may be there twice."""
-    texts, seen = [], list[object]()
-    for item in entry.items() if entry.is_list else [entry]:
-        text = _text(item)
-        parsed = option.parse(Origin(f"{item.place}: {key}"), (text,))
-        if parsed in seen:
-            raise item.mistake(f"{key} {shown(text)} is given twice")
-        seen.append(parsed)
-        texts.append(text)
-    return tuple(texts)
-
-
-def _pairs(key: str, option: Option, entry: Entry) -> tuple[str, ...]:
-    """Return the texts NAME=VALUE of a mapping."""
-    texts = []
-    for name, value in entry.entries().items():
-        if "=" in name:
-            raise value.mistake(f"{key} {shown(name)}: not a label name; write NAME: VALUE")
-        texts.append(f"{name}={_text(value)}")
-        option.parse(Origin(f"{value.place}: {key}"), (texts[-1],))
-    parse_pairs(key, texts)
-    return tuple(texts)
-
-
-def _text(entry: Entry) -> str:
-    """Return a single value with its variables replaced: ``${NAME}``; ``$${NAME}`` stands for itself."""
-
-    def replaced(found: re.Match[str]) -> str:
-        if found[0].startswith("$$"):
-            return found[0][1:]
-        if not _NAME.fullmatch(found[1]):
-            raise entry.mistake(f"{shown(found[0])} is no variable: write ${{NAME}}, or $${{ for the characters")
-        if found[1] not in os.environ:
-            raise entry.mistake(f"{found[0]} is not set in the environment")
-        return os.environ[found[1]]
-
-    return _VARIABLE.sub(replaced, entry.text())
 
 
 def read_config_files(paths: Sequence[str], kinds: Iterable[type[OutputSettings]]) -> ConfigReader:

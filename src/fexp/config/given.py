@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fexp.config.options import Group, repeatable
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fexp.config.origin import Origin, Written
+    from fexp.probes.probe import Probe
 
 
 class ConfigSettings(Group):
@@ -37,6 +38,14 @@ class FolderEntry:
     """What the file says of it, over the defaults."""
 
 
+class ProbeEntry(NamedTuple):
+    """A probe of a config file."""
+
+    probe: Probe
+    written: Written
+    """What the file says of it."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What was given, for each group of settings."""
@@ -47,6 +56,8 @@ class Given:
     """What the files say to each group."""
     folders: tuple[FolderEntry, ...] = ()
     """Of the files."""
+    probes: tuple[ProbeEntry, ...] = ()
+    """Of the files."""
 
     def of(self, group: type[Group]) -> Written:
         """Return what was given to a group."""
@@ -56,6 +67,13 @@ class Given:
     def of_folder(self, entry: FolderEntry) -> Written:
         """Return what was given for a folder of the files."""
         return self.command_line.over(entry.written)
+
+    def of_probe(self, probe: Probe) -> Written:
+        """Return what was given to a probe."""
+        for entry in self.probes:
+            if entry.probe is probe:
+                return self.command_line.over(entry.written)
+        return self.command_line
 
     def asks_for(self, group: type[Group]) -> bool:
         """Return whether an output was asked for: by its option, or by its section in a file."""

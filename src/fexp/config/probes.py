@@ -9,7 +9,7 @@ from fexp.config.values import parse_size
 from fexp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from fexp.config.origin import Origin, Written
     from fexp.probes.parameters import Parameter
@@ -20,7 +20,7 @@ _FIELD = "set_"
 
 
 class ProbesSettings(Group):
-    """What all probes have in common."""
+    """Which probes run."""
 
     panel: ClassVar = "Probes"
 
@@ -30,6 +30,13 @@ class ProbesSettings(Group):
         "Run a probe too: an installed one, one of a module as module:name, or those of a file.py.",
         metavar="NAME",
     )
+
+
+class ReadingSettings(Group):
+    """What all probes have in common."""
+
+    panel: ClassVar = "Probes"
+
     read_bytes_per_second: int = option(
         "probe-read-rate", parse_size, "64MiB", "Let all probes together read so much a second.", metavar="SIZE"
     )
@@ -81,9 +88,9 @@ def group_of(probe: Probe) -> type[Group]:
     return type("ProbeSettings", (Group,), {"prefix": probe.name.replace("_", "-"), "panel": panel, **fields})
 
 
-def select(probes: Iterable[Probe], written: Written) -> tuple[Selected, ...]:
-    """Return the probes with the settings that were written. Raise SettingsError."""
-    return tuple(Selected(probe, _settings(probe, written)) for probe in probes)
+def select(probes: Iterable[Probe], written_for: Callable[[Probe], Written]) -> tuple[Selected, ...]:
+    """Return the probes with the settings that were written for each. Raise SettingsError."""
+    return tuple(Selected(probe, _settings(probe, written_for(probe))) for probe in probes)
 
 
 def _settings(probe: Probe, written: Written) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, PATH, keys_of
+from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, PATH, PROBES
+from fexp.config.entries import keys_of
+from fexp.config.probe_entries import PROBE
 from fexp.config.shape import Shape, shape_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,14 @@ _INTRODUCTIONS = {
     DEFAULTS: "What holds for all folders that do not say otherwise.",
     OUTPUTS: "Where the numbers go. With nothing here, fexp watch serves http://127.0.0.1:9877/metrics.",
 }
+_PROBES = f"""
+# Probes that run too, with their parameters: an installed one, one of a module as module:name, or those of a file.py.
+{PROBES}:
+  #- line_count
+  #- {PROBE}: csv_header
+  #  column: [id, amount]
+  #  delimiter: ";"
+""".splitlines()
 
 
 def sample(kinds: Iterable[type[OutputSettings]]) -> str:
@@ -37,7 +47,7 @@ def sample(kinds: Iterable[type[OutputSettings]]) -> str:
         lines += _options(groups, "  ")
         for kind in kinds if section == OUTPUTS else ():
             lines += [f"  #{kind.kind}:", *_options((kind,), "  #  ")]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_PROBES]) + "\n"
 
 
 def _options(groups: Iterable[type[Group]], indent: str) -> Iterator[str]:

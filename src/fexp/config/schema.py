@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, PATH, keys_of
+from fexp.config.config_file import DEFAULTS, FOLDERS, GROUPS, OUTPUTS, PATH, PROBES
+from fexp.config.entries import keys_of
+from fexp.config.probe_entries import PROBE
 from fexp.config.shape import Shape, shape_of
 from fexp.config.values import Choice
 from fexp.text import DURATION
@@ -34,8 +36,16 @@ def schema(kinds: Iterable[type[OutputSettings]]) -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A config file of fexp",
-        **_object({FOLDERS: folders, **sections}),
+        **_object({FOLDERS: folders, **sections, PROBES: _probes()}),
     }
+
+
+def _probes() -> Schema:
+    name: Schema = {"type": "string", "minLength": 1, "description": "A probe: its name, module:name or file.py."}
+    parameter: Schema = {"anyOf": [{"type": [*_SCALAR, "null"]}, {"type": "array", "items": {"type": _SCALAR}}]}
+    probe: Schema = {"type": "object", "properties": {PROBE: name}, "required": [PROBE]}
+    probe = {**probe, "additionalProperties": parameter, "description": "A probe and its parameters."}
+    return {"type": ["array", "null"], "items": {"anyOf": [name, probe]}}
 
 
 def _options(groups: Iterable[type[Group]]) -> Schema:

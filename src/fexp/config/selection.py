@@ -14,6 +14,7 @@ from fexp.config.template import DATE, UTC, parse_time_zone
 from fexp.config.values import (
     one_of,
     parse_buckets,
+    parse_buckets_or_none,
     parse_count,
     parse_duration,
     parse_size_buckets,
@@ -92,8 +93,8 @@ _NEEDS = {
 """Settings that say more about another."""
 
 
-class SelectionSettings(Group):
-    """Which files count, in all folders."""
+class CountingSettings(Group):
+    """Which files count, and what tells them apart."""
 
     panel: ClassVar = "What counts"
 
@@ -118,6 +119,33 @@ class SelectionSettings(Group):
         "label", parse_labels, "Add a label to every folder series.", metavar="NAME=VALUE", key="labels"
     )
     per_subfolder: bool = flag("per-subfolder", "Make each directory directly below FOLDER a folder of its own.")
+    by_extension: bool = flag("by-ext", "Count each extension that is found as a pattern of its own.")
+    extensions_max: int = option(
+        "top", parse_count, "10", "So many extensions, those of the most files; the rest is other.", metavar="N"
+    )
+    compound_extensions: tuple[str, ...] = repeatable(
+        "compound-ext", parse_compound_extensions, "An extension with a dot in it, such as tar.gz.", metavar="EXT"
+    )
+    group_regex: str | None = option(
+        "group", parse_group, None, "Label files by the named groups of a regex, searched in their paths below FOLDER.",
+        metavar="REGEX",
+    )  # fmt: skip
+    groups_max: int = option(
+        "max-groups",
+        parse_count,
+        "100",
+        "Show so many groups, those of the most files; the rest is other.",
+        metavar="N",
+    )
+    folder_regex: str | None = option(
+        "group-folder", parse_group, None, "Label a folder by the named groups of a regex, searched in its own path.",
+        metavar="REGEX",
+    )  # fmt: skip
+
+
+class SelectionSettings(CountingSettings):
+    """What is said of folders on the command line: what counts, and what is shown of it."""
+
     time_zone: str = option(
         "time-zone", parse_time_zone, UTC, "Where dates in the path of a config file begin.", metavar="ZONE"
     )
@@ -152,28 +180,6 @@ class SelectionSettings(Group):
         "present, or settled: count no file before.",
         metavar="WHICH",
     )
-    by_extension: bool = flag("by-ext", "Count each extension that is found as a pattern of its own.")
-    extensions_max: int = option(
-        "top", parse_count, "10", "So many extensions, those of the most files; the rest is other.", metavar="N"
-    )
-    compound_extensions: tuple[str, ...] = repeatable(
-        "compound-ext", parse_compound_extensions, "An extension with a dot in it, such as tar.gz.", metavar="EXT"
-    )
-    group_regex: str | None = option(
-        "group", parse_group, None, "Label files by the named groups of a regex, searched in their paths below FOLDER.",
-        metavar="REGEX",
-    )  # fmt: skip
-    groups_max: int = option(
-        "max-groups",
-        parse_count,
-        "100",
-        "Show so many groups, those of the most files; the rest is other.",
-        metavar="N",
-    )
-    folder_regex: str | None = option(
-        "group-folder", parse_group, None, "Label a folder by the named groups of a regex, searched in its own path.",
-        metavar="REGEX",
-    )  # fmt: skip
     per_file: bool = flag("per-file", "Show the size and the time of single files, the oldest.")
     single_files_max: int = option("max-series", parse_count, "100", "So many files of a folder.", metavar="N")
 
@@ -191,17 +197,17 @@ class SelectionSettings(Group):
         depth = self.origin("max_depth")
         if self.max_depth < 1:
             raise SettingsError(f"{depth} {self.max_depth} is too small: 1 means the folder itself, 2 its subfolders")
-        if not self.recursive:
+        if not self.recursive and not depth.is_shared:
             recursive = self.origin("recursive")
             raise SettingsError(f"{depth} says how far {recursive} goes: add {recursive}, or leave {depth} out")
 
     def _validate_arrivals(self) -> None:
-        if self.partials and self.stall_after_seconds is None:
+        if self.partials and self.stall_after_seconds is None and not self.origin("partials").is_shared:
             raise SettingsError(
                 f"{self.origin('partials')} says which files may stall, but not when:"
                 f" add {self.origin('stall_after_seconds')}"
             )
-        if self.counted == "settled" and self.settle_seconds is None:
+        if self.counted == "settled" and self.settle_seconds is None and not self.origin("counted").is_shared:
             raise SettingsError(
                 f"{self.origin('counted')} settled does not say when a file has settled:"
                 f" add {self.origin('settle_seconds')}"
@@ -257,7 +263,7 @@ class SelectionSettings(Group):
             size_bounds_bytes=self.size_bounds_bytes or (),
             settle_seconds=self.settle_seconds,
             stall_after_seconds=self.stall_after_seconds,
-            counts_settled=self.counted == "settled",
+            counts_settled=self.counted == "settled" and self.settle_seconds is not None,
             disk_usage=self.disk_usage,
             single_files_max=self.single_files_max if self.per_file else 0,
         )
@@ -281,6 +287,23 @@ class SelectionSettings(Group):
             disk_usage=self.disk_usage,
             partials=() if self.stall_after_seconds is None else self.partials or PARTIALS,
         )
+
+
+class FolderSettings(SelectionSettings):
+    """What a config file says of folders: with what holds for all of them on the command line."""
+
+    dwell_bounds_seconds: tuple[float, ...] | None = option(
+        "dwell-buckets",
+        parse_buckets_or_none,
+        None,
+        "Upper bounds of the buckets of fexp_dwell_seconds, instead of the engine's; none leaves it out.",
+        metavar="LIST",
+    )
+
+    @property
+    def measures(self) -> Measures:
+        """See ``SelectionSettings.measures``."""
+        return super().measures._replace(dwell_bounds_seconds=self.dwell_bounds_seconds)
 
 
 @dataclass(frozen=True, eq=False)

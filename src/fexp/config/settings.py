@@ -11,8 +11,15 @@ from fexp.config.job import JobSettings
 from fexp.config.labels import own_labels
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.output import asked_for
-from fexp.config.probes import ProbesSettings, load_all, select
-from fexp.config.selection import FolderTemplate, SelectionSettings, build_folders, build_templates, with_unique_labels
+from fexp.config.probes import ProbesSettings, ReadingSettings, check_together, load_all, select
+from fexp.config.selection import (
+    FolderSettings,
+    FolderTemplate,
+    SelectionSettings,
+    build_folders,
+    build_templates,
+    with_unique_labels,
+)
 from fexp.config.template import is_template
 from fexp.config.values import Choice, one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
 from fexp.errors import SettingsError
@@ -192,9 +199,22 @@ class PrintingSettings(Group):
         "format",
         one_of(("table", "prom", "openmetrics", "json")),
         None,
-        "table, prom, openmetrics or json; table on a terminal, else prom.",
+        "table, prom, openmetrics or json; table on a terminal or with --sort, else prom.",
         metavar="FORMAT",
     )
+    sort: str | None = option(
+        "sort",
+        one_of(("folder", "pattern", "files", "size", "oldest", "newest", "largest")),
+        None,
+        "Sort the table by this column, the most first: folder, pattern, files, size, oldest, newest or largest.",
+        metavar="COLUMN",
+    )
+
+    def validate(self) -> None:
+        if self.sort is not None and self.format not in {None, "table"}:
+            raise SettingsError(
+                f"{self.origin('sort')} sorts the table, but {self.origin('format')} is {self.format}: leave one out"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +234,7 @@ class Settings:
     templates: tuple[FolderTemplate, ...] = ()
     """What stands for folders that come and go."""
     probes: tuple[Selected, ...] = ()
-    probing: ProbesSettings = field(default_factory=ProbesSettings)
+    probing: ReadingSettings = field(default_factory=ReadingSettings)
     """What they have in common."""
     program: Program = FEXP
 
@@ -253,11 +273,10 @@ def read_settings(
 
     Raise SettingsError.
     """
-    probing = ProbesSettings.read(given.command_line)
-    probes = (*program.probes, *(load_all(probing.origin("names"), probing.names) if probing.names else ()))
+    probes = _probes(given, program)
     if not paths and not given.folders and (not probes or any(probe.wants_folders for probe in probes)):
         raise SettingsError("FOLDER is missing: name at least one folder to look at, here or in a config file")
-    selection = SelectionSettings.read(given.of(SelectionSettings))
+    selection = FolderSettings.read(given.of(FolderSettings))
     folders, templates = _places(paths, selection, given)
     http = HttpSettings.read(given.of(HttpSettings))
     if not outputs and not http.listen:
@@ -273,10 +292,23 @@ def read_settings(
         one_shot=OneShotSettings.read(given.of(OneShotSettings)),
         logging=LoggingSettings.read(given.of(LoggingSettings)),
         config=ConfigSettings.read(given.command_line),
-        probes=select(probes, given.command_line) if probes else (),
-        probing=probing,
+        probes=select(probes, given.of_probe) if probes else (),
+        probing=ReadingSettings.read(given.of(ReadingSettings)),
         program=program,
     )
+
+
+def _probes(given: Given, program: Program) -> tuple[Probe, ...]:
+    """Return the probes of the program, and those of the command line, or without any those of the files."""
+    asked = ProbesSettings.read(given.command_line)
+    if asked.names:
+        named = load_all(asked.origin("names"), asked.names)
+    else:
+        named = tuple(entry.probe for entry in given.probes if entry.probe not in program.probes)
+    probes = (*program.probes, *named)
+    if program.probes and named:
+        check_together(probes)
+    return probes
 
 
 def _places(
@@ -290,7 +322,7 @@ def _places(
     folders: list[Folder] = []
     templates = []
     for entry in given.folders:
-        own = SelectionSettings.read(given.of_folder(entry))
+        own = FolderSettings.read(given.of_folder(entry))
         if own.per_subfolder or is_template(entry.path):
             templates.append(FolderTemplate(entry.path, entry.origin, own))
         else:

@@ -13,7 +13,7 @@ from fexp.counting.usage import DiskUsage
 from fexp.model import LEFT
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from fexp.counting.aggregates import Make
     from fexp.counting.grouping import Grouping
@@ -146,3 +146,8 @@ class DetailedState(FolderState):
         if self._usage is not None:
             values["disk_usage_bytes"] = self._usage.value(key)
         return values
+
+    def surplus(self, shown: Callable[[Hashable], Hashable]) -> Mapping[Hashable, Mapping[str, int]]:
+        """Return what groups that are shown as one have more than once: files with names in several of them."""
+        doubled = {} if self._usage is None else self._usage.doubled(shown)
+        return {key: {"disk_usage_bytes": size_bytes} for key, size_bytes in doubled.items()}

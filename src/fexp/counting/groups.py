@@ -12,7 +12,7 @@ from fexp.counting.grouping import by_group
 from fexp.model import GroupSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.counting.aggregates import Make
     from fexp.counting.grouping import Grouping
@@ -35,6 +35,10 @@ class Others(Protocol):
 
     def other_values(self, key: Hashable) -> Mapping[str, float]:
         """Return the sums of a group, by name."""
+        ...
+
+    def surplus(self, shown: Callable[[Hashable], Hashable]) -> Mapping[Hashable, Mapping[str, int]]:
+        """Return what the sums of groups that are shown as one hold more than once, by what shows them."""
         ...
 
 
@@ -252,6 +256,8 @@ class NamedGroups(Groups):
             self._flow_shown_by(shown)
             parts.append((shown, self._numbers_of_none(key, now, others)))
         numbers = joined(parts, self._picks)
+        if others is not None:
+            _take_out(numbers, others.surplus(self.shown))
         labels_of, snapshots = self._grouping.labels_of, []
         for key, flow in self._flows.items():
             values, distributions = numbers.get(cast("Key", key)) or self._numbers_of_none(key, now, others)
@@ -263,6 +269,13 @@ class NamedGroups(Groups):
         from fexp.counting.naming import Numbers
 
         return Numbers(_values(key, self._none, now, others), self._none.distributions(now))
+
+
+def _take_out(numbers: dict[Key, Numbers], surplus: Mapping[Hashable, Mapping[str, int]]) -> None:
+    for key, sums in surplus.items():
+        found = numbers[cast("Key", key)]
+        less = {name: (found.values[name] or 0) - number for name, number in sums.items()}
+        numbers[cast("Key", key)] = found._replace(values={**found.values, **less})
 
 
 def make_groups(grouping: Grouping, makers: Sequence[Make], dwell_bounds_seconds: tuple[float, ...]) -> Groups:

@@ -23,6 +23,9 @@ class Measures(NamedTuple):
     single_files_max: int = 0
     """So many files are shown one by one, the oldest."""
 
+    dwell_bounds_seconds: tuple[float, ...] | None = None
+    """Of the histogram of dwell times, which without bounds is not shown. None: those of the engine."""
+
     @property
     def is_detailed(self) -> bool:
         """Return whether something is shown that is more than what one look says of each file."""

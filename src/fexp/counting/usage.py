@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, cast
 
 from fexp.counting.sums import Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from fexp.counting.state import Directory
     from fexp.model import DiskUse
 
     Groups = tuple[Hashable, ...]
-    Link = tuple[Hashable, tuple[int, int]]
-    """A file with several names, in one group."""
+
+
+class _Link:
+    """A file with several names."""
+
+    __slots__ = ("names", "size_bytes")
+
+    def __init__(self) -> None:
+        self.names: dict[Hashable, int] = {}
+        """How many are known, by group."""
+        self.size_bytes = 0
 
 
 class _Place:
@@ -38,12 +48,21 @@ class DiskUsage:
         """How often a sum changed."""
         self._places: dict[Directory, _Place] = {}
         self._sums_bytes = Sums()
-        self._links: dict[Link, tuple[int, int]] = {}
-        """How many names are known of each, and what it takes up."""
+        self._links: dict[tuple[int, int], _Link] = {}
+        self._spread_bytes = Sums()
+        """What files with names in several groups take up, by the set of these groups."""
 
     def value(self, key: Hashable) -> int:
         """Return the sum of a group."""
         return self._sums_bytes[key]
+
+    def doubled(self, shown: Callable[[Hashable], Hashable]) -> Mapping[Hashable, int]:
+        """Return what groups that are shown as one count more than once, by what shows them."""
+        doubled = Sums()
+        for groups, size_bytes in self._spread_bytes.items():
+            for key, times in Counter(map(shown, cast("frozenset[Hashable]", groups))).items():
+                doubled.add(key, (times - 1) * size_bytes)
+        return doubled
 
     def put(self, directory: Directory, name: bytes, use: DiskUse, groups: Groups) -> None:
         """Take in what a file takes up now."""
@@ -60,10 +79,12 @@ class DiskUsage:
             self._add(place, groups, use.size_bytes)
             return
         place.linked.add(name)
+        link = self._links.setdefault(use.link, _Link())
+        self._count(link, -1)
+        link.size_bytes = use.size_bytes
         for key in groups:
-            names, size_bytes = self._links.get((key, use.link), (0, 0))
-            self._links[key, use.link] = names + 1, use.size_bytes
-            self._sums_bytes.add(key, use.size_bytes - size_bytes)
+            link.names[key] = link.names.get(key, 0) + 1
+        self._count(link, 1)
 
     def let_go(self, directory: Directory, names: Iterable[bytes]) -> None:
         """Forget files that are gone."""
@@ -97,9 +118,18 @@ class DiskUsage:
             self._add(place, groups, -use.size_bytes)
             return
         place.linked.discard(name)
+        link = self._links[use.link]
+        self._count(link, -1)
         for key in groups:
-            names, size_bytes = self._links.pop((key, use.link))
-            if names > 1:
-                self._links[key, use.link] = names - 1, size_bytes
-            else:
-                self._sums_bytes.add(key, -size_bytes)
+            link.names[key] -= 1
+            if not link.names[key]:
+                del link.names[key]
+        self._count(link, 1)
+        if not link.names:
+            del self._links[use.link]
+
+    def _count(self, link: _Link, times: int) -> None:
+        for key in link.names:
+            self._sums_bytes.add(key, times * link.size_bytes)
+        if len(link.names) > 1:
+            self._spread_bytes.add(frozenset(link.names), times * link.size_bytes)

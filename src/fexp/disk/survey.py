@@ -23,7 +23,7 @@ from fexp.disk.sharing import SHARE_FROM, other_cores
 from fexp.model import Fault, Instant, KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Sequence
 
     from fexp.counting.aggregates import Aggregate, Make
     from fexp.counting.grouping import Grouping
@@ -98,6 +98,14 @@ class Survey:
     def files(self, key: Hashable) -> int:
         """Return how many files a group has."""
         return next(aggregate.state for aggregate in self.groups[key] if isinstance(aggregate, Files))
+
+    def join_links(self, shown: Callable[[Hashable], Hashable]) -> None:
+        """Have groups that are shown as one count a file with names in several of them once."""
+        firsts: dict[Hashable, Hashable] = {}
+        for key in self.groups if self._tally is not None else ():
+            first = firsts.setdefault(shown(key), key)
+            if first != key and self._tally is not None:
+                self._tally.join(key, first)
 
     def _group(self, key: Hashable) -> list[Aggregate]:
         key = self._kept(key)

@@ -34,7 +34,9 @@ class SharedState:
         self._context = context
         self._grouping = grouping_of(folder)
         made = makers(folder.measures, context.now())
-        dwell_bounds_seconds = context.settings.dwell_bounds_seconds
+        dwell_bounds_seconds = folder.measures.dwell_bounds_seconds
+        if dwell_bounds_seconds is None:
+            dwell_bounds_seconds = context.settings.dwell_bounds_seconds
         self._state: FolderState
         self._detailed: DetailedState | None = None
         if folder.measures.is_detailed:

@@ -362,6 +362,7 @@ class Daemon:
         _log.setLevel(settings.logging.log_level.upper())
         self._deliveries.replace(self._settings, built)
         self._is_counting = {}
+        self._probes = self._probes.replaced(self._settings)
         self._folders.replace(self._settings)
         if restart:
             _log.warning("reloaded, but for what needs a restart of fexp: %s", ", ".join(restart))

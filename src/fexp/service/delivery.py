@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from fexp import clock as clocks
@@ -13,9 +14,11 @@ from fexp.outputs.kinds import build_output
 from fexp.service.deadline import splay
 from fexp.service.locks import alone
 from fexp.service.oneshot import find_folders, look_at_all
+from fexp.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from fexp.config.output import OutputSettings
     from fexp.config.settings import RemovalSettings, Settings
@@ -26,25 +29,36 @@ if TYPE_CHECKING:
 def deliver(settings: Settings) -> None:
     """Look once and deliver what could be read. Raise one FexpError for all that went wrong."""
     (output,) = map(build_output, settings.outputs)
-    with _in_turn(output, settings.one_shot):
+    doing = ["waiting"]
+    with _shown_on_terminal(lambda: doing[-1]), _in_turn(output, settings.one_shot):
         folders, unlisted = find_folders(settings, clocks.now().wall)
-        snapshot, problems = look_at_all(folders)
+        snapshot, problems = look_at_all(folders, doing.append)
         problems += unlisted
         if settings.probes:
             from fexp.service.probes.all import run_once
 
+            doing.append("running probes")
             snapshot, failures = run_once(settings, folders, snapshot)
             problems += failures
 
         def left_out(name: str, error: Exception, samples: int) -> None:
             problems.append(f"{samples} values of {name} do not render ({type(error).__name__})")
 
+        doing.append(f"delivering to {visible(output.target)}")
         try:
             output.publish(FexpCollector(lambda: snapshot, output.scopes, left_out))
         except FexpError as error:  # the deadline's, too
             problems.append(str(error))
     if problems:
         raise FexpError("; ".join(problems))
+
+
+def _shown_on_terminal(what: Callable[[], str]) -> AbstractContextManager[None]:
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from fexp.service.progress import shown_on_terminal  # cron has no use for it
+
+    return shown_on_terminal(sys.stderr, what)
 
 
 def publish(settings: OutputSettings, source: Collects) -> None:

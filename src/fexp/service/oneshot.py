@@ -9,6 +9,7 @@ from fexp.counting.grouping import grouping_of
 from fexp.disk.survey import Survey
 from fexp.metrics import makers
 from fexp.model import Fault, FolderSnapshot, GroupSnapshot, Snapshot
+from fexp.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -84,6 +85,7 @@ def _shown_by_name(survey: Survey, grouping: ByName, made: Sequence[Make], now: 
 
     naming = Naming(grouping)
     naming.rank((cast("Key", key), survey.files(key)) for key in survey.groups)
+    survey.join_links(lambda key: naming.shown(cast("Key", key)))
     numbers = joined(
         (
             (naming.shown(cast("Key", key)), Numbers(survey.values(key, now), survey.distributions(key, now)))
@@ -111,15 +113,13 @@ def _single_files(
     return snapshots_of(survey.single_files.oldest, labels_of), (left_out or 0) + survey.single_files.left_out
 
 
-def look_at_all(
-    folders: Sequence[Folder], begins: Callable[[Folder], None] = lambda _: None
-) -> tuple[Snapshot, list[str]]:
+def look_at_all(folders: Sequence[Folder], say: Callable[[str], object] = lambda _: None) -> tuple[Snapshot, list[str]]:
     """Look once at each folder. Return the numbers and a line for each folder that could not be read.
 
-    ``begins`` is called before each look.
+    ``say`` is given a line before each look.
     """
     looks = []
-    for folder in folders:
-        begins(folder)
+    for number, folder in enumerate(folders, 1):
+        say(f"folder {number} of {len(folders)}: {visible(folder.label)}")
         looks.append(look_at(folder))
     return Snapshot(tuple(snapshot for snapshot, _ in looks)), [problem for _, problem in looks if problem]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager, suppress
+from shutil import get_terminal_size
 from threading import Event, Thread
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,12 +26,28 @@ _WIDTH = 24
 _CLEAR = "\r\x1b[K"
 
 
+def is_dumb() -> bool:
+    """Return whether the terminal, if there is one, can but print."""
+    return os.environ.get("TERM") in {"dumb", "unknown"}
+
+
+def elided(text: str, columns: int) -> str:
+    """Return a text that fits, its middle left out if it must be."""
+    from rich.cells import cell_len
+
+    shown, kept = text, columns - 3
+    while cell_len(shown) > columns:
+        shown = f"{text[: kept // 2]}...{text[len(text) - (kept - kept // 2) :]}"
+        kept -= 1
+    return shown
+
+
 class Progress:
     """Reports what takes long until it is done. ``began_at`` and ``now`` are on the steady clock."""
 
     def __init__(self, stream: TextIO, began_at: float) -> None:
         self._stream = stream
-        self._is_terminal = stream.isatty()
+        self._is_terminal = stream.isatty() and not is_dumb()
         self._began_at = began_at
         self._logged_at = began_at
         self._shown = False
@@ -44,17 +62,13 @@ class Progress:
         if not self.is_due(now):
             return
         passed_seconds = now - self._began_at
-        text = f"{what}, {passed_seconds:.0f} s"
         if self._is_terminal:
-            # How much is left is not known before it is found: the bar moves, it does not fill.
-            place = int(passed_seconds * _WIDTH / 2) % _WIDTH
-            bar = "".join("=" if (cell - place) % _WIDTH < _WIDTH // 4 else " " for cell in range(_WIDTH))
-            self._stream.write(f"{_CLEAR}[{bar}] {text}")
+            self._stream.write(_CLEAR + _moving_line(what, passed_seconds, _columns(self._stream) - 1))
             self._stream.flush()
             self._shown = True
         else:
             self._logged_at = now
-            _log.info("%s", text)
+            _log.info("%s, %.0f s", what, passed_seconds)
 
     def end(self) -> None:
         """Clear what is on the terminal."""
@@ -62,6 +76,23 @@ class Progress:
             self._stream.write(_CLEAR)
             self._stream.flush()
             self._shown = False
+
+
+def _moving_line(what: str, passed_seconds: float, columns: int) -> str:
+    """Return a line that is no wider: of one that breaks, only the last part could be cleared."""
+    time = f", {passed_seconds:.0f} s"
+    # How much is left is not known before it is found: the bar moves, it does not fill.
+    place = int(passed_seconds * _WIDTH / 2) % _WIDTH
+    bar = "".join("=" if (cell - place) % _WIDTH < _WIDTH // 4 else " " for cell in range(_WIDTH))
+    line = f"[{bar}] {what}{time}"
+    return line if len(line) <= columns else elided(what, max(columns - len(time), 3)) + time
+
+
+def _columns(stream: TextIO) -> int:
+    with suppress(OSError):  # it has none
+        if columns := os.get_terminal_size(stream.fileno()).columns:
+            return columns
+    return get_terminal_size().columns
 
 
 def first_looks(statuses: Sequence[FolderStatus]) -> str:
@@ -74,7 +105,7 @@ def first_looks(statuses: Sequence[FolderStatus]) -> str:
 @contextmanager
 def shown_on_terminal(stream: TextIO, what: Callable[[], str]) -> Iterator[None]:
     """Show on a terminal what the block is doing, once it takes long."""
-    if not stream.isatty():
+    if not stream.isatty() or is_dumb():
         yield
         return
     progress, done = Progress(stream, clocks.now().steady), Event()

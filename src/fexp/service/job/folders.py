@@ -12,7 +12,7 @@ from fexp.disk.scan import list_directory
 from fexp.errors import FexpError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.counting.grouping import Grouping
     from fexp.counting.naming import ByName, Key
@@ -75,21 +75,26 @@ def look_into(folder: Folder) -> Contents:
 class Folders:
     """The folders of a job, looked into before it and after it."""
 
-    def __init__(self, folders: Sequence[Folder]) -> None:
+    def __init__(self, folders: Sequence[Folder], find: Callable[[], Iterable[Folder]] = tuple) -> None:
+        """``find`` returns those that there are after the job: some may be new."""
         self._folders = folders
-        self._before: dict[str, Contents] = {}
+        self._find = find
+        self._before: dict[bytes, Contents] = {}
         self.problems: list[str] = []
         """A line for each folder that could not be looked into."""
 
     def begin(self) -> None:
         """Look before the job."""
-        self._before = {folder.label: contents for folder, contents in self._looks(self._folders)}
+        self._before = {folder.path: contents for folder, contents in self._looks(self._folders)}
 
     def samples(self) -> Mapping[str, Sequence[tuple[Mapping[str, str], float]]]:
         """Look after the job. Return the samples of what differs, by the name of the metric."""
         samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-        for folder, after in self._looks([folder for folder in self._folders if folder.label in self._before]):
-            grouping, before = grouping_of(folder), self._before[folder.label]
+        known = {folder.path for folder in self._folders}
+        folders = [folder for folder in self._folders if folder.path in self._before]
+        folders += [folder for folder in self._find() if folder.path not in known]
+        for folder, after in self._looks(folders):
+            grouping, before = grouping_of(folder), self._before.get(folder.path, {})
             for key, found in _shown(grouping, before, after):
                 labels = {"folder": folder.label, **grouping.labels_of(key), **folder.labels}
                 for field, number in found._asdict().items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from fexp.config.job import JobSettings, Overlap
 from fexp.config.keywords import written_by_keywords
-from fexp.config.selection import SelectionSettings
+from fexp.config.selection import CountingSettings
 from fexp.config.settings import read_job_settings
 from fexp.errors import FexpError, SettingsError
 from fexp.outputs.kinds import settings_types
@@ -46,7 +46,7 @@ def job(name: str, **options: object) -> Callable[[Callable[P, R]], Callable[P, 
     A call returns and raises what the function does; None when it is skipped, as another run is at work. What fails
     beside it is logged as a warning of the logger ``fexp``, and raises FexpError only with ``strict``.
     """
-    groups: tuple[type[Group], ...] = (JobSettings, *settings_types(), SelectionSettings)
+    groups: tuple[type[Group], ...] = (JobSettings, *settings_types(), CountingSettings)
     written = written_by_keywords(groups, {"job": name, **options}, refused=_OF_COMMANDS_ALONE)
     settings, all_settings = read_job_settings(written, settings_types())
 

@@ -21,12 +21,13 @@ from fexp.service.locks import alone
 from fexp.service.oneshot import find_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
     from fexp.config.job import JobSettings
     from fexp.config.settings import Settings
+    from fexp.counting.selection import Folder
     from fexp.metrics import Scope
     from fexp.outputs import Output
     from fexp.service.job.memory import Samples
@@ -70,10 +71,8 @@ class Report:
         self._say = say
         self.outputs = tuple(map(build_output, settings.outputs))
         self._memory = Memory(self._name, settings.outputs)
-        self.folders, unlisted = find_folders(settings, clocks.now().wall)
-        for line in unlisted:
-            say(line)
-        self._folders = Folders(self.folders)
+        self.folders = self._find_folders()
+        self._folders = Folders(self.folders, self._find_folders if settings.templates else tuple)
         self._own_samples = OwnSamples(job.metrics_file) if job.metrics_file else None
         self._locks = ExitStack()
         self._publishers: list[Publisher] = []
@@ -81,6 +80,12 @@ class Report:
         self._began = clocks.now()
         self._last = Remembered({}, ())
         self._state = _State(JobSnapshot(self._name, {}), ())
+
+    def _find_folders(self) -> Sequence[Folder]:
+        folders, unlisted = find_folders(self._settings, clocks.now().wall)
+        for line in unlisted:
+            self._say(line)
+        return folders
 
     def begin(self) -> None:
         """Look into the folders, tell that the job runs, and go on: only files are waited for."""

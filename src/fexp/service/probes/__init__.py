@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +19,22 @@ if TYPE_CHECKING:
 class NoProbes:
     """What ``Probes`` is where none were asked for."""
 
+    def __init__(self, make: Callable[[Settings, Sequence[Folder]], Probes], folders: Sequence[Folder]) -> None:
+        self._make = make
+        self._folders = folders
+        self._subscribe: Callable[[], Subscription] | None = None
+
     def start(self, subscribe: Callable[[], Subscription]) -> None:
-        """Do nothing."""
+        """Do nothing yet."""
+        self._subscribe = subscribe
+
+    def replaced(self, settings: Settings) -> Probes | NoProbes:
+        """Return what runs the probes of these settings, at work."""
+        if not settings.probes:
+            return self
+        probes = self._make(replace(settings, probes=()), self._folders)
+        probes.start(self._subscribe)
+        return probes.replaced(settings)
 
     def refresh(self) -> None:
         """Do nothing."""
@@ -33,7 +48,8 @@ class NoProbes:
         return ()
 
     def set_folders(self, folders: Sequence[Folder]) -> None:
-        """Do nothing."""
+        """Do nothing yet."""
+        self._folders = folders
 
     def stop(self) -> None:
         """Do nothing."""
@@ -43,8 +59,10 @@ def probes_of(
     settings: Settings, folders: Sequence[Folder], changed: Callable[[], None], clock: Clock
 ) -> Probes | NoProbes:
     """Return what runs the probes of the settings. Who has none imports nothing for them."""
-    if not settings.probes:
-        return NoProbes()
-    from fexp.service.probes.all import Probes
 
-    return Probes(settings, folders, changed=changed, clock=clock)
+    def make(settings: Settings, folders: Sequence[Folder]) -> Probes:
+        from fexp.service.probes.all import Probes
+
+        return Probes(settings, folders, changed=changed, clock=clock)
+
+    return make(settings, folders) if settings.probes else NoProbes(make, folders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from itertools import chain
 from operator import is_
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric as Family
 
     from fexp.clock import Clock
+    from fexp.config.probes import Selected
     from fexp.config.settings import Settings
     from fexp.counting.selection import Folder
     from fexp.engine.feed import Subscription
     from fexp.model import Snapshot
+
+_log = logging.getLogger("fexp")
 
 _STOP_SECONDS = 2.0
 """How long a stop waits for what probes tear down."""
@@ -48,24 +52,68 @@ class Probes:
         self._once = once
         self._clock = clock
         self._lock = threading.Lock()
-        self._names = {name: "" for one in settings.probes for metric in one.probe.metrics for name in metric.names}
+        self._names = _declared(settings)
         """By the name of a family or a sample: whose it is; none's if it is declared."""
         self._parts: Sequence[Family] = ()
         self._families: tuple[Family, ...] = ()
         self._budget = Budget(settings.probing.read_bytes_per_second, clock)
+        self._changed = changed
+        self._subscribe: Callable[[], Subscription] | None = None
+        self._runners = [self._runner(one, settings) for one in settings.probes]
+
+    def _runner(self, selected: Selected, settings: Settings) -> Runner:
         reserved = frozenset(label for output in settings.outputs for label in output.added_labels)
-        shared = Shared(clock, self._budget, self._claim, reserved, changed, once)
-        self._runners = [
-            FilesRunner(one, shared, folders) if one.probe.wants_folders else Runner(one, shared)
-            for one in settings.probes
-        ]
+        shared = Shared(self._clock, self._budget, self._claim, reserved, self._changed, self._once)
+        if selected.probe.wants_folders:
+            return FilesRunner(selected, shared, self._folders)
+        return Runner(selected, shared)
 
     def start(self, subscribe: Callable[[], Subscription] | None = None) -> None:
         """Begin; those that run for files take them from a feed. Raise OSError when a thread cannot be had."""
+        self._subscribe = subscribe
         for runner in self._runners:
-            if isinstance(runner, FilesRunner) and subscribe is not None:
-                runner.follow(subscribe)
-            runner.start()
+            self._start(runner)
+
+    def _start(self, runner: Runner) -> None:
+        if isinstance(runner, FilesRunner) and self._subscribe is not None:
+            runner.follow(self._subscribe)
+        runner.start()
+
+    def replaced(self, settings: Settings) -> Probes:
+        """Run the probes of these settings instead. Those that are the same, with the same settings, go on."""
+        self._budget.bytes_per_second = settings.probing.read_bytes_per_second
+        before = list(self._runners)
+        going_on = [runner for runner in before if runner.selected in settings.probes]
+        ended = [runner for runner in before if runner not in going_on]
+        self._end(ended)
+        with self._lock:
+            kept = {runner.probe.name for runner in going_on}
+            claimed = {name: probe for name, probe in self._names.items() if probe in kept}
+            self._names = {**claimed, **_declared(settings)}
+        runners = []
+        for selected in settings.probes:
+            same = next((runner for runner in going_on if runner.selected == selected), None)
+            runners.append(same or self._begun(selected, settings))
+        self._runners = runners
+        if ended or len(runners) > len(going_on):
+            self._changed()
+        return self
+
+    def _begun(self, selected: Selected, settings: Settings) -> Runner:
+        runner = self._runner(selected, settings)
+        try:
+            self._start(runner)
+        except OSError as error:  # the others go on
+            _log.error("probe %s does not run: %s", selected.probe.name, error)
+        return runner
+
+    def _end(self, runners: Sequence[Runner]) -> None:
+        """End runners. One that hangs is left behind."""
+        for runner in runners:
+            runner.stop()
+        until = self._clock().steady + _STOP_SECONDS
+        for runner in runners:
+            runner.join(until - self._clock().steady)
 
     def refresh(self) -> None:
         """Have those run that run when they are asked, and wait for them."""
@@ -99,6 +147,7 @@ class Probes:
 
     def set_folders(self, folders: Sequence[Folder]) -> None:
         """Run for files of these folders from now on. Called before a feed tells of them."""
+        self._folders = folders
         for runner in self._runners:
             if isinstance(runner, FilesRunner):
                 runner.set_folders(folders)
@@ -106,11 +155,7 @@ class Probes:
     def stop(self) -> None:
         """End them. One that hangs is left behind."""
         self._budget.end()
-        for runner in self._runners:
-            runner.stop()
-        until = self._clock().steady + _STOP_SECONDS
-        for runner in self._runners:
-            runner.join(until - self._clock().steady)
+        self._end(self._runners)
 
     def _wait_for(self, asked: Collection[tuple[Runner, int]]) -> None:
         for runner, run in asked:
@@ -122,6 +167,10 @@ class Probes:
                 return False
             self._names.update(dict.fromkeys(names, probe))
             return True
+
+
+def _declared(settings: Settings) -> dict[str, str]:
+    return {name: "" for one in settings.probes for metric in one.probe.metrics for name in metric.names}
 
 
 def run_once(settings: Settings, folders: Sequence[Folder], snapshot: Snapshot) -> tuple[Snapshot, list[str]]:

@@ -15,7 +15,7 @@ class Budget:
     """So many bytes a second. ``end`` lets everybody read as fast as the disk is."""
 
     def __init__(self, bytes_per_second: float, clock: Clock) -> None:
-        self._rate = bytes_per_second
+        self.bytes_per_second = bytes_per_second
         self._clock = clock
         self._lock = threading.Lock()
         self._paid_until = 0.0
@@ -26,7 +26,7 @@ class Budget:
         """Note what was read. Return how long to ``wait``."""
         with self._lock:
             now = self._clock().steady
-            self._paid_until = max(self._paid_until, now - _BURST_SECONDS) + read_bytes / self._rate
+            self._paid_until = max(self._paid_until, now - _BURST_SECONDS) + read_bytes / self.bytes_per_second
             return max(0.0, self._paid_until - now)
 
     def wait(self, seconds: float) -> None:

@@ -68,6 +68,7 @@ class Runner:
     """Runs one probe in a thread of its own, from ``start`` to ``stop``. A run that hangs is never doubled."""
 
     def __init__(self, selected: Selected, shared: Shared) -> None:
+        self.selected = selected
         self.probe = probe = selected.probe
         self.problems: list[str] = []
         """What was logged: a one-shot says it at its end."""
