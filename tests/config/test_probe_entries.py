@@ -51,7 +51,7 @@ def _column(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_probe_runs_with_its_parameters() -> None:
-    jsonschema.validate(yaml.safe_load(PROBES), SCHEMA)
+    SCHEMA.validate(yaml.safe_load(PROBES))
     its = settings(PROBES)
     assert [(one.probe, dict(one.settings)) for one in its.probes] == [
         (line_count, {}),
@@ -117,6 +117,6 @@ def test_a_parameter_that_is_needed_is_named_with_its_place() -> None:
 @pytest.mark.parametrize("probes", ["line_count", [{"x": 1}], [{"probe": "a", "b": {"c": 1}}], [1]])
 def test_the_schema_refuses_what_fexp_refuses(probes: object) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"probes": probes}, SCHEMA)
+        SCHEMA.validate({"probes": probes})
     with pytest.raises(SettingsError):
         given(yaml.safe_dump({"probes": probes}))

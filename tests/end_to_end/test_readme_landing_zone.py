@@ -25,7 +25,7 @@ def adapted(path: Path) -> str:
         "stall_after: 15m ": "stall_after: 400ms ",
         "Europe/Berlin": "UTC",
     }
-    text = CONFIG
+    text: str = CONFIG
     for old, new in words.items():
         assert old in text, f"the README no longer says {old}"
         text = text.replace(old, new)
