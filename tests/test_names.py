@@ -21,7 +21,7 @@ def _is_text(raw: bytes) -> bool:
 
 
 @given(st.lists(RAW, max_size=12))
-@settings(deadline=None, derandomize=True, max_examples=400)
+@settings(max_examples=400)
 def test_labels_are_unique_and_text_is_never_altered(raw_names: list[bytes]) -> None:
     """Mistake 12."""
     labels = unique_labels(raw_names)

@@ -109,7 +109,7 @@ NAMES = st.sampled_from(["a", "b", "ab", ".a", "inbox", "x.d"])
 GLOBS = st.sampled_from(["*", "a*", "?", "[ab]", "inbox", ".*", "*.d"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sets(st.lists(NAMES, min_size=1, max_size=3).map("/".join), max_size=8), st.lists(GLOBS, min_size=1, max_size=3)
 )

@@ -76,7 +76,7 @@ def numbers_of(folder: FolderSnapshot) -> tuple[list[dict[str, object]], int | N
 
 @pytest.mark.parametrize("backend", [Backend.INOTIFY, Backend.POLLING])
 @given(before=st.lists(STEPS, max_size=6), after=st.lists(STEPS, max_size=12))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_watch_equals_scan(
     backend: Backend, before: list[tuple[str, str, int]], after: list[tuple[str, str, int]]
 ) -> None:
@@ -112,7 +112,7 @@ SHOWN_ALONE = ("files", "unsettled_files", "stalled_files")
 @pytest.mark.parametrize("counts_settled", [False, True])
 @pytest.mark.parametrize("group_by", GROUPINGS.values(), ids=GROUPINGS)
 @given(before=st.lists(STEPS, max_size=6), after=st.lists(st.lists(STEPS, max_size=6), max_size=3))
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10)
 def test_groups_too(
     group_by: GroupBy,
     before: list[tuple[str, str, int]],

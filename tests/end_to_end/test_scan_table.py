@@ -109,7 +109,7 @@ SIZES = st.lists(
 
 
 @given(sizes=SIZES, has_sums=st.booleans())
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_the_total_is_that_of_the_rows(sizes: list[tuple[int, int, int | None]], has_sums: bool) -> None:
     groups = [group_of("*", files=files, size_bytes=size_bytes) for files, size_bytes, _ in sizes]
     folders = tuple(
@@ -133,7 +133,7 @@ COLUMNS_OF_ROWS = {"files": "files", "size": "size_bytes", "oldest": "oldest_mod
 
 @pytest.mark.parametrize("sort", COLUMNS_OF_ROWS)
 @given(values=st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=8))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_rows_are_sorted_by_a_number_and_those_without_one_are_last(sort: str, values: list[int | None]) -> None:
     rows = [_Row(f"/{place}", "*", {COLUMNS_OF_ROWS[sort]: value}) for place, value in enumerate(values)]
     ordered = sorted_rows([_Row("/gone", "*", None), *rows], sort)

@@ -37,7 +37,7 @@ def small_runs() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(
     steps=st.lists(st.tuples(st.booleans(), st.booleans(), st.lists(NUMBERS, max_size=12)), max_size=12),
     bounds=st.lists(NUMBERS, max_size=4),
@@ -73,7 +73,7 @@ def test_what_is_removed_is_cancelled_and_runs_are_few() -> None:
     assert len(numbers._added.runs) < len(truth)
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(
     steps=st.lists(
         st.tuples(

@@ -123,7 +123,7 @@ def labels_of(group: GroupSnapshot) -> tuple[str, ...]:
     ("selection", "group_by"), [EXTENSIONS, PARTNERS, BOTH], ids=["extensions", "partners", "both"]
 )
 @given(steps=STEPS)
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_what_is_there_and_what_happened(
     selection: Selection, group_by: GroupBy, steps: list[tuple[str, bytes, bytes, int]]
 ) -> None:
@@ -160,7 +160,7 @@ def test_what_is_there_and_what_happened(
 
 
 @given(steps=STEPS)
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_the_oldest_files(steps: list[tuple[str, bytes, bytes, int]]) -> None:
     tried = Tried(*EXTENSIONS)
     for step in steps:
@@ -176,7 +176,7 @@ def test_the_oldest_files(steps: list[tuple[str, bytes, bytes, int]]) -> None:
 
 
 @given(steps=STEPS)
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_more_groups_than_can_be_kept(steps: list[tuple[str, bytes, bytes, int]]) -> None:
     """What is too much is counted as other, whatever comes and goes; nothing is lost or counted twice."""
     with pytest.MonkeyPatch.context() as patch:

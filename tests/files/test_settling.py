@@ -115,7 +115,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("counts_settled", [False, True])
 @pytest.mark.parametrize("reports_writes", [False, True])
 @given(steps=STEPS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_as_an_oracle_has_it(reports_writes: bool, counts_settled: bool, steps: list[tuple[str, str | int]]) -> None:
     state, root = state_of(BOTH._replace(counts_settled=counts_settled)), Directory(b"")
     now, files = 0.0, dict[str, FileInfo]()

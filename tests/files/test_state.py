@@ -209,7 +209,7 @@ class StateMachine(RuleBasedStateMachine):
 
 
 TestState = StateMachine.TestCase
-TestState.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, derandomize=True)
+TestState.settings = settings(max_examples=40, stateful_step_count=40)
 
 
 class Chance:
@@ -253,7 +253,7 @@ def test_every_number_is_right_through_a_mixed_life(seed: int) -> None:
 
 
 @given(here=st.booleans(), history=HISTORIES, stays=st.booleans())
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(max_examples=300)
 def test_a_history_is_counted_step_by_step(*, here: bool, history: str, stays: bool) -> None:
     folder = OneFolder(Selection())
     info = FileInfo(10, 1.0, 0.0, 1)

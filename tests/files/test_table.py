@@ -140,7 +140,7 @@ class TableMachine(RuleBasedStateMachine):
 
 
 TestTable = pytest.mark.timeout(300)(TableMachine.TestCase)
-TestTable.settings = settings(max_examples=15, stateful_step_count=30, deadline=None, derandomize=True)
+TestTable.settings = settings(max_examples=15, stateful_step_count=30)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -24,7 +24,7 @@ def small_blocks() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(steps=st.lists(st.tuples(st.booleans(), st.lists(NUMBERS, max_size=9)), max_size=8))
 def test_it_is_a_sorted_list(steps: list[tuple[bool, list[float]]]) -> None:
     numbers, truth = Times(), list[float]()
@@ -40,7 +40,7 @@ def test_it_is_a_sorted_list(steps: list[tuple[bool, list[float]]]) -> None:
         assert len(numbers) == len(truth)
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(some=st.lists(NUMBERS), moment=NUMBERS)
 def test_what_is_past_is_forgotten(some: list[float], moment: float) -> None:
     numbers = Times()

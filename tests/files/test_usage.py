@@ -31,7 +31,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 def test_as_an_oracle_has_it(
     steps: list[tuple[str, int, bytes, int, tuple[int, int] | None, tuple[int, ...]]],
 ) -> None:

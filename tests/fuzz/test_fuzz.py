@@ -25,7 +25,7 @@ def test_what_was_found_stays_mended(target: str, text: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_any_text_is_taken_or_refused_in_one_line(target: str) -> None:
-    @settings(max_examples=150, deadline=None, derandomize=True)
+    @settings(max_examples=150)
     @given(st.text(_ALPHABET, max_size=60))
     def any_text(text: str) -> None:
         feed(target, text)

@@ -58,7 +58,7 @@ def test_a_label_cannot_forge_lines(form: Format) -> None:
     assert sample.value == 3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_every_name_comes_back_as_it_was(name: str) -> None:
     text = render(make_folder("/" + name))

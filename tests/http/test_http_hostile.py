@@ -297,7 +297,7 @@ def test_noise_is_answered_or_cut_and_never_crashes(caplog: pytest.LogCaptureFix
     )
     with running(limits=Limits(request_seconds=0.1, idle_seconds=1)) as server:
 
-        @settings(max_examples=80, deadline=None)
+        @settings(max_examples=80)
         @given(st.lists(st.one_of(pieces, st.binary(max_size=8)), max_size=12))
         def check(parts: list[bytes]) -> None:
             with connect(server) as client:

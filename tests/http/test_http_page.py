@@ -55,7 +55,7 @@ def test_names_are_escaped() -> None:
     assert HOSTILE in page.words
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30))
 def test_no_name_makes_a_tag(name: str) -> None:
     plain = Reader(render_page(Snapshot((make_folder("/plain"),)), (), 0.0))

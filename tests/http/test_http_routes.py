@@ -83,7 +83,7 @@ def test_anything_else_is_404(path: str) -> None:
 def test_any_path_is_answered_without_a_crash() -> None:
     with running() as server:
 
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=60)
         @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=60))
         def check(tail: str) -> None:
             assert ask(server, "/x" + tail).status == 404

@@ -114,7 +114,7 @@ sends = st.tuples(st.just("send"), st.integers(1, 6), st.sets(st.integers(0, 5))
 fails = st.tuples(st.just("fail"), st.integers(1, 6))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     steps=st.lists(takes | takes | sends | fails, max_size=25),
     most_samples=st.sampled_from([10, 25, 1000]),

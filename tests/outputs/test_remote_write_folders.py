@@ -65,7 +65,7 @@ def _folders(numbers: dict[str, tuple[int, bool]], known: dict[object, FolderSna
     return tuple(found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 2), st.booleans())), max_size=6))
 def test_what_is_delivered_is_the_truth_and_what_ended_is_marked(steps: list[dict[str, tuple[int, bool]]]) -> None:
     taker, known = Taker(), dict[object, FolderSnapshot]()

@@ -104,7 +104,7 @@ steps = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     steps=steps,
     request_bytes=st.sampled_from([1, 100, 10_000]),

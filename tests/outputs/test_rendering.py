@@ -161,7 +161,7 @@ def apply(folders: list[FolderSnapshot], what: str, place: int, folder: FolderSn
 
 
 @pytest.mark.parametrize("form", Format)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(folders=st.lists(FOLDERS, max_size=5), changes=CHANGES)
 def test_pieces_joined_are_what_prometheus_client_makes_of_the_whole(
     form: Format, folders: list[FolderSnapshot], changes: list[tuple[str, int, FolderSnapshot]]

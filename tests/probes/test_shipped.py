@@ -29,7 +29,7 @@ def values(probe: Probe, path: Path, *arguments: Any, **options: Any) -> list[fl
 
 
 @given(st.binary(max_size=50) | st.text("\na").map(str.encode))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_lines_are_those_that_grep_counts(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "lines"
     path.write_bytes(content)

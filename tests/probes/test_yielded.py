@@ -66,7 +66,7 @@ def sample_of(letter: str, name: str, value: int) -> Sample:
 
 
 @given(RUNS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_runs_replace_each_other_and_what_adds_up_stays(runs: list[tuple[Any, ...]]) -> None:
     series, now = Series(METRICS, "p", 100), 0.0
     gauges: dict[tuple[str, str], float] = {}
@@ -122,7 +122,7 @@ def test_a_counter_of_several_files_that_expired_is_forgotten_by_all_of_them() -
 
 
 @given(st.lists(st.floats(-10, 10), max_size=30), st.sampled_from([(1, 2, 5), (-5, 0, 5), (-1,)]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_histogram_is_as_the_clients(observed: list[float], bounds: tuple[float, ...]) -> None:
     registry = CollectorRegistry()
     client = ClientHistogram("h", "A histogram.", buckets=bounds, registry=registry)
