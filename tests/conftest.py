@@ -32,7 +32,7 @@ def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Give what has no thread start from then on, as where the user may have no more."""
+    """Return what has no thread start from then on, as where the user may have no more."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

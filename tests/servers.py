@@ -31,7 +31,7 @@ _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
-    """Give a loopback port that nobody listens on now."""
+    """Return a loopback port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -215,21 +215,21 @@ def promtool(*arguments: str, input_text: str | None = None) -> subprocess.Compl
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a Prometheus that all tests share: use label values of your own."""
+    """Yield a Prometheus that all tests share: use label values of your own."""
     with running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shared_pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a Pushgateway that all tests share."""
+    """Yield a Pushgateway that all tests share."""
     with running_pushgateway(tmp_path_factory.mktemp("pushgateway")) as server:
         yield server
 
 
 @pytest.fixture
 def pushgateway(shared_pushgateway: Server) -> Server:
-    """Give an empty Pushgateway."""
+    """Return an empty Pushgateway."""
     fetch(shared_pushgateway.url + "/api/v1/admin/wipe", method="PUT")
     poll(lambda: not shared_pushgateway.get("/api/v1/metrics").json()["data"])
     return shared_pushgateway
@@ -237,7 +237,7 @@ def pushgateway(shared_pushgateway: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def victoria_metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a VictoriaMetrics that all tests share: use label values of your own."""
+    """Yield a VictoriaMetrics that all tests share: use label values of your own."""
     with running_victoria_metrics(tmp_path_factory.mktemp("victoria-metrics")) as server:
         yield server
 
@@ -256,7 +256,7 @@ class NodeExporter:
 
 @pytest.fixture(scope="session")
 def shared_node_exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeExporter]:
-    """Give a node_exporter that all tests share."""
+    """Yield a node_exporter that all tests share."""
     base = tmp_path_factory.mktemp("node-exporter")
     textfiles = base / "textfiles"
     textfiles.mkdir()
@@ -266,7 +266,7 @@ def shared_node_exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture
 def node_exporter(shared_node_exporter: NodeExporter) -> Iterator[NodeExporter]:
-    """Give a node_exporter whose directory is empty."""
+    """Yield a node_exporter whose directory is empty."""
     yield shared_node_exporter
     for path in shared_node_exporter.directory.iterdir():
         path.unlink()

@@ -140,7 +140,7 @@ def test_the_tests_pass(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a directory with the examples as files."""
+    """Return a directory with the examples as files."""
     directory = tmp_path_factory.mktemp("examples")
     for number, example in enumerate(EXAMPLES):
         (directory / f"example_{number}.py").write_text(example)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def processes() -> Iterator[listers.Listers]:
-    """Give two processes, of which nothing is left afterwards."""
+    """Yield two processes, of which nothing is left afterwards."""
     before = children(), descriptors()
     with shared(2):
         processes = listers.Listers()

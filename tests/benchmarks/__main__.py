@@ -104,7 +104,7 @@ def _document(rows: list[Row], *, quick: bool, seconds: float) -> dict[str, obje
 
 
 def _figures(path: str) -> dict[tuple[str, str], float]:
-    """Give fexp's figures of an earlier run."""
+    """Return fexp's figures of an earlier run."""
     with open(path, encoding="utf-8") as file:
         rows = json.load(file)["rows"]
     return {(row["what"], row["peer"]): row["figure"] for row in rows if row["figure"] is not None}

@@ -40,7 +40,7 @@ class Bench:
         return compile_c("walk", self.work)
 
     def folder(self, name: str) -> str:
-        """Give an own empty folder."""
+        """Return an own empty folder."""
         return tempfile.mkdtemp(prefix=f"{name}-", dir=self.work)
 
     @property
@@ -49,7 +49,7 @@ class Bench:
         return 100_000 if self.quick else 500_000
 
     def tree(self, name: str, files: int, directories: int = TREE_DIRECTORIES) -> str:
-        """Give a tree with so many files, made or grown if it is not there yet."""
+        """Return a tree with so many files, made or grown if it is not there yet."""
         path = os.path.join(self.work, name)
         Path(path).mkdir(exist_ok=True)
         there = self._trees.get(name, 0)
@@ -70,13 +70,13 @@ def stamps(text: str) -> dict[str, float]:
 
 
 def is_ram_disk() -> bool:
-    """Say whether there is a RAM disk to work on."""
+    """Return whether there is a RAM disk to work on."""
     return os.path.isdir(RAM_DISK) and os.access(RAM_DISK, os.W_OK)
 
 
 @contextmanager
 def bench(*, quick: bool) -> Iterator[Bench]:
-    """Give a place to work in, on the RAM disk where there is one, and remove it at the end."""
+    """Yield a place to work in, on the RAM disk where there is one, and remove it at the end."""
     work = tempfile.mkdtemp(prefix="fexp-bench-", dir=RAM_DISK if is_ram_disk() else None)
     try:
         yield Bench(work, quick)

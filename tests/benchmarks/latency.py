@@ -93,7 +93,7 @@ def _probe(folder: str, index: int) -> tuple[str, int]:
 
 
 def _fexp(bench: Bench, probes: int, *, moving: bool) -> tuple[list[float], list[float]]:
-    """Give the latencies, and how long the scrapes took meanwhile, in milliseconds."""
+    """Return the latencies, and how long the scrapes took meanwhile, in milliseconds."""
     folder = bench.folder("latency")
     with (
         fexp_watch(folder, "--match", "*", "--match", _PATTERN) as fexp,
@@ -155,7 +155,7 @@ def _waiting(bench: Bench, probes: int, *, moving: bool) -> list[float]:
 
 
 def _told(bench: Bench, probes: int, *, moving: bool) -> list[float]:
-    """Give the latencies of fexp's event stream, in milliseconds."""
+    """Return the latencies of fexp's event stream, in milliseconds."""
     folder = bench.folder("latency")
     with ExitStack() as stack:
         fexp = stack.enter_context(fexp_watch(folder))

@@ -88,7 +88,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 
 
 def _watch(bench: Bench, tree: str, files: int) -> tuple[float, float, str]:
-    """Give the seconds until the first look is done, those of a look after an overflow, and what CPU the first took."""
+    """Return the seconds of the first look, those of one after an overflow, and the CPU time of the first."""
     with fexp_watch("-r", tree) as fexp:
         cpu = f"CPU {fexp.cpu_seconds():.2f} s and {ended_children_cpu_seconds(fexp.pid):.2f} s in its listers"
         fexp.wait_for(0.0, files=files)

@@ -33,7 +33,7 @@ class _System(NamedTuple):
 
     name: str
     command: Callable[[int, str], list[str]]
-    """Give the command for a port and a folder."""
+    """Returns the command for a port and a folder."""
     files: re.Pattern[bytes]
     """The line with their number."""
 
@@ -102,7 +102,7 @@ def _rows(bench: Bench, systems: Sequence[_System], folder: str, files: int, *, 
 def _beside(
     what: str, unit: str, values: dict[str, list[float]], goals: dict[str, float | None] | None = None
 ) -> Iterator[Row]:
-    """Give fexp's figure beside that of each other; ``goals``: what the ratio may be at most."""
+    """Yield fexp's figure beside that of each other; ``goals``: what the ratio may be at most."""
     mine = values.pop("fexp")
     for peer, theirs in values.items():
         spread = f"p99 {p99(mine):.1f} {unit} to {p99(theirs):.1f} {unit}" if len(mine) > 5 < len(theirs) else ""

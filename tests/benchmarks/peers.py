@@ -53,7 +53,7 @@ class Peer:
         self._process = process
 
     def cpu_seconds(self) -> float:
-        """Give its CPU time until now."""
+        """Return its CPU time until now."""
         return cpu_seconds(self.pid)
 
 
@@ -173,7 +173,7 @@ def compile_c(name: str, work: str) -> str:
 
 
 def scandir_rs(directory: str, work: str) -> list[str] | None:
-    """Give a command that walks with scandir-rs, fetched from PyPI for this run; None without it."""
+    """Return a command that walks with scandir-rs, fetched from PyPI for this run; None without it."""
     target = str(Path(work) / "peers")
     if importlib.util.find_spec("scandir_rs") is None:
         command = [

@@ -39,7 +39,7 @@ def pause(seconds: float) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the CPU time of a whole process to the nanosecond, its ended threads included.
+    """Return the CPU time of a whole process to the nanosecond, its ended threads included.
 
     See clock_getcpuclockid(3).
     """
@@ -47,23 +47,23 @@ def cpu_seconds(pid: int) -> float:
 
 
 def kernel_seconds(pid: int) -> float:
-    """Give the part of a process's CPU time that the kernel spent for it, in steps of a clock tick."""
+    """Return the part of a process's CPU time that the kernel spent for it, in steps of a clock tick."""
     return _ticks(pid)[1]
 
 
 def ended_children_cpu_seconds(pid: int) -> float:
-    """Give the CPU time of the processes that it started and waited for, in steps of a clock tick."""
+    """Return the CPU time of the processes that it started and waited for, in steps of a clock tick."""
     return sum(_ticks(pid)[2:])
 
 
 def _ticks(pid: int) -> list[float]:
-    """Give the CPU seconds of a process: its own, the kernel's for it, and both of its children, see proc(5)."""
+    """Return the CPU seconds of a process: its own, the kernel's for it, and both of its children, see proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields[11:15]]
 
 
 def memory_bytes(pid: int, field: str = "Rss") -> int:
-    """Give a sum of smaps_rollup: Rss, Private_Dirty and so on."""
+    """Return a sum of smaps_rollup: Rss, Private_Dirty and so on."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
     assert found is not None
@@ -71,7 +71,7 @@ def memory_bytes(pid: int, field: str = "Rss") -> int:
 
 
 def private_bytes(pid: int) -> int:
-    """Give what only this process holds."""
+    """Return what only this process holds."""
     return memory_bytes(pid, "Private_Clean") + memory_bytes(pid, "Private_Dirty")
 
 
@@ -188,7 +188,7 @@ class Fexp:
         self._process = process
 
     def cpu_seconds(self) -> float:
-        """Give its CPU time until now."""
+        """Return its CPU time until now."""
         return cpu_seconds(self.pid)
 
     def wait_ready(self) -> None:

@@ -47,10 +47,10 @@ class Row:
 
 
 def p99(values: Sequence[float]) -> float:
-    """Give the 99th percentile."""
+    """Return the 99th percentile."""
     return quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
 
 
 def p50(values: Sequence[float]) -> float:
-    """Give the median."""
+    """Return the median."""
     return median(values)

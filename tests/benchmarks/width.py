@@ -118,7 +118,7 @@ def _arrive(path: str, first: int, count: int) -> None:
 
 
 def _render_seconds(body: bytes) -> float:
-    """Give how long prometheus_client takes for the samples of a scrape."""
+    """Return how long prometheus_client takes for the samples of a scrape."""
     families = _Families(text_string_to_metric_families(body.decode()))
     took = []
     for _ in range(3):
@@ -194,7 +194,7 @@ def _visible_row(fexp: Fexp, folders: _Folders, probes: int) -> Row:
 
 @contextmanager
 def _delivering(bench: Bench, kind: str) -> Iterator[Sequence[str]]:
-    """Give the options of an output whose other side takes all."""
+    """Yield the options of an output whose other side takes all."""
     if kind == "textfile":
         yield "--textfile", os.path.join(bench.folder("textfile"), "x.prom")
         return

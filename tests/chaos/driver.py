@@ -28,7 +28,7 @@ _LINKING = {"hard_link", "linked_life", "write_linked", "exchange_linked"}
 
 
 def selection_of(rules: Rules) -> Selection:
-    """Give the same rules as fexp takes them."""
+    """Return the same rules as fexp takes them."""
     return Selection(
         patterns=rules.patterns,
         excludes=rules.excluded_names,
@@ -95,7 +95,7 @@ class Referee:
                 checked.start[pattern.pattern] = (files, size_bytes)
 
     def differences(self, *, law: bool = True) -> list[str]:
-        """Say what is wrong now, with the law or without. The engine and the disk must be quiet."""
+        """Return what is wrong now, with the law or without. The engine and the disk must be quiet."""
         found: list[str] = []
         watches = folder_watches(self.engine)
         for checked, watch, snapshot in zip(self.folders, watches, self.engine.snapshot().folders, strict=True):
@@ -115,7 +115,7 @@ class Referee:
         return found
 
     def leaks(self) -> list[str]:
-        """Say which watches the engine keeps for nothing."""
+        """Return which watches the engine keeps for nothing."""
         alive = {directory for watch in folder_watches(self.engine) for directory in watch.tree.root.subtree()}
         kept: set[object] = set()
         for holders in getattr(self.engine._source, "_watched", {}).values():

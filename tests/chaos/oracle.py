@@ -37,7 +37,7 @@ def _matches(name: bytes, glob: str, rules: Rules) -> bool:
 
 
 def files_on_disk(root: bytes, rules: Rules) -> dict[str, dict[bytes, Seen]] | None:
-    """Give path and facts of every file that counts, by pattern; None: the folder is not there or denied."""
+    """Return path and facts of every file that counts, by pattern; None: the folder is not there or denied."""
     found: dict[str, dict[bytes, Seen]] = {pattern: {} for pattern in rules.patterns}
     if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK):
         return None
@@ -61,7 +61,7 @@ def files_on_disk(root: bytes, rules: Rules) -> dict[str, dict[bytes, Seen]] | N
 
 
 def counts(path: bytes, rules: Rules) -> bool:
-    """Say whether a regular file with this path below a folder counts in it."""
+    """Return whether a regular file with this path below a folder counts in it."""
     names = path.split(b"/")
     is_in_reach = len(names) <= rules.max_depth and (rules.recursive or len(names) == 1)
     is_admitted = all(_is_admitted(name, rules) for name in names)

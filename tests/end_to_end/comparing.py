@@ -28,18 +28,18 @@ _OF_THE_DELIVERY_BEFORE = {
 
 
 def shown(fexp: Watching, **common: str) -> Series:
-    """Give all series of fexp that /metrics shows, with the labels that an output adds to each."""
+    """Return all series of fexp that /metrics shows, with the labels that an output adds to each."""
     series = samples(fexp.get("/metrics").text)
     return _of_fexp({(name, labels.union(common.items())): value for (name, labels), value in series.items()})
 
 
 def pushed(text: str) -> Series:
-    """Give the series of a push, or of a Pushgateway's /metrics."""
+    """Return the series of a push, or of a Pushgateway's /metrics."""
     return _of_fexp(samples(text))
 
 
 def written(body: bytes) -> Series:
-    """Give the series of a remote write request that live."""
+    """Return the series of a remote write request that live."""
     return _of_fexp(
         {
             (dict(labels)["__name__"], frozenset(label for label in labels if label[0] != "__name__")): number
@@ -51,7 +51,7 @@ def written(body: bytes) -> Series:
 
 
 def told(receiver: Server, job: str) -> Series:
-    """Give all series of a job that live, as the receiver's query API tells them."""
+    """Return all series of a job that live, as the receiver's query API tells them."""
     receiver.get("/internal/force_flush")  # has VictoriaMetrics show what it was sent; Prometheus knows no such path
     return _of_fexp(
         {
@@ -62,7 +62,7 @@ def told(receiver: Server, job: str) -> Series:
 
 
 def value_of(series: Series, name: str, **labels: str) -> float | None:
-    """Give the one value of that name and, among others, those labels; None if there is none."""
+    """Return the one value of that name and, among others, those labels; None if there is none."""
     found = [value for (own, all_labels), value in series.items() if own == name and labels.items() <= all_labels]
     assert len(found) <= 1, found
     return found[0] if found else None

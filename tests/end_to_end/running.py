@@ -25,13 +25,13 @@ _LISTENING = re.compile(r"listening on (http\S+?)\"")
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Give the environment without what would change fexp's mind."""
+    """Return the environment without what would change fexp's mind."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FEXP_", "COVERAGE"))}
     return {**kept, "NO_COLOR": "1", "COLUMNS": "120", **extra}
 
 
 def _needs_an_interpreter(extra: dict[str, str]) -> bool:
-    """Tell whether these variables are read when Python starts."""
+    """Return whether these variables are read when Python starts."""
     return any(name.startswith("PYTHON") for name in extra)
 
 
@@ -91,7 +91,7 @@ class Watching:
         return fetch(self.url + path)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Give one sample of its /metrics."""
+        """Return one sample of its /metrics."""
         wanted = set(labels.items())
         found = [v for (n, own), v in samples(self.get("/metrics").text).items() if n == name and wanted <= own]
         assert len(found) <= 1, found

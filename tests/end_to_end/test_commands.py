@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Give the folder of the README's first promise: three files count."""
+    """Return the folder of the README's first promise: three files count."""
     data = tmp_path / "data"
     (data / "sub.txt").mkdir(parents=True)
     for name in ("a.txt", "b.txt", "c.txt", "x.csv", "y.csv", ".hidden.txt", "UP.TXT"):

@@ -86,7 +86,7 @@ _REASONS = {"127.0.0.1": "Connection refused", "receiver.invalid": "Name or serv
 
 
 def _held(fexp: Watching) -> tuple[int, int, int]:
-    """Give what a fexp holds: bytes, threads, descriptors."""
+    """Return what a fexp holds: bytes, threads, descriptors."""
     process = Path(f"/proc/{fexp.process.pid}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     return int(status["VmRSS"].split()[0]) * 1024, int(status["Threads"]), len(os.listdir(process / "fd"))
@@ -99,7 +99,7 @@ def _assert_within_bounds(now: tuple[int, int, int], before: tuple[int, int, int
 
 
 def _options(data: Path, textfile: Path, server: ScriptedServer) -> tuple[str, ...]:
-    """Give the options of a fexp that pushes, writes, and serves what is true."""
+    """Return the options of a fexp that pushes, writes, and serves what is true."""
     return (
         str(data), "--listen", "127.0.0.1:0", "--min-interval", "0", "--heartbeat", "0.2s", "--instance", "h",
         "--textfile", str(textfile), "--gateway", server.url, "--gateway-deadline", "0.3s",
@@ -113,7 +113,7 @@ def _count(fexp: Watching, what: str, output: str) -> float:
 
 
 def _latest(server: ScriptedServer, method: bytes) -> bytes | None:
-    """Give the body that came last with a method: remote write is a POST, a push a PUT."""
+    """Return the body that came last with a method: remote write is a POST, a push a PUT."""
     found = (one.partition(b"\r\n\r\n")[2] for one in reversed(server.requests) if one.startswith(method))
     return next(found, None)
 

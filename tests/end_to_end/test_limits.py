@@ -42,7 +42,7 @@ def gateway() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def arguments(tmp_path: Path, gateway: ScriptedServer) -> list[str]:
-    """Give the arguments of a fexp that has all outputs; another user can write where they go."""
+    """Return the arguments of a fexp that has all outputs; another user can write where they go."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").touch()
     (tmp_path / "out").mkdir()
@@ -56,7 +56,7 @@ def arguments(tmp_path: Path, gateway: ScriptedServer) -> list[str]:
 
 @cache
 def _alone() -> list[str]:
-    """Give what starts a process whose threads alone count for its user's limit, or skip the test."""
+    """Return what starts a process whose threads alone count for its user's limit, or skip the test."""
     launcher = SOMEBODY if os.geteuid() == 0 else ["unshare", "--user"]
     probe = subprocess.run([*launcher, "prlimit", "--nproc=1", "sh", "-c", ": | :"], capture_output=True, check=False)
     if probe.returncode == 0 or b"fork" not in probe.stderr.lower():

@@ -30,7 +30,7 @@ WRITE = "/api/v1/write"
 
 @pytest.fixture(params=["prometheus", "victoria_metrics"])
 def receiver(request: pytest.FixtureRequest) -> Server:
-    """Give each of the receivers in turn."""
+    """Return each of the receivers in turn."""
     server: Server = request.getfixturevalue(request.param)
     return server
 
@@ -115,7 +115,7 @@ def test_an_outage_leaves_no_gap(tmp_path: Path, running: Callable[..., Abstract
     ) as fexp:  # fmt: skip
 
         def history(name: str, folder: Path) -> list[tuple[float, float]]:
-            """Give the samples of a series; VictoriaMetrics tells of a stale marker too."""
+            """Return the samples of a series; VictoriaMetrics tells of a stale marker too."""
             server.get("/internal/force_flush")
             (one,) = server.query(f'{name}{{job="outage",folder="{folder}"}}[10m]') or [{"values": []}]
             return [(at, float(value)) for at, value in one["values"] if value != "NaN"]

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def number(text: str, name: str, **labels: str) -> float | None:
-    """Give the one sample of this name that has these labels, None if there is none."""
+    """Return the one sample of this name that has these labels, None if there is none."""
     wanted = set(labels.items())
     found = [value for (own, has), value in samples(text).items() if own == name and wanted <= has]
     assert len(found) <= 1, found

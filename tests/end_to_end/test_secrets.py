@@ -63,7 +63,7 @@ def test_no_secret_is_told(by_file: bool, tmp_path: Path) -> None:
 
 
 def _traversals(path: str) -> list[str]:
-    """Give the ways in which servers were talked into serving a file."""
+    """Return the ways in which servers were talked into serving a file."""
     up = "../" * 12
     target = path.lstrip("/")
     return [

@@ -35,7 +35,7 @@ class Manager:
         self.lines: list[str] = []
 
     def heard(self, start: str) -> list[str]:
-        """Give what was told so far that begins so."""
+        """Return what was told so far that begins so."""
         try:
             while True:
                 self.lines += self.socket.recv(4096).decode().splitlines()
@@ -45,7 +45,7 @@ class Manager:
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[Manager]:
-    """Give a manager to notify."""
+    """Yield a manager to notify."""
     manager = Manager(tmp_path / "notify")
     yield manager
     manager.socket.close()

@@ -40,18 +40,18 @@ class _Listener(logging.Handler):
 
 
 def is_exact(live: Live, root: Path, rules: Rules = ALL) -> bool:
-    """Say whether the engine agrees with the disk, path by path."""
+    """Return whether the engine agrees with the disk, path by path."""
     (watch,) = folder_watches(live.engine)
     return live.quiet().up and known_files(watch) == files_on_disk(os.fsencode(root), rules)
 
 
 def has_files(files: int, folder: FolderSnapshot) -> bool:
-    """Say whether a folder has so many files."""
+    """Return whether a folder has so many files."""
     return folder.groups[0].files == files
 
 
 def is_watched_by(backend: Backend, folder: FolderSnapshot) -> bool:
-    """Say whether a folder is watched so."""
+    """Return whether a folder is watched so."""
     return folder.backend is backend
 
 

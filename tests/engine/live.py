@@ -42,7 +42,7 @@ class Live:
         self.path = folder.path
 
     def quiet(self) -> FolderSnapshot:
-        """Give the numbers once everything that has happened is folded."""
+        """Return the numbers once everything that has happened is folded."""
         assert self.engine.flush(PATIENCE_SECONDS), self.engine.unready()
         return self.engine.snapshot().folders[0]
 
@@ -53,7 +53,7 @@ class Live:
         return self.quiet()
 
     def pattern(self) -> GroupSnapshot:
-        """Give the first pattern's numbers once quiet."""
+        """Return the first pattern's numbers once quiet."""
         return self.quiet().groups[0]
 
     def until(self, is_true: Callable[[FolderSnapshot], bool]) -> FolderSnapshot:

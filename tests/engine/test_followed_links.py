@@ -24,7 +24,7 @@ every_backend = pytest.mark.parametrize("backend", list(Backend))
 
 
 def shows(*sizes: int) -> Callable[[FolderSnapshot], bool]:
-    """Say whether there are files of these sizes and no other."""
+    """Return whether there are files of these sizes and no other."""
 
     def is_so(folder: FolderSnapshot) -> bool:
         group = folder.groups[0]

@@ -67,7 +67,7 @@ def all_known(live: Live) -> dict[str, object]:
 
 
 def is_exact(live: Live, rules: Rules = ALL) -> bool:
-    """Say whether the engine agrees with the disk, path by path."""
+    """Return whether the engine agrees with the disk, path by path."""
     live.quiet()
     (watch,) = folder_watches(live.engine)
     return known_files(watch) == files_on_disk(live.path, rules)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Give a tree with links, seen through a link itself."""
+    """Return a tree with links, seen through a link itself."""
     (tmp_path / "disk" / "store" / "inbox" / "deep").mkdir(parents=True)
     (tmp_path / "disk" / "in").symlink_to("store/inbox")
     (tmp_path / "disk" / "in2").symlink_to("in")

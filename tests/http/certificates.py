@@ -41,7 +41,7 @@ class Pair:
 
 
 def key_usage(*, is_authority: bool) -> x509.KeyUsage:
-    """Give what a certificate's key may do."""
+    """Return what a certificate's key may do."""
     return x509.KeyUsage(
         digital_signature=not is_authority,
         key_cert_sign=is_authority,

@@ -141,7 +141,7 @@ def running(
     web_config: str | None = None,
     listen: str = "127.0.0.1:0",
 ) -> Iterator[HttpServer]:
-    """Give a server that answers, on a free port of 127.0.0.1."""
+    """Yield a server that answers, on a free port of 127.0.0.1."""
     server = HttpServer(
         [parse_listen(listen)],
         served or MemoryServed(),

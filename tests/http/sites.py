@@ -61,7 +61,7 @@ class Site:
 
 
 def enters(server: HttpServer, tls: ssl.SSLContext | None = None, headers: dict[str, str] | None = None) -> bool:
-    """Say whether a client gets an answer."""
+    """Return whether a client gets an answer."""
     try:
         return ask(server, "/-/healthy", headers=headers, tls=tls).status == 200
     except OSError:  # ssl.SSLError is one

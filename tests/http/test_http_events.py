@@ -27,7 +27,7 @@ REQUEST = b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @contextmanager
 def following(server: HttpServer) -> Iterator[tuple[socket.socket, BinaryIO]]:
-    """Give a client that has been let in: what is published from now on reaches it."""
+    """Yield a client that has been let in: what is published from now on reaches it."""
     with connect(server) as client, client.makefile("rb") as stream:
         client.sendall(REQUEST)
         read_until(stream, b": still here\n")

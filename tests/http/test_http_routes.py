@@ -279,7 +279,7 @@ def test_only_a_page_of_our_own_origin_or_no_page_reloads(site: str, status: int
 
 
 class Stuck(MemoryServed):
-    """Gives no snapshot before it is let go, and counts who waits for one."""
+    """Holds its snapshot back until it is let go, and counts who waits for one."""
 
     def __init__(self) -> None:
         super().__init__()

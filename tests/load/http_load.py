@@ -81,7 +81,7 @@ async def connected(target: Target, *, handshake: bool = True) -> AsyncIterator[
 
 
 def wrong_numbers(text: str, folders: Sequence[str]) -> str:
-    """Say what is wrong with the numbers of an answer, if anything: each folder always holds what stays in it."""
+    """Return what is wrong with the numbers of an answer, if anything: each folder always holds what stays in it."""
     found = {(name, folder): float(value) for name, folder, value in _NUMBERS.findall(text)}
     for folder in folders:
         try:
@@ -273,7 +273,7 @@ def files_told(text: str) -> dict[str, float]:
 
 
 def is_settled(target: Target, textfile: Path) -> bool:
-    """Say whether a scrape and the textfile tell what the disk tells."""
+    """Return whether a scrape and the textfile tell what the disk tells."""
     on_disk = {folder: len(os.listdir(folder)) for folder in target.folders}
     scraped = asyncio.run(scrape_once(target))
     return files_told(scraped.removesuffix("# EOF\n")) == files_told(textfile.read_text()) == on_disk

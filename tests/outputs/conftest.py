@@ -71,19 +71,19 @@ class Authority:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Give the authority."""
+    """Return the authority."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")
 def ca_file(authority: Authority) -> Path:
-    """Give the file that a client must trust."""
+    """Return the file that a client must trust."""
     return authority.ca_file
 
 
 @pytest.fixture(scope="session")
 def server_tls(authority: Authority) -> ssl.SSLContext:
-    """Give what a server needs to speak TLS."""
+    """Return what a server needs to speak TLS."""
     cert_file, key_file = authority.issue("server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert_file, key_file)

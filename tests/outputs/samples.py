@@ -25,7 +25,7 @@ FLOW = FlowSnapshot(5, 3, 1, 500, 300, 1.7e9, 1.7e9 + 1, Histogram((1.0, 10.0), 
 
 
 def snapshot_of(**files: int) -> Snapshot:
-    """Give a snapshot with a folder of so many files for each name."""
+    """Return a snapshot with a folder of so many files for each name."""
     return Snapshot(
         tuple(
             FolderSnapshot(
@@ -95,11 +95,11 @@ class TurnedClock:
 
 
 def command_line(options: Mapping[str, str | Sequence[str]]) -> Written:
-    """Give what the command line would, for options by name: texts as a user writes them."""
+    """Return what the command line would, for options by name: texts as a user writes them."""
     values = {name: (raw if isinstance(raw, str) else tuple(raw), Origin(f"--{name}")) for name, raw in options.items()}
     return Written(values, lambda name: f"--{name}")
 
 
 def textfile_output(path: str, mode: int = 0o644) -> TextfileOutput:
-    """Give the output of one textfile."""
+    """Return the output of one textfile."""
     return TextfileOutput(TextfileSettings(path, mode))

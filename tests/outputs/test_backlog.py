@@ -41,7 +41,7 @@ class Folders(FexpCollector):
         self.known: dict[tuple[str, float], object] = {}
 
     def values(self) -> Values:
-        """Give each series, by its name and its folder."""
+        """Return each series, by its name and its folder."""
         found = {(name, folder): number for folder, number in self.numbers.items() for name in ("x", "y")}
         return {**found, ("self", "-"): 1.0}
 
@@ -84,7 +84,7 @@ class Whole:
         self.owe(late, 0)
 
     def samples(self, count: int) -> dict[tuple[str, str], list[tuple[int, bytes]]]:
-        """Give what the first snapshots have, each series in order."""
+        """Return what the first snapshots have, each series in order."""
         found: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
         for at_ms, values, ended in self.queue[:count]:
             for series in values.keys() | ended:

@@ -768,7 +768,7 @@ class OtherSide(ABC):
 
     @abstractmethod
     def told(self) -> dict[str, float]:
-        """Give what it was told last."""
+        """Return what it was told last."""
 
     @property
     def url(self) -> str:

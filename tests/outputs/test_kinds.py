@@ -45,7 +45,7 @@ def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """Give a list that gets the settings of each ``fexp watch`` that runs in this process, in place of the running."""
+    """Return a list that gets the settings of each ``fexp watch`` that runs in this process, instead of running it."""
     read: list[Settings] = []
     monkeypatch.setattr("fexp.service.daemon.watch", lambda settings, _read_again: read.append(settings))
     monkeypatch.setattr("fexp.cli.logs.set_up_logging", lambda _: None)

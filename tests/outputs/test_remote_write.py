@@ -117,7 +117,7 @@ def told(body: bytes) -> tuple[int, dict[str, bool]]:
 
 
 def times_in(body: bytes) -> list[int]:
-    """Give the times in a request."""
+    """Return the times in a request."""
     return [at_ms for at_ms, _ in snapshots_in(body)]
 
 
@@ -633,7 +633,7 @@ def test_prometheus_says_why_it_refuses(prometheus: Server) -> None:
 
 
 def times_at(server: Server, job: str, days: int = 1) -> list[float]:
-    """Give the times of the samples of a job's only series."""
+    """Return the times of the samples of a job's only series."""
     (one,) = server.query(f'{{job="{job}"}}[{days}d]')
     return [at for at, _ in one["values"]]
 

@@ -57,7 +57,7 @@ def _truth(snapshot: Snapshot) -> dict[object, bytes]:
 
 
 def _folders(numbers: dict[str, tuple[int, bool]], known: dict[object, FolderSnapshot]) -> tuple[FolderSnapshot, ...]:
-    """Give folders: the same object for the same numbers."""
+    """Return folders: the same object for the same numbers."""
     found = []
     for name, (files, up) in numbers.items():
         (folder,) = snapshot_of(**{name: files}).folders

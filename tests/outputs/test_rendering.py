@@ -136,7 +136,7 @@ def whole(
     names: Collection[str] = (),
     labels: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Give what prometheus_client makes of all families at once."""
+    """Return what prometheus_client makes of all families at once."""
     source = Labelled(_Chosen(FexpCollector(lambda: snapshot, scopes), names), labels or {})
     if form is Format.TEXT:
         return generate_latest(Families(one for family in source.collect() for one in form.families(family)))

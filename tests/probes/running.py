@@ -66,7 +66,7 @@ class Running:
         return self.values()
 
     def values(self) -> dict[str, float]:
-        """Give the values, by the name and the label path."""
+        """Return the values, by the name and the label path."""
         return {
             sample.name + (f" {sample.labels['path']}" if "path" in sample.labels else ""): sample.value
             for family in self.snapshot().families
