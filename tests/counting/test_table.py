@@ -13,7 +13,7 @@ from fexp.counting.aggregates import Extreme
 from fexp.counting.table import Table
 from fexp.metrics import AGGREGATES
 from fexp.model import FileInfo, KnownFiles
-from tests.files.columns import columns, known
+from tests.counting.columns import columns, known
 
 Names = st.binary(min_size=1, max_size=2)
 Infos = st.builds(

@@ -16,7 +16,7 @@ from fexp.counting.state import Directory, FolderState
 from fexp.counting.table import Table
 from fexp.metrics import makers
 from fexp.model import FileInfo, Histogram, Instant, KnownFiles
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from fexp.counting.selection import Selection
 from fexp.counting.state import Directory, FolderState
 from fexp.metrics import makers
 from fexp.model import FileInfo, Instant
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 NOW = Instant(1.7e9, 1000.0)
 

@@ -20,7 +20,7 @@ from fexp.counting.selection import Selection
 from fexp.counting.state import Directory, FolderState
 from fexp.metrics import AGGREGATES, makers
 from fexp.model import FileInfo, Happening, Instant
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

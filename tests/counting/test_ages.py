@@ -18,7 +18,7 @@ from fexp.counting.selection import Selection
 from fexp.counting.state import Directory, FolderState
 from fexp.metrics import makers
 from fexp.model import FileInfo, Instant, KnownFiles
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from fexp.counting.settling import Settling, is_being_written
 from fexp.counting.state import Directory
 from fexp.metrics import makers
 from fexp.model import ARRIVED, CHANGED, CLOSED, LEFT, WRITTEN, FileInfo, Instant
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 BOTH = Measures(settle_seconds=60.0, stall_after_seconds=600.0)
 WRITE, CLOSE = WRITTEN + CHANGED, CLOSED + CHANGED

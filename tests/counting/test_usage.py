@@ -14,7 +14,7 @@ from fexp.counting.state import Directory
 from fexp.counting.usage import DiskUsage
 from fexp.metrics import makers
 from fexp.model import LEFT, DiskUse, FileInfo, Instant
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 NAMES = st.sampled_from([b"a", b"b", b"c"])
 STEPS = st.lists(
