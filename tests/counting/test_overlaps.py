@@ -29,7 +29,7 @@ def _folder(path: str, **selection: Any) -> tuple[bytes, Folder]:
 
 
 @given(patterns=PATTERNS, ignore_case=st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_patterns(patterns: list[str], ignore_case: bool) -> None:
     (path, folder) = _folder("/in", patterns=tuple(patterns), ignore_case=ignore_case)
     if not may_count_twice([(path, folder)]):

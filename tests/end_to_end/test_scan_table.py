@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from fexp.cli.printing import print_for_people, unread
 from fexp.cli.table import _Row, print_table, sorted_rows
-from fexp.model import FolderSnapshot, Snapshot
+from fexp.model import Fault, FolderSnapshot, Snapshot
 from fexp.service.progress import elided
 from tests.end_to_end.running import COMMAND, environment
 from tests.snapshots import group_of
@@ -190,6 +191,31 @@ def test_wide_letters_take_two_columns() -> None:
         assert cell_len(shown) >= min(columns - 2, 60)
     header, wide, narrow, _ = _printed(_snapshot("/\u65e5\u672c", "/in"), 120)
     assert cell_len(wide) == cell_len(narrow) == len(header)
+
+
+def test_wide_letters_fit_or_are_a_paragraph() -> None:
+    snapshot = _snapshot("/in/\u65e5\u672c\u8a9e/" + "\u65e5" * 30, "/in/\u65e5\u672c", "/in/\u8a9e")
+    for columns in range(40, 140):
+        lines = _printed(snapshot, columns)
+        assert lines[0] == "In /in:" or lines[0].startswith(("FOLDER", "/in/"))
+        if not lines[0].startswith("/in/"):
+            assert max(map(cell_len, lines)) <= columns
+
+
+def test_where_no_folder_matches_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_for_people(Snapshot(()))
+    assert capsys.readouterr().out == "There is no such folder now.\n"
+
+
+def test_what_could_not_be_read_below_a_folder_is_told() -> None:
+    faults = {Fault.PERMISSION: 2, Fault.IO: 0, Fault.NAME: 1}
+    some = FolderSnapshot("/in\n", {}, True, True, (group_of("*"),), faults=faults)
+    one = FolderSnapshot("/a", {}, True, True, (), faults={Fault.IO: 1})
+    gone = FolderSnapshot("/gone", {}, False, True, (), faults=faults)
+    assert list(unread(Snapshot((some, one, gone)))) == [
+        "/in\\n: 3 entries could not be read (permission, name)",
+        "/a: 1 entry could not be read (io)",
+    ]
 
 
 def test_in_a_file_nothing_is_cut(tmp_path: Path) -> None:

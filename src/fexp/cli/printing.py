@@ -13,7 +13,7 @@ from fexp.metrics import TEXTFILE_SCOPES, FexpCollector
 from fexp.text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from fexp.counting.selection import Folder
     from fexp.model import FolderSnapshot, GroupSnapshot, Snapshot
@@ -63,11 +63,25 @@ def print_for_people(snapshot: Snapshot, folders: Sequence[Folder] = (), sort: s
     if snapshot.folders:
         has_sums = not may_count_twice((os.path.realpath(folder.path), folder) for folder in folders)
         print_table(snapshot, sort, has_sums=has_sums)
+        for line in unread(snapshot):
+            print(line)
+    elif not snapshot.probes:
+        print("There is no such folder now.")  # no subfolder, or none that matches
     if snapshot.families:
         from fexp.outputs.formats import Families, Format
 
         text = Format.TEXT.render(Families(snapshot.families)).decode()
         print("\n".join(["", *(visible(line) for line in text.splitlines() if not line.startswith("#"))]))
+
+
+def unread(snapshot: Snapshot) -> Iterator[str]:
+    """Yield a line for each folder that was read but for some of what is in it."""
+    for folder in snapshot.folders:
+        faults = {fault: count for fault, count in folder.faults.items() if count and folder.up}
+        if faults:
+            count, reasons = sum(faults.values()), ", ".join(faults)
+            entries = "1 entry" if count == 1 else f"{count:,} entries"
+            yield f"{visible(folder.folder)}: {entries} could not be read ({reasons})"
 
 
 def _capped(folder: FolderSnapshot) -> dict[str, object]:

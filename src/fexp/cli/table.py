@@ -159,6 +159,8 @@ def _fitting(lines: Lines, columns: int) -> tuple[str, Lines] | None:
 
     Return also what they begin with; None if there is no room for a table, or two paths would look the same.
     """
+    from rich.cells import cell_len
+
     widths = _widths(lines)
     room = columns - sum(widths[1:]) - 2 * len(widths[1:])
     if widths[0] <= room:
@@ -166,7 +168,7 @@ def _fitting(lines: Lines, columns: int) -> tuple[str, Lines] | None:
     paths = dict.fromkeys(cells[0].text for cells in lines[1:] if cells[0].text != _TOTAL)
     prefix = _prefix(list(paths))
     shown = {path: _below(path, prefix) for path in paths}
-    if max(map(len, shown.values())) > room < _PATH_MIN:
+    if max(map(cell_len, shown.values())) > room < _PATH_MIN:
         return None
     shown = {path: elided(below, room) for path, below in shown.items()}
     if len(set(shown.values())) < len(paths):
