@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -63,17 +63,20 @@ class FileInfo(NamedTuple):
 
 
 class FileColumns(NamedTuple):
-    """What one look at a directory gave, a list for each field of its files: a tuple for each file would cost more."""
+    """What one look at a directory gave, a column for each field of its files: a tuple for each file would cost more.
+
+    What another process found comes as arrays: copied and compared they need no object for each number.
+    """
 
     names: list[bytes]
-    sizes: list[int]
-    modified_at: list[float]
-    changed_at: list[float]
-    inodes: list[int]
+    sizes: MutableSequence[int]
+    modified_at: MutableSequence[float]
+    changed_at: MutableSequence[float]
+    inodes: MutableSequence[int]
 
     def extend(self, columns: Iterable[Iterable[Any]]) -> None:
         """Add files, given as columns in the same order. Of no files there may be no columns."""
-        own: tuple[list[Any], ...] = self
+        own: tuple[MutableSequence[Any], ...] = self
         for column, values in zip(own, columns, strict=False):
             column.extend(values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from fexp.model import FileColumns, KnownFiles
@@ -21,6 +22,17 @@ def columns(files: Mapping[bytes, FileInfo]) -> FileColumns:
         [info.modified_at for info in infos],
         [info.changed_at for info in infos],
         [info.inode for info in infos],
+    )
+
+
+def arrays(files: Mapping[bytes, FileInfo]) -> FileColumns:
+    """Return files as the look of another process gives them."""
+    found = columns(files)
+    return found._replace(
+        sizes=array("q", found.sizes),
+        modified_at=array("d", found.modified_at),
+        changed_at=array("d", found.changed_at),
+        inodes=array("Q", found.inodes),
     )
 
 

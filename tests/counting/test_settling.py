@@ -186,7 +186,7 @@ def test_a_listing_that_finds_a_file_settled_has_found_nothing_different() -> No
     for seconds, files_counted in ((0, 0), (59, 0), (60, 1)):
         different = state.take_in(root, files, at(seconds), at(seconds).steady, is_start=False)
         assert (different, state.files) == ([], files_counted)
-    assert state.names(root) == {b"a.csv"}
+    assert state.missing(root, []) == [b"a.csv"]
 
 
 def test_an_upload_counts_where_the_finished_file_will() -> None:

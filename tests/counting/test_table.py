@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -13,7 +14,12 @@ from fexp.counting.aggregates import Extreme
 from fexp.counting.table import Table
 from fexp.metrics import AGGREGATES
 from fexp.model import FileInfo, KnownFiles
-from tests.counting.columns import columns, known
+from tests.counting.columns import arrays, columns, known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fexp.model import FileColumns
 
 Names = st.binary(min_size=1, max_size=2)
 Infos = st.builds(
@@ -228,3 +234,19 @@ def test_names_are_found_by_inode() -> None:
     table.remove([b"a"])
     assert table.with_inodes({7, 8}) == [(b"c", 7), (b"b", 8)]
     assert (table.inode_of(b"b"), table.inode_of(b"a")) == (8, None)
+
+
+@pytest.mark.parametrize("listed", [columns, arrays])
+@pytest.mark.parametrize("change", [{"size_bytes": 99}, {"modified_at": 99.0}, {"inode": 99}])
+def test_one_number_that_differs_is_found_in_a_listing(
+    listed: Callable[[dict[bytes, FileInfo]], FileColumns], change: dict[str, Any]
+) -> None:
+    files = {b"%d" % number: FileInfo(1, 1.0, 1.0, number) for number in range(20)}
+    table = Table(0)
+    table.fill(known(files, ARRIVED_AT))
+    before = files[b"7"]
+    files[b"7"] = before._replace(**change)
+    is_new, were, are = table.update(listed(files))
+    assert not any(is_new)
+    assert (lists(were), lists(are)) == (known({b"7": before}, ARRIVED_AT), known({b"7": files[b"7"]}, ARRIVED_AT))
+    assert not table.update(listed(files))[2].names

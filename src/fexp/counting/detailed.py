@@ -126,10 +126,11 @@ class DetailedState(FolderState):
 
     # What readers see ----------------------------------------------------------------------------------------------
 
-    def names(self, directory: Directory) -> set[bytes]:
-        """See ``FolderState.names``."""
-        names = super().names(directory)
-        return names if self._settling is None else names | self._settling.names(directory)
+    def missing(self, directory: Directory, names: Sequence[bytes]) -> list[bytes]:
+        """See ``FolderState.missing``."""
+        if self._settling is None:
+            return super().missing(directory, names)
+        return list((directory.names() | self._settling.names(directory)).difference(names))
 
     def groups(self, now: Instant) -> tuple[GroupSnapshot, ...]:
         """See ``FolderState.groups``."""

@@ -179,6 +179,8 @@ class FolderState:
                 if after.names:
                     self._modify(directory, key, table, before, after)
                     different.extend(after.names)
+                if not any(is_new):
+                    continue
                 new = matching.where(is_new)
             if new.names:
                 self._arrive(directory, key, new, now, absent_since, is_start=is_start)
@@ -236,9 +238,11 @@ class FolderState:
         """Return those of the names that a directory has a file of that counts."""
         return {name for table, some in self._tables(directory, names) for name in some if name in table}
 
-    def names(self, directory: Directory) -> set[bytes]:
-        """Return the names of all files of a directory that it knows."""
-        return directory.names() if directory.tables else set()
+    def missing(self, directory: Directory, names: Sequence[bytes]) -> list[bytes]:
+        """Return the names of all files of a directory that it knows, but for these."""
+        if all(table.names == names for table in directory.tables):
+            return []
+        return list(directory.names().difference(names))
 
     # What they are made of -----------------------------------------------------------------------------------------
 

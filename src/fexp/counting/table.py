@@ -6,6 +6,7 @@ moves into a gap.
 
 from __future__ import annotations
 
+from array import array
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -135,9 +136,9 @@ class Table:
         known = self.files()
         return (
             known.names[span] == files.names
-            and list(known.sizes[span]) == files.sizes
-            and list(known.modified_at[span]) == files.modified_at
-            and list(known.inodes[span]) == files.inodes
+            and known.sizes[span] == array("q", files.sizes)
+            and known.modified_at[span] == array("d", files.modified_at)
+            and known.inodes[span] == array("Q", files.inodes)
         )
 
     def _at(self, slots: Sequence[int]) -> KnownFiles:

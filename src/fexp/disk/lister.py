@@ -10,6 +10,7 @@ import errno
 import marshal
 import os
 import struct
+from array import array
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from fexp.disk import scan
 from fexp.model import DiskUse, Fault, FileColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 LENGTH = struct.Struct("Q")
@@ -29,6 +30,8 @@ _SIGN_SECONDS = 1.0
 """How often it says so."""
 _FILES_AT_ONCE = 4096
 """Files whose names are read in one step: other threads wait for so many."""
+_CODES = "qddQ"
+"""Of arrays that hold the columns of ``FileColumns`` behind the names."""
 _FIELDS = [field.name for field in fields(Selection)]
 
 
@@ -42,23 +45,22 @@ def read_answer(answer: bytes | bytearray) -> scan.Listing:
     value = marshal.loads(answer)  # noqa: S302  # written by our own child
     if isinstance(value, int):
         raise OSError(value, os.strerror(value))
-    parts, subdirectories, faults, links, shared, disk_use = value
-    files = FileColumns([], [], [], [], [])
-    for part in parts:
-        files.extend(marshal.loads(part))  # noqa: S302  # the same
+    names, columns, subdirectories, faults, links, shared, disk_use = value
+    files = FileColumns([], *[array(code, column) for code, column in zip(_CODES, columns, strict=True)])
+    for some in names:
+        files.names.extend(some.split(b"/"))
     used = {name: DiskUse(*use) for name, use in disk_use.items()}
     return scan.Listing(files, subdirectories, list(map(Fault, faults)), scan.SeenElsewhere(links, shared), used)
 
 
 def _answer(listing: scan.Listing) -> bytes:
-    files = listing.files
-    parts = [
-        marshal.dumps(tuple(files.part(slice(first, first + _FILES_AT_ONCE))))
-        for first in range(0, len(files.names), _FILES_AT_ONCE)
-    ]
+    names = listing.files.names
+    numbers: tuple[Sequence[float], ...] = listing.files[1:]
+    parts = [b"/".join(names[first : first + _FILES_AT_ONCE]) for first in range(0, len(names), _FILES_AT_ONCE)]
+    columns = [array(code, column) for code, column in zip(_CODES, numbers, strict=True)]
     disk_use = {name: tuple(use) for name, use in listing.disk_use.items()}
     faults = list(map(str, listing.faults))
-    return marshal.dumps((parts, listing.subdirectories, faults, *listing.seen_elsewhere, disk_use))
+    return marshal.dumps((parts, columns, listing.subdirectories, faults, *listing.seen_elsewhere, disk_use))
 
 
 @cache

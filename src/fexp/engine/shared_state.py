@@ -90,7 +90,7 @@ class SharedState:
         now = self._context.clock()
         if self._detailed is not None and disk_use:
             self._detailed.disk_use = disk_use
-        vanished = list(self._state.names(directory).difference(files.names))
+        vanished = self._state.missing(directory, files.names)
         different: list[bytes] = []
         for first in range(0, len(files.names), _FOLD_AT_ONCE):
             part = files.part(slice(first, first + _FOLD_AT_ONCE))
