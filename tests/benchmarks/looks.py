@@ -6,7 +6,9 @@ import os
 import re
 import shlex
 import signal
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.bench import TREE_DIRECTORIES
@@ -35,8 +37,8 @@ _OVERFLOW_LOOK = re.compile(rb'^fexp_scans_total\{.*reason="overflow".*\} [1-9]'
 
 def rows(bench: Bench) -> Iterator[Row]:
     """Look at the tree with fexp and with everybody else, turn about."""
-    files = bench.look_files
-    tree = bench.tree("big", files)
+    files, cores = bench.look_files, len(os.sched_getaffinity(0))
+    tree, empty = bench.tree("big", files), bench.folder("empty")
     quoted = shlex.quote(tree)
     commands: dict[str, list[str] | str] = {
         "fexp scan": [FEXP, "scan", "-r", tree],
@@ -48,10 +50,16 @@ def rows(bench: Bench) -> Iterator[Row]:
     if rust is not None:
         commands["scandir-rs"] = rust
     spent: dict[str, list[Spent]] = {name: [] for name in commands}
+    bare = [sys.executable, "-I", "-S", str(Path(__file__).with_name("bare_look.py")), tree, str(cores)]
+    floors: list[float] = []
+    starts: list[float] = []
     looks: list[tuple[float, float, str]] = []
     for _ in range(1 if bench.quick else 3):
         for name, command in commands.items():
             spent[name].append(run(command))
+        floors.append(run(bare).wall_seconds)
+        with fexp_watch("-r", empty) as fexp:
+            starts.append(fexp.ready_seconds)
         looks.append(_watch(bench, tree, files))
     wall = {name: p50([one.wall_seconds for one in runs]) for name, runs in spent.items()}
     cpu = {name: p50([one.cpu_seconds for one in runs]) for name, runs in spent.items()}
@@ -83,8 +91,16 @@ def rows(bench: Bench) -> Iterator[Row]:
             peer_figure=wall[peer],
             goal="≤ 1.5 x on 2 cores",
             ratio_at_most=1.5,
-            note=f"{len(os.sched_getaffinity(0))} cores; until ready {looks[0][2]}",
+            note=f"{cores} cores; until ready {looks[0][2]}; with an empty folder {p50(starts):.2f} s",
         )
+    yield Row(
+        "the floor of such a look: os.scandir and stat alone, in Python",
+        p50(floors),
+        "s",
+        peer=peer,
+        peer_figure=wall[peer],
+        note=f"in {cores} processes that keep nothing",
+    )
 
 
 def _watch(bench: Bench, tree: str, files: int) -> tuple[float, float, str]:
