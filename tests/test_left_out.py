@@ -44,7 +44,7 @@ def test_the_daemon_logs_it_once(
 
 
 def test_a_one_shot_fails_with_it_and_delivers_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "look_at_all", lambda _: (BAD, []))
+    monkeypatch.setattr(delivery, "look_at_all", lambda *_: (BAD, []))
     target = tmp_path / "x.prom"
     settings = Settings(folders=(folder_of(tmp_path),), outputs=(TextfileSettings(str(target)),))
     with pytest.raises(FexpError, match=LEFT_OUT):
