@@ -192,6 +192,14 @@ def test_every_option_can_be_said_in_a_file_as_on_the_command_line(
         ("engine: {rescan: '${FEXP_NO_SUCH}'}", "1:18: ${FEXP_NO_SUCH} is not set in the environment"),
         ("engine: {rescan: '${a b}'}", "1:18: '${a b}' is no variable"),
         ("folders: [a]\nengine: [", "/etc/fexp.yml:2:10: not YAML"),
+        ("defaults: {ext: csv, match: *.csv}", "/etc/fexp.yml:1:30: not YAML: put what begins with * in quotes"),
+        ("defaults:\n  match: *csv\n", "/etc/fexp.yml:2:10: not YAML: put what begins with * in quotes"),
+        ("defaults: {match: [@a]}", "/etc/fexp.yml:1:20: not YAML: put what begins with @ in quotes"),
+        ("defaults: {match: !a b}", "/etc/fexp.yml:1:19: YAML takes what begins with ! for a tag: put it in quotes"),
+        ("defaults: {settle: !!python/object:a 5}", "/etc/fexp.yml:1:20: YAML takes what begins with ! for a tag"),
+        ("folders:\n\t- a", "/etc/fexp.yml:2:1: not YAML: a tab is here; indent with spaces"),
+        ("folders: [a]\n---\nengine: {}", "/etc/fexp.yml:2:1: not YAML: another document begins here"),
+        ("folders: [a]\n...\nengine: {}", "/etc/fexp.yml:3:1: not YAML: another document begins here"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_the_way_out(text: str, complaint: str) -> None:

@@ -25,6 +25,8 @@ _UNIT_BYTES = {
     "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 }  # fmt: skip
 _LARGEST_BYTES = 2**63 - 1
+_DIGITS_MAX = 100
+"""Python refuses to make a whole number of some thousands."""
 
 
 def parse_text(_origin: Origin | str, text: str) -> str:
@@ -55,7 +57,8 @@ def parse_size(origin: Origin | str, text: str) -> int:
     if not found:
         raise SettingsError(f"{origin} {text!r} is not a size: write 10MiB, 1.5GB, or a number of bytes")
     number, unit = found.groups()
-    size_bytes = float(number) * _UNIT_BYTES[unit or "B"] if "." in number else int(number) * _UNIT_BYTES[unit or "B"]
+    is_whole = "." not in number and len(number) < _DIGITS_MAX
+    size_bytes = (int(number) if is_whole else float(number)) * _UNIT_BYTES[unit or "B"]
     if size_bytes > _LARGEST_BYTES:
         raise SettingsError(f"{origin} {text!r} is more than any file can hold: write a smaller size")
     return int(size_bytes)

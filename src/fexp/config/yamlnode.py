@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _NULL = "tag:yaml.org,2002:null"
 _BOOL = "tag:yaml.org,2002:bool"
+_KINDS = "bool", "float", "int", "merge", "null", "str", "timestamp", "value"
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
+"""Those that a value has without being given one."""
 _SHOWN_CHARS = 48
 
 
@@ -77,6 +80,8 @@ class Entry:
             return ""
         if not isinstance(self.node, yaml.ScalarNode):
             raise self.mistake("a single value is needed here")
+        if self.node.tag not in _TAGS:
+            raise self.mistake("YAML takes what begins with ! for a tag: put it in quotes, or leave the tag out")
         return str(self.node.value)
 
     def choice(self, choices: Sequence[str], default: str = "") -> str:
@@ -125,6 +130,19 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def _way_out(text: str, mark: yaml.Mark | None) -> str:
+    """Return what to do about the commonest mistakes, without quoting more than one character."""
+    if mark is None:
+        return ""
+    before, rest = text[: mark.index], text[mark.index :]
+    word = re.split(r"[\s,\[\]{}]", before)[-1] + rest[:1]
+    if rest.startswith("\t"):
+        return ": a tab is here; indent with spaces"
+    if rest.startswith("---") or before.rstrip().endswith("\n..."):
+        return ": another document begins here; a file is one"
+    return f": put what begins with {word[0]} in quotes" if word and word[0] in "*&!%@`" else ""
+
+
 def read_yaml(text: str, source: str) -> Entry:
     """Return the topmost entry of the text. Raise SettingsError if it is no YAML. Nothing is constructed."""
     try:
@@ -133,6 +151,6 @@ def read_yaml(text: str, source: str) -> Entry:
         mark = getattr(error, "problem_mark", None)
         # What is wrong is not shown: it may quote a password that begins with & or *.
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise SettingsError(f"{source}:{place}: not YAML") from None
+        raise SettingsError(f"{source}:{place}: not YAML{_way_out(text, mark)}") from None
     except (RecursionError, ValueError, OverflowError):  # the latter two: an escape beyond Unicode
         raise SettingsError(f"{source}: nested too deeply, or with an escape that is no character") from None
