@@ -47,8 +47,11 @@ MAY_READ_THE_TIME = {"clock", "outputs", "service", "cli", "testing"}
 """Outputs and the service are given a clock; the real one is the default."""
 
 MAY_SPELL_OPTIONS = {"cli", "config"}
-OPTION = re.compile(r"(?<![-{;])(?<!var\()--[a-z][a-z.-]*(?![a-z.-])(?<!--)|(?<!-)--\Z|FEXP_")
-"""An option, or the beginning of one that an f-string completes. Neither an arrow nor a variable of CSS."""
+OPTION = re.compile(r"(?<![-{;])(?<!var\()--(?!collector[.])[a-z][a-z.-]*(?![a-z.-])(?<!--)|(?<!-)--\Z|FEXP_")
+"""An option, or the beginning of one that an f-string completes.
+
+Neither an arrow nor a variable of CSS, nor an option of node_exporter's.
+"""
 
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -182,6 +185,8 @@ def test_options_are_spelled_by_the_command_line_and_the_config_alone() -> None:
         ("add --", True),
         ("FEXP_RESCAN", True),
         ("FEXP_", True),
+        ("--web-config", True),
+        ("--collector.textfile.directory=/d", False),
         ("source --hint--> queue", False),
         (":root{--line:#888;--soft:#111}a{color:var(--line)}", False),
         ("a -- b", False),

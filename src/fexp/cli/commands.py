@@ -58,6 +58,12 @@ def _scan_reads() -> Iterable[type[Group]]:
     )  # fmt: skip
 
 
+def _check_reads() -> Iterable[type[Group]]:
+    from fexp.config.settings import CheckSettings
+
+    return CheckSettings, *watch_reads()
+
+
 def _run_reads() -> Iterable[type[Group]]:
     from fexp.config import selection
     from fexp.config.job import JobSettings
@@ -174,6 +180,17 @@ def scan(folders: list[str], written: Written) -> None:
             raise FexpError("; ".join([*problems, *unlisted]))
 
 
+@reads(_check_reads, outputs_on_request=True)
+def check(folders: list[str], written: Written) -> int:
+    """Say what would go wrong with a watch of these options, and how to mend it.
+
+    Changes nothing. The exit status is 1 if something would fail.
+    """
+    from fexp.cli.checking import print_checks
+
+    return print_checks(folders, written, lambda: _given(written), _hints)
+
+
 @reads(_run_reads, arguments=COMMAND_LINE, outputs_on_request=True)
 def run(command: list[str], written: Written) -> int:
     """Run a batch job and report how it went: for cron.
@@ -247,5 +264,5 @@ def _in_time(given: Given, folders: list[str]) -> Iterator[OneShotSettings]:
 
 
 COMMANDS: dict[str, Command] = {
-    "watch": watch, "push": push, "write": write, "scan": scan, "run": run, "show": show,
+    "watch": watch, "push": push, "write": write, "scan": scan, "check": check, "run": run, "show": show,
 }  # fmt: skip

@@ -33,6 +33,10 @@ EXAMPLES = {
         ("Count logs and archives, each by itself, in subfolders too:", "fexp scan /var/log -r --ext log --ext gz"),
         ("Print JSON for a script:", "fexp scan /var/log --format json"),
     ),
+    "check": (
+        ("See whether a watch of this folder would go well:", "fexp check /var/log --textfile fexp.prom"),
+        ("Ask the Pushgateway too, and print JSON:", "fexp check . --gateway http://127.0.0.1:9091 --format json"),
+    ),
     "show": (
         ("Begin with a config file that shows every option:", "fexp show config > fexp.yml"),
         ("Have an editor check and complete it:", "fexp show schema > fexp.schema.json"),

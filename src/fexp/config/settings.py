@@ -217,6 +217,24 @@ class PrintingSettings(Group):
             )
 
 
+class CheckSettings(Group):
+    """How ``check`` goes about it."""
+
+    panel: ClassVar = "How it checks"
+
+    user: str | None = option(
+        "user", parse_text, None, "Check as the user that fexp will run as. Only root can.", metavar="NAME"
+    )
+    node_exporter: str = option(
+        "node-exporter",
+        parse_text,
+        "http://127.0.0.1:9100/metrics",
+        "Where the node_exporter serves that reads the textfile.",
+        metavar="URL",
+    )
+    format: str = option("format", one_of(("text", "json")), "text", "text or json.", metavar="FORMAT")
+
+
 @dataclass(frozen=True, eq=False)
 class Settings:
     """Everything that one run of fexp was asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Matched:
         """Paths whose coming and going changes it; one that ends in a slash: what lies there."""
         self.unlisted: dict[bytes, str] = {}
         """Directories that could not be listed, and why: what matched below them may still be there."""
+        self.closed: set[bytes] = set()
+        """Paths that match as far as names go, and may not be looked at. A shell leaves them out, too."""
         self._walk(b"/", parts, is_base=True)
 
     def _walk(self, here: bytes, parts: Sequence[Part], *, is_base: bool) -> None:
@@ -36,8 +39,13 @@ class Matched:
                 return
             here = os.path.join(here, part.name)
         self.ways.add(here)
-        if os.path.isdir(here):
-            self.folders.append(here)
+        try:
+            if stat.S_ISDIR(os.stat(here).st_mode):
+                self.folders.append(here)
+        except PermissionError:
+            self.closed.add(here)
+        except OSError:
+            pass  # it is not there
 
     def _list(self, here: bytes, part: Part, rest: Sequence[Part], *, is_base: bool) -> None:
         assert part.matches is not None

@@ -83,13 +83,16 @@ class Mounts:
 
     def silent_kind(self, path: bytes) -> bytes | None:
         """Return the type of the file system that a resolved path lies in if it may change without an event."""
-        if not self._has_silent:
-            return None
+        kind = self.kind(path) if self._has_silent else None
+        return kind if kind is not None and is_silent(kind) else None
+
+    def kind(self, path: bytes) -> bytes | None:
+        """Return the type of the file system that a resolved path lies in; None where that cannot be known."""
         while path not in self._kinds:
             if path in (b"/", b""):
                 return None
             path = os.path.dirname(path)
-        return self._kinds[path] if is_silent(self._kinds[path]) else None
+        return self._kinds[path]
 
     def close(self) -> None:
         """Free the descriptor."""

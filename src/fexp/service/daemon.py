@@ -17,12 +17,12 @@ from fexp.engine import Engine
 from fexp.errors import FexpError, SettingsError
 from fexp.limits import holding_descriptors, starting_threads
 from fexp.model import Reason, ReloadSnapshot
-from fexp.outputs.http import HttpServer, parse_listen
+from fexp.outputs.http import HttpServer
 from fexp.outputs.kinds import build_output
 from fexp.outputs.rendering import KeptCollector, Renderers
 from fexp.service.deliveries import Deliveries
 from fexp.service.following import FollowedFolders
-from fexp.service.outputs import build_outputs, check_outputs, counting, refuse_counting_itself
+from fexp.service.outputs import build_outputs, check_outputs, counting, listens_of, refuse_counting_itself
 from fexp.service.probes import probes_of
 from fexp.service.progress import Progress, first_looks
 from fexp.service.signals import Command, Signals
@@ -146,11 +146,7 @@ class Daemon:
             _log.error("left out of what is delivered: a value of %s does not render (%s)", name, type(error).__name__)
 
     def _server(self, settings: HttpSettings) -> HttpServer:
-        try:
-            listens = [parse_listen(text) for text in settings.listen]
-        except SettingsError as error:
-            raise SettingsError(f"{settings.origin('listen')} {error}") from None
-        return HttpServer(listens, self, web_config=settings.web_config, renderers=self._renderers)
+        return HttpServer(listens_of(settings), self, web_config=settings.web_config, renderers=self._renderers)
 
     def _start(self) -> None:
         """Take all that the run and the stop need of the system: later it may have none."""

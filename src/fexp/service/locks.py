@@ -7,6 +7,8 @@ import hashlib
 import os
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape as glob_escape
+from glob import glob
 from typing import TYPE_CHECKING
 
 from fexp.errors import FexpError
@@ -34,9 +36,8 @@ def one_at_a_time(place: str, *, waits: bool = False) -> Iterator[bool]:
     ``waits``: until that is so. Both processes must have the same directory for locks. The kernel holds the lock, so
     it ends with its process, however that ends. The empty file stays.
     """
-    name = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
     try:
-        path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{name}.lock")
+        path = os.path.join(_lock_directory(), f"fexp-{os.geteuid()}-{_digest(place)}.lock")
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:  # also of a system without any temporary directory that can be written
         yield True  # no place for a lock: delivering matters more than being alone
@@ -53,6 +54,49 @@ def one_at_a_time(place: str, *, waits: bool = False) -> Iterator[bool]:
         yield is_alone
     finally:
         os.close(file)
+
+
+def holder(place: str) -> int | None:
+    """Return the process that keeps a place now, of any user and with any usual directory for locks.
+
+    Makes no file. 0: a process that cannot be seen. None: nobody keeps it, as far as this process may know.
+    """
+    directories = {_lock_directory(), tempfile.gettempdir(), "/run", *glob("/run/fexp*"), *glob("/run/user/*")}
+    for directory in directories:
+        for path in glob(os.path.join(glob_escape(directory), f"fexp-*-{_digest(place)}.lock")):
+            process = _locking(path)
+            if process is not None:
+                return process
+    return None
+
+
+def _locking(path: str) -> int | None:
+    """Return the process that has locked a file, 0 for one that cannot be seen; None if there is none."""
+    try:
+        found = os.stat(path)
+        with open("/proc/locks", encoding="ascii") as table:
+            rows = [line.split() for line in table]
+    except OSError:
+        return None
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    # proc(5). Of one that waits for the lock the second word is an arrow.
+    process = next((max(0, int(row[4])) for row in rows if row[1] == "FLOCK" and row[5] == wanted), None)
+    return 0 if process is None and _is_locked(path) else process
+
+
+def _is_locked(path: str) -> bool:
+    """Try it for a moment: the table has no locks of other containers, and other numbers of some devices."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 class Places:
@@ -76,6 +120,10 @@ class Places:
         """Leave all places but these to others."""
         for place in self._held.keys() - set(places):
             self._held.pop(place).close()
+
+
+def _digest(place: str) -> str:
+    return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _lock_directory() -> str:

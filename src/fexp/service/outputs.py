@@ -7,19 +7,29 @@ import shlex
 from typing import TYPE_CHECKING
 
 from fexp.errors import MissingError, SettingsError
+from fexp.outputs.http.listen import parse_listen
 from fexp.outputs.kinds import build_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fexp.config.settings import Settings
+    from fexp.config.settings import HttpSettings, Settings
     from fexp.counting.selection import Folder
     from fexp.outputs import Output
+    from fexp.outputs.http.listen import Listen
 
 
 def build_outputs(settings: Settings) -> tuple[Output, ...]:
     """Return the outputs. Raise SettingsError."""
     return tuple(build_output(output) for output in settings.outputs)
+
+
+def listens_of(settings: HttpSettings) -> list[Listen]:
+    """Return the addresses to listen on. Raise SettingsError for one that is none."""
+    try:
+        return [parse_listen(text) for text in settings.listen]
+    except SettingsError as error:
+        raise SettingsError(f"{settings.origin('listen')} {error}") from None
 
 
 def counting(outputs: Sequence[Output], folder: Folder) -> list[str]:

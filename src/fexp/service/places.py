@@ -64,6 +64,8 @@ class Places:
         """A line for each directory that could not be listed."""
         self.doubles: list[str] = []
         """A line for each folder that several paths match."""
+        self.closed: set[bytes] = set()
+        """Paths that may be folders, but may not be looked at."""
         self._made: dict[FolderTemplate, dict[bytes, Folder]] = {}
         self.ways: set[bytes] = set()
         """What to watch to know when the folders change, see ``Matched``."""
@@ -75,12 +77,12 @@ class Places:
 
     def dates(self, wall: float) -> list[str]:
         """Return what the dates make of the paths."""
-        return [_dated(template, wall) for template in self._settings.templates if template.has_date]
+        return [dated_path(template, wall) for template in self._settings.templates if template.has_date]
 
     def find(self, wall: float) -> tuple[Folder, ...]:
         """Return the folders that there are now."""
         folders = {folder.path: folder for folder in self._settings.folders}
-        self.ways, self.problems, self.doubles = set(), [], []
+        self.ways, self.problems, self.doubles, self.closed = set(), [], [], set()
         for template in self._settings.templates:
             found = self._find(template, wall)
             made = self._made_of(template, found)
@@ -108,6 +110,7 @@ class Places:
             return [b"/" + b"/".join(part.name for part in parts)]
         matched = Matched(parts)
         self.ways |= matched.ways
+        self.closed |= matched.closed
         folders = matched.folders
         for directory, reason in matched.unlisted.items():
             below = os.path.join(directory, b"")
@@ -117,13 +120,14 @@ class Places:
         return folders
 
 
-def _dated(template: FolderTemplate, wall: float) -> str:
+def dated_path(template: FolderTemplate, wall: float) -> str:
+    """Return the path of a template with its dates as they are at a Unix time."""
     return dated(template.path, _zone(template.selection.time_zone), wall) if template.has_date else template.path
 
 
 def _parts(template: FolderTemplate, wall: float) -> list[Part]:
     selection = template.selection
-    names = [name for name in _dated(template, wall).split("/") if name]
+    names = [name for name in dated_path(template, wall).split("/") if name]
     if template.is_literal:
         parts = [Part(os.fsencode(name)) for name in names]
     else:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,42 @@ def open_all(listens: Iterable[Listen]) -> list[Bound]:
     return opened
 
 
+def check_free(listen: Listen) -> None:
+    """Raise SettingsError if fexp cannot listen on an address. Listens nowhere, makes and removes nothing."""
+    with _explained(listen):
+        match listen.transport:
+            case Transport.SYSTEMD:
+                pass  # it has the sockets
+            case Transport.UNIX:
+                _check_unix(listen.path)
+            case Transport.TCP:
+                for family, address in _addresses(listen):
+                    with socket.socket(family, socket.SOCK_STREAM) as probe:
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as create_server does
+                        if family == socket.AF_INET6:
+                            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(listen.host))
+                        probe.bind(address)
+
+
+def _addresses(listen: Listen) -> set[tuple[socket.AddressFamily, tuple[object, ...]]]:
+    if not listen.host:
+        family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+        return {(family, ("", listen.port))}
+    found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return {(family, address) for family, _, _, _, address in found}
+
+
+def _check_unix(path: str) -> None:
+    directory = os.path.dirname(path) or "."
+    os.stat(directory)
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if os.path.lexists(path):
+        _check_stale(path)
+
+
 def _open(listen: Listen, *, dualstack: bool) -> Iterator[Bound]:
-    try:
+    with _explained(listen):
         match listen.transport:
             case Transport.SYSTEMD:
                 yield from _from_systemd(os.environ)
@@ -83,6 +118,13 @@ def _open(listen: Listen, *, dualstack: bool) -> Iterator[Bound]:
                 yield _open_unix(listen.path)
             case Transport.TCP:
                 yield from map(Bound, _open_tcp(listen.host, listen.port, dualstack=dualstack))
+
+
+@contextmanager
+def _explained(listen: Listen) -> Iterator[None]:
+    """Run the block. Raise SettingsError for what keeps it from listening."""
+    try:
+        yield
     except socket.gaierror as error:
         raise SettingsError(
             f"cannot listen on {listen}: no address of {listen.host} found: {error.strerror}"
@@ -120,20 +162,23 @@ def _open_unix(path: str) -> Bound:
 def _clear_the_way(path: str) -> None:
     """Remove the socket file of a process that is gone. Nothing else is ever removed."""
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise SettingsError(f"cannot listen on unix:{path}: what is there is not a socket; choose another path")
+        _check_stale(path)
+        os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def _check_stale(path: str) -> None:
+    """Raise SettingsError for what is no socket, OSError (EADDRINUSE) for one that somebody listens on."""
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise SettingsError(f"cannot listen on unix:{path}: what is there is not a socket; choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
-        except FileNotFoundError:
             return
-        else:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _from_systemd(environ: MutableMapping[str, str]) -> Iterator[Bound]:

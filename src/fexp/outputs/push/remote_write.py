@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fexp.outputs import Collects
     from fexp.outputs.push.batch import Batch
 
-_HEADERS = {
+HEADERS = {
     "Content-Type": "application/x-protobuf",
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
@@ -218,7 +218,7 @@ class RemoteWriteOutput:
     def _send_part(self, batch: Batch, request: bytes) -> RefusedError | None:
         seconds = self._seconds_for(batch)
         try:
-            self._sender.send("POST", body=self._compress(request), headers=_HEADERS, within_seconds=seconds)
+            self._sender.send("POST", body=self._compress(request), headers=HEADERS, within_seconds=seconds)
         except RefusedError as error:
             if error.status >= 500 or error.tries > 1:
                 batch.unanswered()
