@@ -224,7 +224,7 @@ class FolderSnapshot(NamedTuple):
     series_dropped: int | None = None
     """Groups and files that a cap keeps from having series of their own; None when there is no cap."""
     parts: tuple[FolderSnapshot, ...] = ()
-    """The same with one group each, if it has several: a part in which nothing changed stays the same object."""
+    """The same with one group each, if it has many: a part in which nothing changed stays the same object."""
 
     @property
     def name(self) -> tuple[object, ...]:

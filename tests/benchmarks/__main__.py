@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fexp import __version__
-from tests.benchmarks import buckets, bursts, instructions, latency, looks, oneshots, parity, standing, width
+from tests.benchmarks import buckets, bursts, features, instructions, latency, looks, oneshots, parity, standing, width
 from tests.benchmarks.bench import bench, is_ram_disk
 from tests.benchmarks.processes import BenchmarkError
 from tests.benchmarks.rows import Row
@@ -42,6 +42,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "scrape": standing.rows,
     "buckets": buckets.rows,
     "width": width.rows,
+    "features": features.rows,
     "parity": parity.rows,
 }
 """In the order in which they run: the big tree is made for look, idle, scrape and buckets and only grows."""

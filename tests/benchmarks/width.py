@@ -28,7 +28,6 @@ _SETTLE_SECONDS = 0.3
 """A change is folded by then, so that what is timed is the scrape."""
 _PEER = "generate_latest of its samples"
 _FILES = b"/metrics?name[]=fexp_files"
-_GROUPS = 100
 
 
 class _Families(list["Metric"]):
@@ -70,51 +69,6 @@ def rows(bench: Bench) -> Iterator[Row]:
     with fexp_watch(*folders.paths) as fexp:
         yield _visible_row(fexp, folders, probes=20 if bench.quick else 100)
     yield from _change_rows(bench, most)
-    yield from _group_rows(bench)
-
-
-def _group_rows(bench: Bench) -> Iterator[Row]:
-    """Let the same files arrive in one folder and count them as one group, as 100, and in 100 folders."""
-    seconds = 3 if bench.quick else 10
-    figures = {}
-    for kind, wishes in (("one", ()), ("groups", ("--group", "^(?P<customer>[0-9]+)_"))):
-        path = bench.folder(f"groups-{kind}")
-        with fexp_watch(path, *wishes) as fexp:
-            _arrive(path, 0, _GROUPS)
-            pause(_SETTLE_SECONDS)
-            took, spent, began, files = [], fexp.cpu_seconds(), time.monotonic(), _GROUPS
-            while time.monotonic() < began + seconds:
-                _arrive(path, files, 50)
-                files += 50
-                pause(0.05)
-            change_us = (fexp.cpu_seconds() - spent) / (files - _GROUPS) * 1e6
-            for _ in range(10):
-                _arrive(path, files, 1)
-                files += 1
-                pause(_SETTLE_SECONDS)
-                began = time.perf_counter()
-                body = fexp.client.get()[1]
-                took.append((time.perf_counter() - began) * 1e3)
-            counted = sum(float(line.rpartition(b" ")[2]) for line in body.splitlines() if line[:11] == b"fexp_files{")
-            if counted != files:
-                raise BenchmarkError(f"WRONG NUMBERS: {counted} files in {kind}, {files} there")
-            figures[kind] = change_us, p50(took), body.count(b"}")
-    (change_us, scrape_ms, samples), (one_us, one_ms, _) = figures["groups"], figures["one"]
-    peer = "itself without groups"
-    yield Row(f"CPU of one arrival, {_GROUPS} groups", change_us, "µs", peer=peer, peer_figure=one_us)
-    yield Row(
-        f"scrape after one change, {_GROUPS} groups",
-        scrape_ms,
-        "ms",
-        peer=peer,
-        peer_figure=one_ms,
-        note=f"{samples:,} samples",
-    )
-
-
-def _arrive(path: str, first: int, count: int) -> None:
-    for number in range(first, first + count):
-        os.close(os.open(f"{path}/{number % _GROUPS}_{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
 
 
 def _render_seconds(body: bytes) -> float:

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.end_to_end.running import samples, watching
 from tests.servers import poll
 from tests.test_readme import README
@@ -32,6 +34,7 @@ def adapted(path: Path) -> str:
     return text
 
 
+@pytest.mark.slow
 def test_a_landing_zone_with_a_new_customer_every_week(tmp_path: Path) -> None:
     inbox = tmp_path / "data" / "inbox"
     for path in (inbox / "acme", tmp_path / "data" / "work" / "error", tmp_path / "textfiles"):

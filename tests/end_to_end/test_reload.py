@@ -78,6 +78,7 @@ def test_a_reload_under_load_leaves_no_gap_and_keeps_what_did_not_change(tmp_pat
         assert scans == [1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_prometheus_sees_no_gap_while_folders_come_and_go(tmp_path: Path) -> None:
     """Reloads of all three kinds while files arrive; a scrape every half second says how it looked from there."""
     for name in ("kept", "old", "new", "newer", "newest"):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from fexp.engine.parts import parts_of
+from fexp.engine import parts
 from fexp.metrics import EVERYWHERE, TEXTFILE_SCOPES, FexpCollector
 from fexp.model import (
     Backend,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 def parted(folder: FolderSnapshot, before: FolderSnapshot | None = None) -> FolderSnapshot:
     """As the engine gives it."""
-    return folder._replace(parts=parts_of(folder, before.parts if before else ()))
+    return folder._replace(parts=parts.parts_of(folder, before.parts if before else ()))
 
 
 NAMES = st.text(st.sampled_from('a/"\\\n\r {}=,#ü☃\u2028é') | st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -171,6 +171,7 @@ def test_pieces_joined_are_what_prometheus_client_makes_of_the_whole(
     renderers = Renderers()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rendering, "_CHUNK_FOLDERS", 2)
+        patch.setattr(parts, "_GROUPS_MIN", 2)
         for what, place, folder in [("nothing", 0, BAD), *changes]:
             apply(folders, what, place, folder)
             now = SELF._replace(folders=tuple(folders))
