@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _BINARY_STEP = 1024
 UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+LONGEST_SECONDS = 100 * 365 * 86400.0
+"""A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")

@@ -31,6 +31,7 @@ FUNCTIONS: list[Callable[..., object]] = [
         ({"extt": "txt"}, r"extt is no option here; did you mean ext\?"),
         ({"ext": "a,b"}, "ext 'a,b' is not an extension"),
         ({"ext": ["txt", 1 == 1]}, "ext True: give text"),
+        ({"ext": {"txt": 1}}, r"ext {'txt': 1}: give text, or several in a list"),
         ({"match": "a/b"}, "match 'a/b' can match no file name"),
         ({"exclude": ""}, "exclude '' is empty"),
         ({"recursive": "yes"}, "recursive 'yes': give True or False"),
@@ -56,6 +57,7 @@ def test_a_wrong_argument_is_named(
         (None, "folders None: give a path"),
         (["/a", 5], "folders 5: give a path"),
         ("a\0b", r"folders 'a\\x00b'"),
+        ("\ud800", r"folders '\\ud800': no folder has such a path"),
     ],
 )
 def test_folders_are_paths(function: Callable[..., object], folders: object, complaint: str) -> None:

@@ -102,6 +102,8 @@ def _function(*_: Any) -> None: ...
         (lambda: fexp.probe(name="p", metrics=[G, fexp.counter("things", "T.")])(lambda: None), "things has the type"),
         (lambda: fexp.every("soon"), "every 'soon' is not a duration"),
         (lambda: fexp.every(0), "every 0 is not a duration"),
+        (lambda: fexp.every(float("inf")), "every inf is more than 100 years"),
+        (lambda: fexp.scrape(timeout="99999999d"), "timeout '99999999d' is more than 100 years"),
         (lambda: fexp.cron("61 * * * *"), "not a cron expression"),
         (lambda: fexp.cron("x"), "not a cron expression"),
         (lambda: fexp.files(""), "matches nothing"),

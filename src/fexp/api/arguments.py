@@ -178,7 +178,11 @@ def _path(path: object) -> str:
     if not isinstance(path, str | bytes | os.PathLike):
         raise SettingsError(f"folders {path!r}: give a path, or several")
     text = os.fsdecode(path)
-    if not text or "\0" in text:
+    try:
+        is_path = bool(os.fsencode(text)) and "\0" not in text
+    except UnicodeEncodeError:
+        is_path = False
+    if not is_path:
         raise SettingsError(f"folders {text!r}: no folder has such a path; name one")
     return text
 

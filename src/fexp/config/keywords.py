@@ -50,6 +50,10 @@ def _raw(keyword: str, option: Option, value: object) -> Raw:
         if isinstance(value, bool):
             return value
         raise SettingsError(f"{keyword} {value!r}: give True or False")
+    if isinstance(value, Mapping):
+        if option.metavar != "NAME=VALUE":
+            raise SettingsError(f"{keyword} {value!r}: give text, or several in a list")
+        return tuple(f"{name}={_text(keyword, one)}" for name, one in value.items())
     if option.repeatable:
         return tuple(_text(keyword, one) for one in _several(value))
     if option.metavar == "LIST":
@@ -60,9 +64,7 @@ def _raw(keyword: str, option: Option, value: object) -> Raw:
 
 
 def _several(value: object) -> Iterable[object]:
-    """Return the values of an option that may have several; of a mapping as ``NAME=VALUE``."""
-    if isinstance(value, Mapping):
-        return [f"{name}={one}" for name, one in value.items()]
+    """Return the values of an option that may have several."""
     return value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fexp.errors import SettingsError
-from fexp.text import duration_seconds
+from fexp.text import LONGEST_SECONDS, duration_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=str)
 V = TypeVar("V")
 
-_LONGEST_SECONDS = 100 * 365 * 86400.0
-"""A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
 _UNIT_BYTES = {
@@ -39,7 +37,7 @@ def parse_duration(origin: Origin | str, text: str, *, zero: bool = False) -> fl
     seconds = duration_seconds(text)
     if seconds is None:
         raise SettingsError(f"{origin} {text!r} is not a duration: write 30s, 5m, 1h30m, 7d, or a number of seconds")
-    if seconds > _LONGEST_SECONDS:
+    if seconds > LONGEST_SECONDS:
         raise SettingsError(f"{origin} {text!r} is more than 100 years: write a shorter time")
     if seconds == 0 and not zero:
         raise SettingsError(f"{origin} {text!r} must be longer than 0")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.counting.globs import name_matcher, path_matcher
 from fexp.errors import SettingsError
-from fexp.text import duration_seconds
+from fexp.text import LONGEST_SECONDS, duration_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,4 +105,6 @@ def _seconds(what: str, given: Duration, *, zero: bool = False) -> float:
     seconds = duration_seconds(given) if isinstance(given, str) else given
     if not isinstance(seconds, int | float) or not (seconds > 0 or (zero and seconds == 0)):
         raise SettingsError(f"{what} {given!r} is not a duration: write 30s, 5m, 1h30m, 7d")
+    if seconds > LONGEST_SECONDS:
+        raise SettingsError(f"{what} {given!r} is more than 100 years: write a shorter time")
     return float(seconds)
