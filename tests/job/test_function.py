@@ -119,6 +119,7 @@ def test_what_cannot_be_delivered_is_logged_and_raises_only_if_strict(caplog: py
         ({"timeout": 5}, "timeout is no option here"),
         ({"settle": "1m"}, "settle is no option here"),
         ({"age_buckets": "1m"}, "age_buckets is no option here"),
+        ({"metrics_from": "/"}, "metrics_from / is a directory: name a file in it"),
         ({"retries": "many"}, "retries 'many' is not a whole number"),
         ({"strict": "yes"}, "strict 'yes': give True or False"),
         ({"textfile": 1 == 1}, "textfile True: give text"),

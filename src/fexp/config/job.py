@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from fexp.config.options import Group, flag, option, repeatable
 from fexp.config.values import one_of, parse_duration, parse_duration_or_zero, parse_text, parse_whole_number
 from fexp.errors import SettingsError
+from fexp.text import one_line
 
 if TYPE_CHECKING:
     from fexp.config.origin import Origin
@@ -89,6 +91,10 @@ class JobSettings(Group):
     def validate(self) -> None:
         if self.metrics_file == "":
             raise SettingsError(f"{self.origin('metrics_file')} is empty: name the file that the job writes")
+        if self.metrics_file and os.path.isdir(self.metrics_file):
+            raise SettingsError(
+                f"{self.origin('metrics_file')} {one_line(self.metrics_file)} is a directory: name a file in it"
+            )
 
     @property
     def job_name(self) -> str:
