@@ -17,7 +17,7 @@ from fexp.counting.state import Directory, FolderState
 from fexp.listed import Listed
 from fexp.metrics import makers
 from fexp.model import FileColumns, FileInfo, Instant, KnownFiles
-from tests.files.columns import columns
+from tests.counting.columns import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -230,16 +230,12 @@ class SelectionSettings(CountingSettings):
                 taken[label] = self.origin(name)
 
     def _validate_names(self) -> None:
-        if not self.hides_names:
-            return
-        hides = self.origin("hides_names")
-        if self.per_file:
-            raise SettingsError(f"{self.origin('per_file')} shows names of files, which {hides} forbids: leave one out")
-        if self.by_extension:
-            raise SettingsError(
-                f"{self.origin('by_extension')} shows how the names of files end, which {hides} forbids:"
-                f" name what may be shown with {self.origin('extensions')}"
-            )
+        hides, per_file, by_ext = map(self.origin, ("hides_names", "per_file", "by_extension"))
+        if self.hides_names and self.per_file:
+            raise SettingsError(f"{per_file} shows names of files, which {hides} forbids: leave one out")
+        if self.hides_names and self.by_extension:
+            way_out = f"name what may be shown with {self.origin('extensions')}"
+            raise SettingsError(f"{by_ext} shows how names end, which {hides} forbids: {way_out}")
 
     @property
     def folder_labels(self) -> Mapping[str, Origin]:

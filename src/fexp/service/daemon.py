@@ -107,12 +107,11 @@ class Daemon:
         self._config_watch = self._follow_config(settings) if settings.engine.watch_config else None
         self._probes = probes_of(settings, self._folders.folders, self._announce, clock)
         self._http = self._server(settings.http) if settings.http.listen else None
-        self._ready = False
+        self._ready = self._reload_asked = False
         self._extended_at = float("-inf")
         self._changes = 0
         self._status_line = (-1, "")
         """Which change it shows, and the line."""
-        self._reload_asked = False
         self._reloading: threading.Thread | None = None
 
     def _follow_config(self, settings: Settings) -> ConfigWatch:
