@@ -274,7 +274,7 @@ def _mistakes() -> list[tuple[tuple[str, ...], str]]:
         (("scan", "{data}", "--list", "oldest", "--no-file-names"), "--no-file-names"),
         (("scan", "{data}", "--list", "unsettled"), "future"),
         (("scan", "{data}", "--list", "oldest", "--format", "prom"), "--format prom"),
-        (("scan", "{data}", "--list", "oldest", "--probe", "line_count"), "leave --probe out"),
+        (("scan", "{data}", "--list", "oldest", "--probe", "line_count"), "leave the probes out"),
         (("scan", "{data}", "--limit", "3"), "--list"),
         (("watch", "{data}", "--group", "(?P<a>x"), "missing )"),
         (("scan", "{data}", "--group", "(?P<a>(?=x))"), "RE2"),

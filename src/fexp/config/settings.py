@@ -252,7 +252,7 @@ class PrintingSettings(Group):
             hides = settings.selection.origin("hides_names")
             raise SettingsError(f"{listed} prints names of files, which {hides} forbids: leave one of them out")
         if settings.probes:
-            raise SettingsError(f"{listed} prints files and no samples: leave {settings.probing.origin('names')} out")
+            raise SettingsError(f"{listed} prints files and no samples: leave the probes out")
         return FileQuery(self.listed, self.files_max)
 
 
