@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SOURCE = Path(fexp.__file__).parent
 
 LAYERS = (
-    {"fexp", "errors", "limits", "model", "clock", "text"},
+    {"fexp", "errors", "limits", "listed", "model", "clock", "text"},
     {"counting", "metrics"},
     {"probes"},
     {"config"},
@@ -37,7 +37,7 @@ LAYERS = (
 )
 """The rooms, from the words up. A module imports from its own room and from lower layers, never from a neighbour."""
 
-PURE = {"fexp", "errors", "model", "text", "counting", "metrics"}
+PURE = {"fexp", "errors", "listed", "model", "text", "counting", "metrics"}
 IMPURE = {
     "asyncio", "logging", "queue", "select", "shutil", "socket", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from fexp.listed import Listing
+
 
 class Backend(StrEnum):
     """How fexp learns that something happened in a folder."""
@@ -141,6 +143,16 @@ class Histogram(NamedTuple):
     sum: float
 
 
+class Example(NamedTuple):
+    """A file that something was counted of, the latest."""
+
+    path: bytes
+    """Below the folder."""
+    value: float
+    at: float
+    """As Unix time."""
+
+
 class FlowSnapshot(NamedTuple):
     """What came and went since fexp started. A one-shot has none."""
 
@@ -153,6 +165,9 @@ class FlowSnapshot(NamedTuple):
     last_departure_at: float | None
     dwell: Histogram
     """How long departed files had stayed. Without bounds nobody asked for it."""
+    arrival_example: Example | None = None
+    dwell_examples: tuple[Example | None, ...] = ()
+    """Of each bucket."""
 
 
 class GroupSnapshot(NamedTuple):
@@ -223,6 +238,10 @@ class FolderSnapshot(NamedTuple):
     single_files: tuple[SingleFile, ...] = ()
     series_dropped: int | None = None
     """Groups and files that a cap keeps from having series of their own; None when there is no cap."""
+    listing: Listing | None = None
+    """The files that a one-shot was asked for."""
+    hides_names: bool = False
+    """No name of a file in it leaves fexp."""
     parts: tuple[FolderSnapshot, ...] = ()
     """The same with one group each, if it has many: a part in which nothing changed stays the same object."""
 
@@ -333,7 +352,7 @@ class Change(NamedTuple):
     patterns: tuple[str, ...]
     """The labels of the patterns that the file matches."""
     path: bytes
-    """Below the folder, ``/``-separated, as the kernel spells it."""
+    """Below the folder, ``/``-separated, as the kernel spells it; empty when it must not leave fexp."""
     size_bytes: int
     modified_at: float
     inode: int

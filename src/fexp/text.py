@@ -19,6 +19,8 @@ LONGEST_SECONDS = 100 * 365 * 86400.0
 """A longer wait than this is a slip of the hand, and more than the clocks of an operating system take."""
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|[smhdw]))+|{_NUMBER}")
+_UNIT = re.compile(r"\\(?:\\|x[0-9a-f]{2})|.")
+"""A character of unambiguous text, or the escape that stands for one."""
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[smhdw])?")
 
 
@@ -27,15 +29,53 @@ def printable(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-def unambiguous(raw: bytes) -> str:
+def unambiguous(raw: bytes, encoding: str = "utf-8") -> str:
     r"""Return a name as printable text, from which it can be told whatever it is.
 
-    A backslash is doubled; bytes that are no UTF-8 or cannot be printed become ``\xff`` and the like.
+    A backslash is doubled; bytes that are no UTF-8, cannot be printed or have no place in the encoding become ``\xff``
+    and the like.
     """
     text = raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or encoding == "utf-8"):
         return text
-    return "".join(char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in char.encode()) for char in text)
+    return "".join(char if _has_place(char, encoding) else _spelled(char) for char in text)
+
+
+def _has_place(char: str, encoding: str) -> bool:
+    return char.isprintable() and bool(char.encode(encoding, "ignore"))
+
+
+def _spelled(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode())
+
+
+def cut(raw: bytes, limit: int) -> str:
+    """Return ``unambiguous`` text of at most so many characters, also where quotes and backslashes are escaped.
+
+    In place of what is cut out stands a checksum of the whole.
+    """
+    text = unambiguous(raw)
+    if _escaped_length(text) <= limit:
+        return text
+    mark = f"…~{zlib.crc32(raw):08x}…"
+    room = limit - len(mark)
+    units = _UNIT.findall(text)
+    head, tail = _fitting(units, room // 3), _fitting(reversed(units), room - room // 3)
+    return "".join([*head, mark, *reversed(tail)])
+
+
+def _escaped_length(text: str) -> int:
+    return len(text) + text.count("\\") + text.count('"')
+
+
+def _fitting(units: Iterable[str], limit: int) -> list[str]:
+    fitting: list[str] = []
+    for unit in units:
+        limit -= _escaped_length(unit)
+        if limit < 0:
+            break
+        fitting.append(unit)
+    return fitting
 
 
 def unique_labels(raw_names: Iterable[bytes]) -> dict[bytes, str]:

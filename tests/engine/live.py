@@ -113,12 +113,18 @@ def watching(
     clock: Clock | None = None,
     changed: Callable[[], None] = lambda: None,
     group_by: GroupBy | None = None,
+    hides_names: bool = False,
 ) -> Iterator[Live]:
     """Run an engine over one folder, until its first look is done and then for as long as the test takes."""
     raw = os.fsencode(path)
     label = os.fsdecode(raw).encode("utf-8", "replace").decode()
     folder = Folder(
-        raw, label, selection or Selection(), measures=measures or Measures(), group_by=group_by or GroupBy()
+        raw,
+        label,
+        selection or Selection(),
+        measures=measures or Measures(),
+        group_by=group_by or GroupBy(),
+        hides_names=hides_names,
     )
     settings = EngineSettings(
         backend=backend, rescan_seconds=rescan_seconds, poll_interval_seconds=poll_interval_seconds

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from fexp.listed import FileQuery, ListedFile
+
 PATIENCE_SECONDS = 60.0
 
 
@@ -94,6 +96,8 @@ class MemoryServed:
     """When set, a snapshot is not given before this event."""
     asked: threading.Event = field(default_factory=threading.Event)
     extra: Mapping[str, object] = field(default_factory=dict)
+    listed: tuple[ListedFile, ...] = ()
+    queries: list[FileQuery] = field(default_factory=list)
     followers: list[Subscription] = field(default_factory=list)
 
     def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
@@ -128,6 +132,10 @@ class MemoryServed:
         self.reloads += 1
         if self.reload_error:
             raise self.reload_error
+
+    def list_files(self, query: FileQuery) -> Sequence[ListedFile]:
+        self.queries.append(query)
+        return self.listed
 
     def metadata(self) -> Mapping[str, object]:
         return {"config": {"rescan_seconds": 300}, "outputs": ["textfile"], **self.extra}

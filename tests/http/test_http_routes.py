@@ -32,6 +32,7 @@ ALL_PATHS = (
     "/-/ready",
     "/api/v1/metadata",
     "/api/v1/folders",
+    "/api/v1/files",
     "/api/v1/sd",
 )
 

@@ -86,6 +86,8 @@ class WhatIsShown(WhatCounts, total=False):
     """Show the size and the time of single files, the oldest."""
     max_series: int
     """How many files of a folder: 100 if not given."""
+    no_file_names: bool
+    """Let no exemplar name a file."""
 
 
 class _HowToWatch(TypedDict, total=False):

@@ -164,7 +164,8 @@ def scan(folders: list[str], written: Written) -> None:
         doing = ["looking for folders"]
         with shown_on_terminal(sys.stderr, lambda: doing[-1]):
             folders_now, unlisted = find_folders(settings, clock.now().wall)
-            snapshot, problems = look_at_all(folders_now, doing.append)
+            query = printing.query(settings, folders_now)
+            snapshot, problems = look_at_all(folders_now, doing.append, query)
             if settings.probes:
                 from fexp.service.probes.all import run_once
 
@@ -172,7 +173,11 @@ def scan(folders: list[str], written: Written) -> None:
                 snapshot, failures = run_once(settings, folders_now, snapshot)
                 problems += failures
         is_table = printing.format == "table" or (printing.format is None and sys.stdout.isatty())
-        if is_table or printing.sort is not None:
+        if query is not None:
+            from fexp.cli.file_list import print_files
+
+            print_files(snapshot, query, as_json=printing.format == "json")
+        elif is_table or printing.sort is not None:
             print_for_people(snapshot, folders_now, printing.sort or "")
         else:
             FORMATS[printing.format or "prom"](snapshot)

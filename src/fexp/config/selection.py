@@ -182,10 +182,12 @@ class SelectionSettings(CountingSettings):
     )
     per_file: bool = flag("per-file", "Show the size and the time of single files, the oldest.")
     single_files_max: int = option("max-series", parse_count, "100", "So many files of a folder.", metavar="N")
+    hides_names: bool = flag("no-file-names", "Let no name of a file leave fexp.")
 
     def validate(self) -> None:
         self._validate_arrivals()
         self._validate_groups()
+        self._validate_names()
         for pattern in self.matches:
             if pattern.removeprefix("\\").startswith(".") and not self.hidden:
                 raise SettingsError(
@@ -226,6 +228,14 @@ class SelectionSettings(CountingSettings):
                         f"{self.origin(name)} {label}: {taken[label]} sets this label; choose another name"
                     )
                 taken[label] = self.origin(name)
+
+    def _validate_names(self) -> None:
+        hides, per_file, by_ext = map(self.origin, ("hides_names", "per_file", "by_extension"))
+        if self.hides_names and self.per_file:
+            raise SettingsError(f"{per_file} shows names of files, which {hides} forbids: leave one out")
+        if self.hides_names and self.by_extension:
+            way_out = f"name what may be shown with {self.origin('extensions')}"
+            raise SettingsError(f"{by_ext} shows how names end, which {hides} forbids: {way_out}")
 
     @property
     def folder_labels(self) -> Mapping[str, Origin]:
@@ -354,6 +364,7 @@ def build_folders(paths: Iterable[str], settings: SelectionSettings | None = Non
                 labels=settings.labels_of(raw),
                 measures=settings.measures,
                 group_by=group_by if path in whole else group_by._replace(extensions_max=0),
+                hides_names=settings.hides_names,
             )
         )
     return tuple(folders)

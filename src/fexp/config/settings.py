@@ -21,8 +21,17 @@ from fexp.config.selection import (
     with_unique_labels,
 )
 from fexp.config.template import is_template
-from fexp.config.values import Choice, one_of, parse_buckets_or_none, parse_duration, parse_duration_or_zero, parse_text
+from fexp.config.values import (
+    Choice,
+    one_of,
+    parse_buckets_or_none,
+    parse_count,
+    parse_duration,
+    parse_duration_or_zero,
+    parse_text,
+)
 from fexp.errors import SettingsError
+from fexp.listed import FileQuery, Listed
 from fexp.model import Backend
 
 if TYPE_CHECKING:
@@ -210,11 +219,41 @@ class PrintingSettings(Group):
         metavar="COLUMN",
     )
 
+    listed: Listed | None = option(
+        "list",
+        Choice({str(one): one for one in Listed if one not in (Listed.UNSETTLED, Listed.STALLED)}),
+        None,
+        "Print files instead: the oldest, newest, largest or smallest, or those that are empty or from the future.",
+        metavar="WHICH",
+    )
+    files_max: int = option("limit", parse_count, "20", "Print so many files of each folder.", metavar="N")
+
     def validate(self) -> None:
-        if self.sort is not None and self.format not in {None, "table"}:
+        if self.sort is not None and (self.listed or self.format not in {None, "table"}):
+            other, what = ("listed", "prints files") if self.listed else ("format", f"is {self.format}")
             raise SettingsError(
-                f"{self.origin('sort')} sorts the table, but {self.origin('format')} is {self.format}: leave one out"
+                f"{self.origin('sort')} sorts the table, but {self.origin(other)} {what}: leave one out"
             )
+        limit, listed = self.origin("files_max"), self.origin("listed")
+        if self.listed is None:
+            if limit.given:
+                raise SettingsError(f"{limit} has no effect without {listed}: add {listed}, or leave {limit} out")
+        elif self.format not in {None, "table", "json"}:
+            raise SettingsError(
+                f"{self.origin('format')} {self.format} is for numbers, and {listed} prints files: give table or json"
+            )
+
+    def query(self, settings: Settings, folders: Sequence[Folder]) -> FileQuery | None:
+        """Return which files of each folder are asked for. Raise SettingsError if none can be."""
+        if self.listed is None:
+            return None
+        listed = self.origin("listed")
+        if folders and all(folder.hides_names for folder in folders):
+            hides = settings.selection.origin("hides_names")
+            raise SettingsError(f"{listed} prints names of files, which {hides} forbids: leave one of them out")
+        if settings.probes:
+            raise SettingsError(f"{listed} prints files and no samples: leave the probes out")
+        return FileQuery(self.listed, self.files_max)
 
 
 class CheckSettings(Group):
@@ -261,6 +300,11 @@ class Settings:
             for label, origin in self.selection.folder_labels.items() if "folder" in probe.labels else ():
                 if label in probe.labels:
                     raise probe.wrong(f"{origin} {label} is a label of its own; rename one of them")
+            if probe.wants_folders and self._hides_names:
+                raise probe.wrong(
+                    "it runs for each file, and what it shows and logs names them, which"
+                    f" {self.selection.origin('hides_names')} forbids: leave one of them out"
+                )
         if self.outputs:
             names = own_labels().union(
                 *(folder.label_names for folder in self.folders),
@@ -279,6 +323,11 @@ class Settings:
                 f"{self.engine.origin('watch_config')} follows config files, but there are none:"
                 f" add {self.config.origin('files')}"
             )
+
+    @property
+    def _hides_names(self) -> bool:
+        hidden = [folder.hides_names for folder in self.folders]
+        return any([*hidden, *(template.selection.hides_names for template in self.templates)])
 
 
 def read_settings(

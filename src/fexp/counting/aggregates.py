@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Make = Callable[[], "Aggregate"]
 
-_FUTURE_SECONDS = 60.0
+FUTURE_SECONDS = 60.0
 """Clocks of other machines may be ahead by so much."""
 
 
@@ -245,7 +245,7 @@ class FutureFiles(Number, Followed):
     def maker(cls, measures: Measures, now: Instant) -> Callable[[], Self] | None:
         """See ``Aggregate.maker``."""
         del measures
-        return partial(cls, now.wall + _FUTURE_SECONDS)
+        return partial(cls, now.wall + FUTURE_SECONDS)
 
     @property
     def state(self) -> bytes:
@@ -277,9 +277,9 @@ class FutureFiles(Number, Followed):
 
     def starts_over(self, now: Instant) -> bool:
         """See ``Followed.starts_over``."""
-        if now.wall + _FUTURE_SECONDS >= self._known_after:
+        if now.wall + FUTURE_SECONDS >= self._known_after:
             return False
-        self._known_after, self._later = now.wall + _FUTURE_SECONDS, Times()
+        self._known_after, self._later = now.wall + FUTURE_SECONDS, Times()
         return True
 
     def merge(self, other: Self) -> None:
@@ -288,13 +288,13 @@ class FutureFiles(Number, Followed):
 
     def value(self, now: Instant) -> float:
         """See ``Number.value``."""
-        self._known_after = max(self._known_after, now.wall + _FUTURE_SECONDS)
+        self._known_after = max(self._known_after, now.wall + FUTURE_SECONDS)
         self._later.forget_until(self._known_after)
         return len(self._later)
 
     def next_change_at(self, now: Instant) -> float:
         """See ``Number.next_change_at``."""
-        return self._later.first - _FUTURE_SECONDS - now.wall + now.steady
+        return self._later.first - FUTURE_SECONDS - now.wall + now.steady
 
 
 class OldestArrival(Extreme):

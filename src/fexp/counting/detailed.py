@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from fexp.counting.aggregates import Make
     from fexp.counting.grouping import Grouping
     from fexp.counting.selection import Folder
-    from fexp.counting.state import Directory
+    from fexp.counting.settling import Arriving
+    from fexp.counting.state import Directory, Wants
+    from fexp.listed import Listed
     from fexp.model import DiskUse, FileColumns, GroupSnapshot, Instant
 
 
@@ -36,8 +38,9 @@ class DetailedState(FolderState):
         self.disk_use: Mapping[bytes, DiskUse] = MappingProxyType({})
         """What the latest look found. Set before its files are taken in."""
         self._settling: Settling | None = None
+        self._partial_groups_of = partial_groups(grouping, folder.selection)
         if measures.follows_arrivals:
-            self._settling = Settling(measures, grouping.keys_of, partial_groups(grouping, folder.selection))
+            self._settling = Settling(measures, grouping.keys_of, self._partial_groups_of)
         self._usage = DiskUsage() if measures.disk_usage else None
         self._counts_settled = measures.counts_settled
 
@@ -135,6 +138,21 @@ class DetailedState(FolderState):
     def groups(self, now: Instant) -> tuple[GroupSnapshot, ...]:
         """See ``FolderState.groups``."""
         return self._groups.snapshots(now, self)
+
+    @property
+    def arriving_in(self) -> list[Directory]:
+        """Return the directories in which files are followed until they have settled or stalled."""
+        return [] if self._settling is None else self._settling.directories
+
+    def arriving(self, directory: Directory, listed: Listed, wants: Wants) -> Arriving:
+        """Return the files of a directory that are on their way, in groups whose labels are wanted."""
+        assert self._settling is not None
+        return self._settling.arriving(directory, listed, lambda key: wants(self.labels_of(key)))
+
+    def labels_of_file(self, name: bytes, below: bytes) -> list[Mapping[str, str]]:
+        """See ``FolderState.labels_of_file``. A partial upload has those of the file that it will be."""
+        keys = self._grouping.keys_of(name, below) or self._partial_groups_of(name, below)
+        return [self.labels_of(key) for key in keys]
 
     @property
     def other_keys(self) -> Iterable[Hashable]:

@@ -15,6 +15,11 @@ BLOCK_BITS = 8
 BLOCK = 1 << BLOCK_BITS
 
 
+def span_of(block: int) -> slice:
+    """Return the slots of a block."""
+    return slice(block << BLOCK_BITS, (block + 1) << BLOCK_BITS)
+
+
 class Extremum(NamedTuple):
     """One extreme that is asked for: which column of a table, and ``min`` or ``max``."""
 
@@ -45,10 +50,14 @@ class Blocks:
         for column, known, (_, pick) in zip(columns, self._known, self.wanted, strict=True):
             del known[count:]
             for block in changed:
-                known[block] = pick(column[block << BLOCK_BITS : (block + 1) << BLOCK_BITS].tolist())  # type: ignore[call-overload]
+                known[block] = pick(column[span_of(block)].tolist())  # type: ignore[call-overload]
             known.extend(
                 pick(column[first : first + BLOCK].tolist())  # type: ignore[misc]
                 for first in range(recorded << BLOCK_BITS, len(column), BLOCK)
             )
         self.changed.clear()
         return tuple(extremum.pick(known) for extremum, known in zip(self.wanted, self._known, strict=True))
+
+    def known(self, extremum: Extremum) -> Column:
+        """Return the extreme of each block. Nothing has changed since ``find``."""
+        return self._known[self.wanted.index(extremum)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from itertools import repeat
+from math import inf
 from operator import add
 from typing import TYPE_CHECKING
 
-from fexp.model import FlowSnapshot, Histogram
+from fexp.model import Example, FlowSnapshot, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,8 @@ class Flow:
     """Counts arrivals, departures and modifications, and how long departed files had stayed."""
 
     __slots__ = (
-        "_bounds_seconds", "arrivals", "arrived_bytes", "departed_bytes", "departures", "dwell_counts",
-        "dwell_sum_seconds", "last_arrival_at", "last_departure_at", "modifications",
+        "_bounds_seconds", "arrival_example", "arrivals", "arrived_bytes", "departed_bytes", "departures",
+        "dwell_counts", "dwell_examples", "dwell_sum_seconds", "last_arrival_at", "last_departure_at", "modifications",
     )  # fmt: skip
 
     def __init__(self, dwell_bounds_seconds: tuple[float, ...]) -> None:
@@ -34,9 +35,12 @@ class Flow:
         self.last_departure_at: float | None = None
         self.dwell_counts = [0] * (len(dwell_bounds_seconds) + 1)
         self.dwell_sum_seconds = 0.0
+        self.arrival_example: Example | None = None
+        self.dwell_examples: list[Example | None] = [None] * len(self.dwell_counts)
 
-    def arrive(self, files: int, size_bytes: int, now: Instant) -> None:
-        """Count arrivals."""
+    def arrive(self, files: int, size_bytes: int, path: bytes, now: Instant) -> None:
+        """Count arrivals. ``path``: of one of the files."""
+        self.arrival_example = Example(path, 1.0, now.wall)
         self.arrivals += files
         self.arrived_bytes += size_bytes
         self.last_arrival_at = now.wall
@@ -56,8 +60,8 @@ class Flow:
             else:
                 self.departed_bytes += old - new
 
-    def observe_dwells(self, arrived_at: Sequence[float], now: Instant) -> None:
-        """Count many dwell times into buckets at once, by sorting the arrivals rather than the times one by one."""
+    def observe_dwells(self, names: Sequence[bytes], below: bytes, arrived_at: Sequence[float], now: Instant) -> None:
+        """Count dwell times into buckets all at once, by sorting the arrivals. In each the longest is the example."""
         if not self._bounds_seconds:
             return
         ordered = sorted(arrived_at)
@@ -65,13 +69,15 @@ class Flow:
         ordered[past:] = repeat(now.steady, len(ordered) - past)
         self.dwell_sum_seconds += now.steady * len(ordered) - sum(ordered)
         above = len(ordered)
-        for bucket, bound in enumerate(self._bounds_seconds):
+        for bucket, bound in enumerate((*self._bounds_seconds, inf)):
             if not above:
                 return
             longer = bisect_left(ordered, now.steady - bound)
-            self.dwell_counts[bucket] += above - longer
+            if longer < above:
+                self.dwell_counts[bucket] += above - longer
+                place = list(arrived_at).index(ordered[longer] if longer < past else max(arrived_at))
+                self.dwell_examples[bucket] = Example(below + names[place], now.steady - ordered[longer], now.wall)
             above = longer
-        self.dwell_counts[-1] += above
 
     def merge(self, other: Flow) -> None:
         """Take in what another has counted."""
@@ -84,6 +90,8 @@ class Flow:
         self.last_departure_at = _latest(self.last_departure_at, other.last_departure_at)
         self.dwell_counts = list(map(add, self.dwell_counts, other.dwell_counts))
         self.dwell_sum_seconds += other.dwell_sum_seconds
+        self.arrival_example = _latest_example(self.arrival_example, other.arrival_example)
+        self.dwell_examples = list(map(_latest_example, self.dwell_examples, other.dwell_examples))
 
     def snapshot(self) -> FlowSnapshot:
         """Return the numbers as they are now."""
@@ -96,8 +104,14 @@ class Flow:
             last_arrival_at=self.last_arrival_at,
             last_departure_at=self.last_departure_at,
             dwell=Histogram(self._bounds_seconds, tuple(self.dwell_counts), self.dwell_sum_seconds),
+            arrival_example=self.arrival_example,
+            dwell_examples=tuple(self.dwell_examples),
         )
 
 
 def _latest(*times: float | None) -> float | None:
     return max((at for at in times if at is not None), default=None)
+
+
+def _latest_example(*examples: Example | None) -> Example | None:
+    return max((one for one in examples if one is not None), key=lambda one: one.at, default=None)

@@ -191,6 +191,8 @@ class Folder:
     labels: Mapping[str, str] = field(default_factory=dict)
     measures: Measures = field(default_factory=Measures)
     group_by: GroupBy = field(default_factory=GroupBy)
+    hides_names: bool = False
+    """No name of a file in it leaves fexp."""
 
     @property
     def label_names(self) -> frozenset[str]:
@@ -200,4 +202,5 @@ class Folder:
     @property
     def key(self) -> Hashable:
         """Return what makes it the same folder: as long as nothing of it changes, its numbers go on."""
-        return self.path, self.label, self.selection, tuple(sorted(self.labels.items())), self.measures, self.group_by
+        labels = tuple(sorted(self.labels.items()))
+        return self.path, self.label, self.selection, labels, self.measures, self.group_by, self.hides_names

@@ -13,12 +13,14 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.counting.sums import Sums
+from fexp.listed import Listed
 from fexp.model import ARRIVED, CLOSED, LEFT, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from fexp.counting.grouping import Grouping
+    from fexp.counting.listing import Entry
     from fexp.counting.measures import Measures
     from fexp.counting.selection import Selection
     from fexp.counting.state import Directory
@@ -57,7 +59,10 @@ def is_being_written(history: str) -> bool | None:
 class _File:
     """A file that time alone will change, or a partial upload."""
 
-    __slots__ = ("changed_at", "groups", "is_stalled", "is_unsettled", "partial_groups", "queued_at")
+    __slots__ = (
+        "changed_at", "groups", "is_stalled", "is_unsettled", "modified_at", "partial_groups", "queued_at",
+        "size_bytes",
+    )  # fmt: skip
 
     def __init__(self, groups: tuple[Hashable, ...], partial_groups: tuple[Hashable, ...]) -> None:
         self.groups = groups
@@ -66,6 +71,8 @@ class _File:
         """Where it counts as stalled."""
         self.changed_at = -inf
         """When fexp saw that, on the steady clock."""
+        self.size_bytes = 0
+        self.modified_at = 0.0
         self.is_unsettled = self.is_stalled = False
         self.queued_at = inf
         """When its entry in the queue is due."""
@@ -94,6 +101,29 @@ class _Due(NamedTuple):
     directory: Directory
     name: bytes
     file: _File
+
+
+class Arriving(NamedTuple):
+    """Copies of what is known of a directory's files, among which are those of a list."""
+
+    listed: Listed
+    below: bytes
+    groups: frozenset[Hashable]
+    names: list[bytes]
+    files: list[_File]
+
+    def entries(self, folder: str) -> list[Entry]:
+        """Return the files of the list, those first that changed longest ago."""
+        return [
+            (file.changed_at, self.below + name, folder, file.size_bytes, file.modified_at, file.changed_at)
+            for name, file in zip(self.names, self.files, strict=True)
+            if not self.groups.isdisjoint(self._groups_of(file))
+        ]
+
+    def _groups_of(self, file: _File) -> tuple[Hashable, ...]:
+        if self.listed is Listed.UNSETTLED:
+            return file.groups if file.is_unsettled else ()
+        return file.partial_groups if file.is_stalled else ()
 
 
 class Settling:
@@ -144,6 +174,7 @@ class Settling:
                 seen[name] = fingerprint
                 was_changed_at = changed_at - now.wall + now.steady if is_start else inf
                 file.changed_at = min(now.steady, was_changed_at)
+                file.size_bytes, file.modified_at = size, modified_at
             if file is not None:
                 self._judge(directory, place, name, file, now.steady)
         if not seen:
@@ -187,6 +218,20 @@ class Settling:
         place = self._places.get(directory)
         file = place.files.get(name) if place is not None else None
         return file is not None and file.is_unsettled
+
+    @property
+    def directories(self) -> list[Directory]:
+        """Return the directories in which files are followed."""
+        return list(self._places)
+
+    def arriving(self, directory: Directory, listed: Listed, wants: Callable[[Hashable], bool]) -> Arriving:
+        """Return the files of a directory that have not settled, or have stalled, in groups that are wanted."""
+        place = self._places.get(directory)
+        counts = None if place is None else place.unsettled if listed is Listed.UNSETTLED else place.stalled
+        groups = frozenset(filter(wants, counts or ()))
+        if place is None or not groups:
+            return Arriving(listed, directory.below, groups, [], [])
+        return Arriving(listed, directory.below, groups, list(place.files), list(place.files.values()))
 
     @property
     def due_at(self) -> float:

@@ -10,16 +10,22 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.counting.groups import make_groups
+from fexp.counting.histories import arrivals_of, replayed
+from fexp.counting.listing import pick_from
 from fexp.counting.table import Table
 from fexp.model import ARRIVED, LEFT, Happening, KnownFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.counting.aggregates import Make
     from fexp.counting.grouping import Grouping
+    from fexp.counting.listing import FirstFiles
     from fexp.counting.single_files import SingleFiles
     from fexp.model import FileColumns, GroupSnapshot, Instant, SingleFile
+
+    Wants = Callable[[Mapping[str, str]], bool]
+    """Says whether somebody wants the files of a group with these labels."""
 
 
 _TABLES_SEARCHED_MAX = 8
@@ -104,6 +110,17 @@ class Changed(NamedTuple):
     files: KnownFiles
 
 
+class _Gone(NamedTuple):
+    """Files of a directory that departed whole: dwell times of some are still to be observed."""
+
+    key: Hashable
+    names: Sequence[bytes]
+    below: bytes
+    arrived_at: Sequence[float]
+    left_at: Instant
+    observed: int = 0
+
+
 class FolderState:
     """All that fexp knows about the files of one folder."""
 
@@ -120,11 +137,7 @@ class FolderState:
         self._grouping = grouping
         self._groups = make_groups(grouping, aggregates, dwell_bounds_seconds)
         self._group_of = self._groups.by_key
-        self._gone: list[tuple[Hashable, Sequence[float], Instant]] = []
-        """By group: when files arrived whose directories departed whole, and when they did.
-
-        Their dwell times are still to be observed.
-        """
+        self._gone: list[_Gone] = []
 
     @property
     def files(self) -> int:
@@ -149,7 +162,7 @@ class FolderState:
         known = self.known(directory, lives) if lives else set()
         left, unseen = list[bytes](), list[bytes]()
         for name, history in lives.items():
-            departed, passed = _replay(history, is_known=name in known)
+            departed, passed = replayed(history, is_known=name in known)
             if departed:
                 left.append(name)
             unseen.extend([name] * passed)
@@ -216,7 +229,7 @@ class FolderState:
             self._record(Happening.DEPARTURE, table.key, directory, files)
             group.flow.depart(len(table), table.size_bytes, now)
             group.drop(table)
-            self._gone.append((table.key, files.arrived_at, now))
+            self._gone.append(_Gone(table.key, files.names, directory.below, files.arrived_at, now))
             self._groups.end_if_empty(table.key, group)
         return bool(tables)
 
@@ -228,11 +241,13 @@ class FolderState:
     def observe_some(self, count: int) -> None:
         """Observe the dwell times of up to so many files whose directories departed."""
         while count > 0 and self._gone:
-            key, arrived_at, left_at = self._gone.pop()
-            self._groups.flow_of(key).observe_dwells(arrived_at[:count], left_at)
-            if len(arrived_at) > count:
-                self._gone.append((key, arrived_at[count:], left_at))
-            count -= len(arrived_at)
+            gone = self._gone.pop()
+            end = min(gone.observed + count, len(gone.names))
+            names, arrived_at = gone.names[gone.observed : end], gone.arrived_at[gone.observed : end]
+            self._groups.flow_of(gone.key).observe_dwells(names, gone.below, arrived_at, gone.left_at)
+            if end < len(gone.names):
+                self._gone.append(gone._replace(observed=end))
+            count -= len(names)
 
     def known(self, directory: Directory, names: Iterable[bytes]) -> set[bytes]:
         """Return those of the names that a directory has a file of that counts."""
@@ -253,14 +268,14 @@ class FolderState:
         group = self._groups.of(key)
         table = directory.table_of(key)
         if table is None:
-            table = Table(key)
+            table = Table(key, directory.below)
             directory.add_table(table)
-        arrived_at = _arrivals(files.changed_at, absent_since, now)
+        arrived_at = arrivals_of(files.changed_at, absent_since, now)
         known = KnownFiles(files.names, files.sizes, files.modified_at, files.inodes, arrived_at)
         table.fill(known)
         group.add(table, known)
         if not is_start:
-            group.flow.arrive(len(known.names), sum(known.sizes), now)
+            group.flow.arrive(len(known.names), sum(known.sizes), directory.below + known.names[-1], now)
         self._record(Happening.PRESENT if is_start else Happening.ARRIVAL, key, directory, known)
 
     def _depart(self, directory: Directory, table: Table, names: Iterable[bytes], now: Instant) -> bool:
@@ -270,7 +285,7 @@ class FolderState:
             return False
         group.remove(table, removed)
         group.flow.depart(len(removed.names), sum(removed.sizes), now)
-        group.flow.observe_dwells(removed.arrived_at, now)
+        group.flow.observe_dwells(removed.names, directory.below, removed.arrived_at, now)
         if not table:
             directory.drop_table(table)
             self._groups.end_if_empty(key, group)
@@ -280,10 +295,12 @@ class FolderState:
     def _pass_through(self, directory: Directory, names: Iterable[bytes], now: Instant) -> bool:
         """Count files that came and went unseen. Return whether any of them counts."""
         counts: Counter[Hashable] = Counter()
+        latest: dict[Hashable, bytes] = {}
         for name in names:
             keys = self._grouping.keys_of(name, directory.below)
             for key in keys:
                 counts[key] += 1
+                latest[key] = name
             if self.changes is not None:
                 unseen = KnownFiles([name], [0], [now.wall], [0], [now.steady])
                 for happening in (Happening.ARRIVAL, Happening.DEPARTURE):
@@ -291,9 +308,9 @@ class FolderState:
                         self._record(happening, key, directory, unseen)
         for key, count in counts.items():
             group = self._groups.of(key)
-            group.flow.arrive(count, 0, now)
+            group.flow.arrive(count, 0, directory.below + latest[key], now)
             group.flow.depart(count, 0, now)
-            group.flow.observe_dwells([now.steady] * count, now)
+            group.flow.observe_dwells([latest[key]] * count, directory.below, [now.steady] * count, now)
             self._groups.end_if_empty(key, group)
         return bool(counts)
 
@@ -331,6 +348,18 @@ class FolderState:
         """Return the numbers of every group as they are now."""
         return self._groups.snapshots(now)
 
+    def pick(self, first: FirstFiles, folder: str, wants: Wants) -> None:
+        """Pick files of the groups whose labels are wanted."""
+        pick_from(first, folder, [group.tables for key, group in self._group_of.items() if wants(self.labels_of(key))])
+
+    def labels_of(self, key: Hashable) -> Mapping[str, str]:
+        """Return the labels of the group that shows a group."""
+        return self._grouping.labels_of(self._groups.shown(self._groups.kept(key)))
+
+    def labels_of_file(self, name: bytes, below: bytes) -> list[Mapping[str, str]]:
+        """Return the labels of each group of a file."""
+        return [self.labels_of(key) for key in self._grouping.keys_of(name, below)]
+
     @property
     def single_snapshots(self) -> tuple[SingleFile, ...]:
         """Return the files that are shown one by one."""
@@ -354,30 +383,3 @@ class FolderState:
     def next_change_at(self, now: Instant) -> float:
         """Return when a number changes by time alone, on the steady clock; infinity for never."""
         return min((group.next_change_at(now) for group in self._group_of.values()), default=float("inf"))
-
-
-def _replay(history: str, *, is_known: bool) -> tuple[bool, int]:
-    """Return whether a known file departed, and how many of its name came and went unseen since."""
-    is_here, departed, passed = is_known, False, 0
-    for step in history:
-        if step == ARRIVED:
-            is_here = True
-        elif step == LEFT and is_here:
-            if is_known:
-                departed = True
-            else:
-                passed += 1
-            is_known = is_here = False
-    return departed, passed
-
-
-def _arrivals(changed_at: Sequence[float], absent_since: float, now: Instant) -> list[float]:
-    """Return when files arrived, on the steady clock, by when their inodes changed as Unix time."""
-    earliest, latest = absent_since, now.steady
-    if earliest >= latest:
-        return [latest] * len(changed_at)
-    shift = now.steady - now.wall
-    arrived_at = [at + shift for at in changed_at]
-    if min(arrived_at) < earliest or max(arrived_at) > latest:
-        return [min(latest, max(earliest, at)) for at in arrived_at]
-    return arrived_at

@@ -10,7 +10,7 @@ from array import array
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from fexp.counting.extremes import BLOCK, BLOCK_BITS, Blocks
+from fexp.counting.extremes import BLOCK, BLOCK_BITS, Blocks, span_of
 from fexp.model import KnownFiles
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ _shared_slots: list[int] = []
 class Table:
     """Files by name. The price of adding, changing and removing never depends on how many there are."""
 
-    __slots__ = ("_blocks", "_rows", "_slots", "key", "names", "position", "size_bytes")
+    __slots__ = ("_blocks", "_rows", "_slots", "below", "key", "names", "position", "size_bytes")
 
-    def __init__(self, key: Hashable) -> None:
+    def __init__(self, key: Hashable, below: bytes = b"") -> None:
         self.key = key
         """Of the group."""
+        self.below = below
+        """Of the directory."""
         self.names: list[bytes] = []
         self.size_bytes = 0
         self.position = -1
@@ -194,3 +196,13 @@ class Table:
         if self._blocks is None:
             self._blocks = Blocks(wanted)
         return self._blocks.find(columns)
+
+    def runs(self, extremum: Extremum) -> Sequence[float]:
+        """Return the extreme of each run of slots. Call ``extremes`` first."""
+        return [self.extreme(extremum)] if self._blocks is None else self._blocks.known(extremum)
+
+    def run(self, place: int) -> KnownFiles:
+        """Return views of a run of slots, to be dropped as soon as those of ``files``."""
+        span = slice(None) if self._blocks is None else span_of(place)
+        names, sizes, modified_at, inodes, arrived_at = self.files()
+        return KnownFiles(names[span], sizes[span], modified_at[span], inodes[span], arrived_at[span])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fexp.counting.extremes import BLOCK_BITS, Blocks
+from fexp.counting.extremes import BLOCK_BITS, Blocks, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fexp.counting.extremes import Extremum
+    from fexp.counting.extremes import Column, Extremum
     from fexp.counting.table import Table
 
 
@@ -66,18 +66,32 @@ class Tables:
             return [None] * len(self._wanted)
         return self._tables[0].extremes(self._wanted) if self._index is None else self._index.extremes()
 
+    def runs(self, extremum: Extremum) -> Sequence[float]:
+        """Return the extreme of each run of tables. Call ``extremes`` first."""
+        if self._index is not None:
+            return self._index.blocks.known(extremum)
+        return [table.extreme(extremum) for table in self._tables]
+
+    def run(self, place: int) -> Sequence[Table]:
+        """Return a run of tables."""
+        return self._tables[span_of(place)]
+
+    def run_extremes(self, place: int, extremum: Extremum) -> Sequence[float]:
+        """Return the extreme of each table of a run."""
+        return self.runs(extremum) if self._index is None else self._index.column(extremum)[span_of(place)]
+
 
 class _Index:
     """The extremes of each table, in columns by the table's position."""
 
-    __slots__ = ("_blocks", "_columns", "_wanted", "changed")
+    __slots__ = ("_columns", "_wanted", "blocks", "changed")
 
     def __init__(self, wanted: Sequence[Extremum], tables: Sequence[Table]) -> None:
         self.changed = set(tables)
         """Tables whose extremes are to be found again when asked for."""
         self._wanted = wanted
         self._columns = [extremum.array() for extremum in wanted]
-        self._blocks = Blocks(wanted)
+        self.blocks = Blocks(wanted)
         for _ in tables:
             self.append()
 
@@ -92,16 +106,19 @@ class _Index:
             if position < len(column):
                 column[position] = number  # type: ignore[assignment]  # of the column's own type
         end = len(self._columns[0]) if self._columns else 0
-        self._blocks.changed.update((position >> BLOCK_BITS, end >> BLOCK_BITS))
+        self.blocks.changed.update((position >> BLOCK_BITS, end >> BLOCK_BITS))
 
     def refresh(self, table: Table) -> None:
         if table in self.changed:
             self.changed.remove(table)
             for column, extreme in zip(self._columns, table.extremes(self._wanted), strict=True):
                 column[table.position] = extreme  # type: ignore[call-overload]  # of the column's own type
-            self._blocks.changed.add(table.position >> BLOCK_BITS)
+            self.blocks.changed.add(table.position >> BLOCK_BITS)
 
     def extremes(self) -> Sequence[float]:
         for table in tuple(self.changed):
             self.refresh(table)
-        return self._blocks.find(self._columns)
+        return self.blocks.find(self._columns)
+
+    def column(self, extremum: Extremum) -> Column:
+        return self._columns[self._wanted.index(extremum)]

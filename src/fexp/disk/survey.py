@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
     from fexp.counting.aggregates import Aggregate, Make
     from fexp.counting.grouping import Grouping
+    from fexp.counting.listing import FirstFiles
     from fexp.counting.naming import ByName, Key
     from fexp.counting.selection import Folder
     from fexp.counting.single_files import OldestFiles
     from fexp.counting.tally import Tally
-    from fexp.model import Histogram
+    from fexp.listed import FileQuery
+    from fexp.model import FileColumns, Histogram
 
 _TASK = struct.Struct("I")
 _TASKS_MAX = 1024
@@ -56,10 +58,22 @@ def _pipe() -> tuple[int, int]:
     return pipe
 
 
+def _known(files: FileColumns) -> KnownFiles:
+    """Return files as if they were known: one that was there at the start arrived at its inode change time."""
+    return KnownFiles(files.names, files.sizes, files.modified_at, files.inodes, files.changed_at)
+
+
 class Survey:
     """The numbers of a folder's groups, and what could not be read."""
 
-    def __init__(self, folder: Folder, grouping: Grouping, makers: Sequence[Make], began: Instant) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        grouping: Grouping,
+        makers: Sequence[Make],
+        began: Instant,
+        query: FileQuery | None = None,
+    ) -> None:
         self.groups: dict[Hashable, list[Aggregate]] = {}
         self.faults: Counter[Fault] = Counter()
         self.directories = 0
@@ -69,6 +83,13 @@ class Survey:
             from fexp.counting.single_files import OldestFiles
 
             self.single_files = OldestFiles(folder.measures.single_files_max)
+        self.first_files: FirstFiles | None = None
+        """Those that are asked for."""
+        if query is not None:
+            from fexp.counting.listing import FirstFiles
+
+            self.first_files = FirstFiles(query.listed, query.files_max, began.wall)
+        self._query = query
         self._tally: Tally | None = None
         if folder.measures.is_detailed:
             from fexp.counting.tally import Tally
@@ -145,17 +166,21 @@ class Survey:
         self.faults.update(listing.faults)
         self.directories += 1
         files = listing.files if self._tally is None else self._tally.take_in(listing.files, listing.disk_use, below)
+        if self.first_files is not None:
+            self._list(self.first_files, files, below)
         for key, matching in by_group(self._grouping, files, below):
             if matching.names:
-                # A file that was there at the start arrived at its inode change time.
-                known = KnownFiles(
-                    matching.names, matching.sizes, matching.modified_at, matching.inodes, matching.changed_at
-                )
+                known = _known(matching)
                 for aggregate in self._group(key):
                     aggregate.add(known)
                 if self.single_files is not None:
                     self.single_files.add(key, below, known)
         return [below + name + b"/" for name in listing.subdirectories]
+
+    def _list(self, first: FirstFiles, files: FileColumns, below: bytes) -> None:
+        if self._folder.selection.partials:  # they were looked at, whether they count or not
+            files = files.where(bool(self._grouping.keys_of(name, below)) for name in files.names)
+        first.add(self._folder.label, below, _known(files))
 
     def _enter(self, below: bytes) -> list[bytes]:
         try:
@@ -221,7 +246,7 @@ class Survey:
             return process, result
         status = 1
         try:
-            worker = Survey(self._folder, self._grouping, self._makers, self._began)
+            worker = Survey(self._folder, self._grouping, self._makers, self._began, self._query)
             worker._work(next_task, tasks, parent)
             with os.fdopen(write_result, "wb") as stream:
                 stream.write(worker._dump())
@@ -245,14 +270,17 @@ class Survey:
         groups = {key: [aggregate.state for aggregate in group] for key, group in self.groups.items()}
         faults = {str(fault): count for fault, count in self.faults.items()}
         single_files = None if self.single_files is None else (self.single_files.count, self.single_files.oldest)
+        first_files = None if self.first_files is None else (self.first_files.entries, self.first_files.count)
         tally = None if self._tally is None else self._tally.state
-        return marshal.dumps((groups, faults, self.directories, single_files, tally))
+        return marshal.dumps((groups, faults, self.directories, single_files, first_files, tally))
 
     def _merge(self, dumped: bytes) -> None:
-        groups, faults, directories, single_files, tally = marshal.loads(dumped)  # noqa: S302  # by our own child
+        groups, faults, directories, single_files, first_files, tally = marshal.loads(dumped)  # noqa: S302  # by our own child
         self.directories += directories
         if self.single_files is not None:
             self.single_files.merge(*single_files)
+        if self.first_files is not None:
+            self.first_files.merge(*first_files)
         if self._tally is not None:
             self._tally.merge(tally)
         for key, states in groups.items():

@@ -83,9 +83,14 @@ class Arming:
             self._polling_is_logged = True
             log.warning(
                 "%s: cannot watch %s (%s); what cannot be watched is polled every %gs",
-                self._folder.label, printable(directory.path), reason, self._context.settings.poll_interval_seconds,
+                self._folder.label, self._shown(directory), reason, self._context.settings.poll_interval_seconds,
             )  # fmt: skip
         self.polled.add(directory)
+
+    def _shown(self, directory: WatchedDirectory) -> str:
+        if self._folder.hides_names and directory.below:
+            return "a directory in it"
+        return printable(directory.path)
 
     def disarm_below(self, directory: WatchedDirectory) -> None:
         """Stop watching a directory and all below it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from fexp.model import Change, Happening, Taken
@@ -28,9 +29,18 @@ class ChangeBatch(NamedTuple):
     """The pattern's label of a group."""
     at: float
     changed: Sequence[Changed]
+    hides_names: bool = False
+    """No name of a file leaves fexp."""
 
-    def changes(self, *, present: bool) -> Iterator[Change]:
-        """Yield one change for each file, whatever the number of its patterns; ``present``: also what was there."""
+    def changes(self, *, present: bool, leave: bool = False) -> Iterator[Change]:
+        """Yield one change for each file, whatever the number of its patterns; ``present``: also what was there.
+
+        ``leave``: they leave fexp. A path that must not is empty.
+        """
+        found = self._changes(present=present)
+        return (one._replace(path=b"") for one in found) if leave and self.hides_names else found
+
+    def _changes(self, *, present: bool) -> Iterator[Change]:
         waiting: dict[tuple[Happening, bytes], Change] = {}
         for changed in self.changed:
             if changed.happening is Happening.PRESENT and not present:
@@ -67,14 +77,21 @@ class Subscription:
 
     ``notify`` is called in the engine's thread when something is there to be taken: it must be cheap and not raise.
     ``present``: the subscriber wants to know of files that were there before, too. So many changes may wait as
-    ``capacity`` says, and one burst more; what was there before is not counted.
+    ``capacity`` says, and one burst more; what was there before is not counted. ``leave``: see ``ChangeBatch.changes``.
     """
 
     def __init__(
-        self, capacity: int, *, present: bool, notify: Callable[[], None], end: Callable[[Subscription], None]
+        self,
+        capacity: int,
+        *,
+        present: bool,
+        notify: Callable[[], None],
+        end: Callable[[Subscription], None],
+        leave: bool = False,
     ) -> None:
         self._capacity = self._room = capacity
         self._present = present
+        self._leave = leave
         self._notify = notify
         self._end = end
         self._lock = threading.Lock()
@@ -112,7 +129,8 @@ class Subscription:
             batches, self._batches = self._batches, deque()
             lost, self._lost, self._waiting, self._room = self._lost, 0, 0, self._capacity
             self._there.clear()
-        return Taken((change for batch in batches for change in batch.changes(present=self._present)), lost)
+        changes = (batch.changes(present=self._present, leave=self._leave) for batch in batches)
+        return Taken(chain.from_iterable(changes), lost)
 
     def close(self) -> None:
         """Take nothing any more. Whoever waits is woken."""

@@ -297,6 +297,7 @@ class FolderWatch:
                 looked=self._looked,
                 single_files=self.tree.state.single_files,
                 series_dropped=self.tree.state.left_out,
+                hides_names=self.folder.hides_names,
             )
             self._parts = parts_of(self._snapshot, self._parts)
             if self._parts:

@@ -17,6 +17,7 @@ from fexp.engine.batch import Batch
 from fexp.engine.context import Context, log
 from fexp.engine.feed import DEFAULT_CAPACITY, Feed, Subscription
 from fexp.engine.folder import FolderWatch
+from fexp.engine.listed_files import list_files
 from fexp.engine.other_names import look_at_other_names
 from fexp.engine.path_checks import PathChecks
 from fexp.engine.seen_elsewhere import HardLinks
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fexp.engine.batch import Deliveries
     from fexp.events import Source
     from fexp.events.directory import WatchedDirectory
+    from fexp.listed import FileQuery, ListedFile
     from fexp.model import FolderStatus, Reason
 
 _PULSE_SECONDS = 1.0
@@ -138,15 +140,19 @@ class Engine:
         *,
         capacity: int = DEFAULT_CAPACITY,
         present: bool = False,
+        leave: bool = False,
         notify: Callable[[], None] = lambda: None,
     ) -> Subscription:
         """Follow what happens to files from now on; see ``Subscription``.
 
         ``capacity``: so many changes may wait to be taken. ``present``: begin with the files that are there.
+        ``leave``: the changes leave fexp.
         """
-        subscription = Subscription(
-            capacity, present=present, notify=notify, end=lambda one: self._ask(partial(self._unsubscribe, one))
-        )
+
+        def end(one: Subscription) -> None:
+            self._ask(partial(self._unsubscribe, one))
+
+        subscription = Subscription(capacity, present=present, leave=leave, notify=notify, end=end)
         self._ask(partial(self._subscribe, subscription))
         return subscription
 
@@ -169,6 +175,10 @@ class Engine:
             now = self._context.now()
             folders = tuple([folder.lasting_snapshot or folder.snapshot(now) for folder in self._folders])
         return Snapshot(folders, inotify=self._sources.inotify())
+
+    def list_files(self, query: FileQuery) -> list[ListedFile]:
+        """Return the files that are asked for, in order. May be called from any thread."""
+        return list_files(self._folders, self._context, query)
 
     def statuses(self) -> list[FolderStatus]:
         """Return how far the watching of each folder is."""

@@ -21,6 +21,8 @@ def parts_of(folder: FolderSnapshot, before: Sequence[FolderSnapshot]) -> tuple[
     if len(folder.groups) < _GROUPS_MIN:
         return ()
     old = {part.name: part for part in before}
-    bare = FolderSnapshot(folder.folder, folder.labels, folder.up, folder.recursive, (), looked=False)
+    bare = FolderSnapshot(
+        folder.folder, folder.labels, folder.up, folder.recursive, (), looked=False, hides_names=folder.hides_names
+    )
     parts = [(bare if place else folder)._replace(groups=(group,)) for place, group in enumerate(folder.groups)]
     return tuple([known if (known := old.get(part.name)) == part else part for part in parts])

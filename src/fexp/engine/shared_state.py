@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from fexp.counting.grouping import grouping_of
+from fexp.counting.listing import ARRIVING
 from fexp.counting.state import Changed, FolderState
 from fexp.engine.feed import ChangeBatch
 from fexp.metrics import makers
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from fexp.counting.detailed import DetailedState
+    from fexp.counting.listing import FirstFiles
     from fexp.counting.selection import Folder
-    from fexp.counting.state import Directory
+    from fexp.counting.state import Directory, Wants
     from fexp.engine.context import Context
     from fexp.model import DiskUse, GroupSnapshot, Instant, SingleFile
 
@@ -27,7 +29,7 @@ _LOOK_AGAIN_AT_ONCE = 1024
 
 
 class SharedState:
-    """The state of one folder. All but ``groups`` and ``files`` belongs to the engine's thread."""
+    """The state of one folder. What other threads may call says so; the rest is the engine's."""
 
     def __init__(self, folder: Folder, context: Context) -> None:
         self._folder = folder
@@ -154,6 +156,30 @@ class SharedState:
         """Return how many groups and files a cap leaves out, after ``groups``; None when there is no cap."""
         return self._state.left_out
 
+    # Which files ----------------------------------------------------------------------------------------------------
+
+    def pick(self, first: FirstFiles, wants: Wants) -> None:
+        """Pick files of the groups whose labels are wanted. For any thread, without the lock."""
+        folder = self._folder.label
+        if first.listed not in ARRIVING:
+            with self._context.lock:
+                self._state.pick(first, folder, wants)
+        elif self._detailed is not None:
+            with self._context.lock:
+                directories = self._detailed.arriving_in
+            for directory in directories:
+                with self._context.lock:
+                    arriving = self._detailed.arriving(directory, first.listed, wants)
+                entries = arriving.entries(folder)
+                first.merge(entries, len(entries))
+
+    def labels_of_file(self, path: bytes) -> Sequence[Mapping[str, str]]:
+        """Return the labels of each group of a file. The lock must be held."""
+        directory, slash, name = path.rpartition(b"/")
+        return self._state.labels_of_file(name, directory + slash)
+
+    # ----------------------------------------------------------------------------------------------------------------
+
     @property
     def moves(self) -> bool:
         """Return whether something differs from one moment to the next while no file changes."""
@@ -198,7 +224,7 @@ class SharedState:
             self._context.feed.record(self._batch(now, changes))
 
     def _batch(self, now: Instant, changes: list[Changed]) -> ChangeBatch:
-        return ChangeBatch(self._folder.label, self._pattern_of, now.wall, changes)
+        return ChangeBatch(self._folder.label, self._pattern_of, now.wall, changes, self._folder.hides_names)
 
     def _pattern_of(self, key: Hashable) -> str:
         return self._grouping.labels_of(key)["pattern"]

@@ -156,6 +156,7 @@ CATALOGUE: tuple[Row, ...] = (
         Kind.COUNTER,
         "Matching files that arrived since fexp started: created, linked, moved or renamed in.",
         lambda f: f.arrivals,
+        lambda f: f.arrival_example,
     ),
     flow_row(
         "fexp_departures_total",

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
+from fexp.text import cut
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fexp.counting.aggregates import Aggregate, Number
     from fexp.counting.distributions import Distribution
     from fexp.model import (
         DeliverySnapshot,
+        Example,
         FlowSnapshot,
         FolderSnapshot,
         GroupSnapshot,
@@ -29,6 +33,13 @@ if TYPE_CHECKING:
     )
 
     Reader = Callable[[Snapshot], Iterator["Sample"]]
+
+_FILE = "file"
+_EXEMPLAR_LENGTH = 128
+"""All names and values of an exemplar's labels have so many characters at most: OpenMetrics 1.0.
+
+Prometheus 2.42 counts those that the exposition escapes twice.
+"""
 
 
 class Kind(StrEnum):
@@ -80,6 +91,8 @@ class Sample(NamedTuple):
     labels: dict[str, str]
     value: float
     suffix: str = ""
+    example: Example | None = None
+    """What OpenMetrics shows as its exemplar."""
 
 
 class Row(NamedTuple):
@@ -116,7 +129,8 @@ class Row(NamedTuple):
         family = Metric(self._base_name, self.help, self.kind)
         if snapshot is not None:
             for sample in self.read(snapshot):
-                family.add_sample(self.name + sample.suffix, sample.labels, sample.value)
+                name, exemplar = self.name + sample.suffix, _exemplar(sample.example)
+                family.add_sample(name, sample.labels, sample.value, exemplar=exemplar)
         return family
 
 
@@ -150,25 +164,44 @@ def asked_row(name: str, text: str, value: str) -> Row:
     return Row(name, Kind.GAUGE, Scope.STATE, (), text, read)
 
 
-def flow_row(name: str, kind: Kind, text: str, value: Callable[[FlowSnapshot], float | None]) -> Row:
+def _exemplar(example: Example | None) -> Exemplar | None:
+    if example is None:
+        return None
+    return Exemplar({_FILE: cut(example.path, _EXEMPLAR_LENGTH - len(_FILE))}, example.value, example.at)
+
+
+def flow_row(
+    name: str,
+    kind: Kind,
+    text: str,
+    value: Callable[[FlowSnapshot], float | None],
+    example: Callable[[FlowSnapshot], Example | None] = lambda _: None,
+) -> Row:
     """Return a row for a number about what came and went."""
 
     def read(snapshot: Snapshot) -> Iterator[Sample]:
         for folder in snapshot.folders:
             for group in folder.groups:
                 number = value(group.flow) if group.flow else None
-                if number is not None:
-                    yield Sample(_group_labels(folder, group), number)
+                if group.flow and number is not None:
+                    shown = None if folder.hides_names else example(group.flow)
+                    yield Sample(_group_labels(folder, group), number, example=shown)
 
     return Row(name, kind, Scope.STATE, (), text, read)
 
 
-def histogram_samples(labels: dict[str, str], histogram: Histogram, count_and_sum: Iterable[str]) -> Iterator[Sample]:
-    """Yield the lines of a histogram; the sum only if it has a name."""
+def histogram_samples(
+    labels: dict[str, str],
+    histogram: Histogram,
+    count_and_sum: Iterable[str],
+    examples: Sequence[Example | None] = (),
+) -> Iterator[Sample]:
+    """Yield the lines of a histogram; the sum only if it has a name. ``examples``: of the buckets."""
     cumulative = list(accumulate(histogram.counts))
-    for bound, count in zip((*histogram.bounds, inf), cumulative, strict=True):
+    buckets = zip((*histogram.bounds, inf), cumulative, strict=True)
+    for (bound, count), example in zip_longest(buckets, examples):
         le: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # the spelling every client uses
-        yield Sample({**labels, "le": le}, count, "_bucket")
+        yield Sample({**labels, "le": le}, count, "_bucket", example)
     for number, suffix in zip((cumulative[-1], histogram.sum), count_and_sum, strict=False):
         yield Sample(labels, number, suffix)
 
@@ -181,7 +214,8 @@ def dwell_row(name: str, text: str) -> Row:
             for group in folder.groups:
                 if group.flow and group.flow.dwell.bounds:
                     labels = _group_labels(folder, group)
-                    yield from histogram_samples(labels, group.flow.dwell, ("_count", "_sum"))
+                    examples = () if folder.hides_names else group.flow.dwell_examples
+                    yield from histogram_samples(labels, group.flow.dwell, ("_count", "_sum"), examples)
 
     return Row(name, Kind.HISTOGRAM, Scope.STATE, (), text, read)
 

@@ -103,15 +103,15 @@ class Daemon:
         self._is_counting: dict[bytes, bool] = {}
         """By path of a folder, whether it is left out because an output's file would count there."""
         self._engine = Engine(self._folders.folders, settings.engine, changed=self._announce, clock=clock)
+        self.list_files = self._engine.list_files
         self._config_watch = self._follow_config(settings) if settings.engine.watch_config else None
         self._probes = probes_of(settings, self._folders.folders, self._announce, clock)
         self._http = self._server(settings.http) if settings.http.listen else None
-        self._ready = False
+        self._ready = self._reload_asked = False
         self._extended_at = float("-inf")
         self._changes = 0
         self._status_line = (-1, "")
         """Which change it shows, and the line."""
-        self._reload_asked = False
         self._reloading: threading.Thread | None = None
 
     def _follow_config(self, settings: Settings) -> ConfigWatch:
@@ -367,7 +367,7 @@ class Daemon:
 
     def subscribe(self, capacity: int, notify: Callable[[], None]) -> Subscription:
         """Follow what happens to files."""
-        return self._engine.subscribe(capacity=capacity, notify=notify)
+        return self._engine.subscribe(capacity=capacity, leave=True, notify=notify)
 
     def metadata(self) -> Mapping[str, object]:
         """Return when this fexp started and its settings, for tools. Holds no secret."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fexp.errors import FexpError, SettingsError
 from fexp.outputs.http import documents
 from fexp.outputs.http.fairness import BusyError
+from fexp.outputs.http.file_query import RefusedError, read_query
 from fexp.outputs.http.messages import EVENTS, HTML, JSON, Answer, Request, send_answer
 from fexp.outputs.http.negotiation import negotiate
 from fexp.outputs.http.page import CONTENT_SECURITY_POLICY, render_page
@@ -18,7 +19,7 @@ from fexp.outputs.http.tls import has_allowed_name
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from concurrent.futures import Executor
 
     from fexp.outputs.http.exposition import Exposition
@@ -55,7 +56,9 @@ class App:
         self._addresses = addresses
         self._limits = limits
         self._log = log
-        self._flights: dict[str, SingleFlight[Answer]] = {"/metrics": SingleFlight(), "/-/reload": SingleFlight()}
+        self._flights: dict[str, SingleFlight[Answer]] = {
+            path: SingleFlight() for path in ("/metrics", "/api/v1/files", "/-/reload")
+        }
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Answer]]] = {
             "/": (_READ, self._page),
             "/metrics": (_READ, self._metrics),
@@ -64,6 +67,7 @@ class App:
             "/-/reload": (("POST",), self._reload),
             "/api/v1/metadata": (_READ, self._metadata),
             "/api/v1/folders": (_READ, self._folders),
+            "/api/v1/files": (_READ, self._files),
             "/api/v1/events": (_READ, lambda _: Answer(b"", EVENTS)),
             "/api/v1/sd": (_READ, self._discovery),
         }
@@ -117,7 +121,7 @@ class App:
         work, flight = partial(self._made, make, request), self._flights.get(request.path)
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
-                return await (flight.get(negotiate(request.headers, request.query), work) if flight else work())
+                return await (flight.get(_key(request), work) if flight else work())
         except TimeoutError:
             self._log.error("no answer to %s within %g s", request.path, self._limits.answer_seconds)
             return Answer(b"Service Unavailable\n", status=503)
@@ -157,12 +161,25 @@ class App:
     def _folders(self, _: Request) -> Answer:
         return _json(documents.folders(self._served.snapshot(), self._served.statuses()))
 
+    def _files(self, request: Request) -> Answer:
+        snapshot = self._served.snapshot()
+        try:
+            query = read_query(request.query, snapshot)
+        except RefusedError as refused:
+            return Answer(f"{refused}\n".encode(), status=refused.status)
+        return _json(documents.files(query, self._served.list_files(query), snapshot))
+
     def _discovery(self, request: Request) -> Answer:
         return _json(documents.service_discovery(request.headers.get("host", ""), request.server, request.scheme))
 
     def _page(self, _: Request) -> Answer:
         page = render_page(self._served.snapshot(), self._served.statuses(), time.time())
         return Answer(page, HTML, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+
+def _key(request: Request) -> Hashable:
+    """Return what requests for one path have in common that are answered alike."""
+    return negotiate(request.headers, request.query) if request.path == "/metrics" else request.query
 
 
 def _json(document: object, *, status: int = 200) -> Answer:

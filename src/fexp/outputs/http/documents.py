@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fexp import __version__
+from fexp.counting.listing import ARRIVING
 from fexp.metrics import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fexp.listed import FileQuery, ListedFile
     from fexp.model import FolderSnapshot, FolderStatus, GroupSnapshot, Snapshot
 
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -38,6 +40,19 @@ def folders(snapshot: Snapshot, statuses: Sequence[FolderStatus]) -> dict[str, o
     """Return the current numbers of all folders."""
     by_folder = {status.folder: status for status in statuses}
     return {"folders": [_folder(folder, by_folder.get(folder.folder)) for folder in snapshot.folders]}
+
+
+def files(query: FileQuery, found: Sequence[ListedFile], snapshot: Snapshot) -> dict[str, object]:
+    """Return the files that were asked for, and of which folders there are none to be had."""
+    asked = [one for one in snapshot.folders if query.labels.get("folder", one.folder) == one.folder]
+    at = "changed_at" if query.listed in ARRIVING else "arrived_at"
+    return {
+        "list": query.listed,
+        "limit": query.files_max,
+        "files": [{"folder": one.folder, **one.document(at)} for one in found],
+        "down": [one.folder for one in asked if not one.up],
+        "hidden": [one.folder for one in asked if one.hides_names],
+    }
 
 
 def _folder(folder: FolderSnapshot, status: FolderStatus | None) -> dict[str, object]:

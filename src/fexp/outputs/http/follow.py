@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from fexp.outputs.http.messages import EVENTS, Answer, headers_of, send_answer, send_chunk, send_start
-from fexp.text import printable
+from fexp.text import unambiguous
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,13 +24,16 @@ _AT_ONCE = 256
 
 
 def encode(change: Change) -> bytes:
-    """Return a change as events, one for each pattern. JSON in ASCII keeps each on its line, whatever the name."""
+    """Return a change as events, one for each pattern. JSON in ASCII keeps each on its line, whatever the name.
+
+    A path that must not leave fexp is null.
+    """
     return b"".join(
         _event(
             change.happening,
             folder=change.folder,
             pattern=pattern,
-            path=printable(change.path),
+            path=unambiguous(change.path) or None,
             size_bytes=change.size_bytes,
             at=change.at,
         )

@@ -65,6 +65,7 @@ CONTENT_SECURITY_POLICY = (
 _PATHS = (
     ("metrics", "Metrics"),
     ("api/v1/folders", "Folders as JSON"),
+    ("api/v1/files", "Oldest files as JSON"),
     ("api/v1/metadata", "Metadata"),
     ("api/v1/events", "Events"),
     ("api/v1/sd", "Service discovery"),

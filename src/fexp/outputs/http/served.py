@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fexp.listed import FileQuery, ListedFile
     from fexp.model import FolderStatus, Snapshot, Taken
 
 
@@ -37,6 +38,9 @@ class Served(Protocol):
 
     def unready(self) -> Sequence[str]:
         """Return the reasons why fexp is not ready, one line each; none when it is."""
+
+    def list_files(self, query: FileQuery) -> Sequence[ListedFile]:
+        """Return the files that are asked for, in order. Those of folders that hide names are left out."""
 
     def reload(self) -> None:
         """Read the config again. Raise SettingsError, and keep the old one, when it is wrong."""
