@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fexp.config.origin import Raw
     from fexp.config.yamlnode import Entry
 
-_VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$?\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -89,7 +89,7 @@ def text_of(entry: Entry) -> str:
     def replaced(found: re.Match[str]) -> str:
         if found[0].startswith("$$"):
             return found[0][1:]
-        if not _NAME.fullmatch(found[1]):
+        if not found[2] or not _NAME.fullmatch(found[1]):
             raise entry.mistake(f"{shown(found[0])} is no variable: write ${{NAME}}, or $${{ for the characters")
         if found[1] not in os.environ:
             raise entry.mistake(f"{found[0]} is not set in the environment")

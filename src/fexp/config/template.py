@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 UTC = "UTC"
 DATE = re.compile(r"\{now(?:(?P<sign>[+-])(?P<number>[0-9]{1,6})(?P<unit>[mhdw]))?:(?P<format>[^{}]+)\}")
-_DATE_LIKE = re.compile(r"\{now[^{}]*\}?")
+_DATE_LIKE = re.compile(r"\{\s*now[^{}]*\}?", re.IGNORECASE)
 _CODES = "YymdjHMVGuUWaAbB%"
 """Of strftime(3). None changes more often than once a minute."""
 
@@ -30,7 +30,11 @@ def literally(path: str) -> str:
 
 
 def check_template(origin: Origin | str, path: str) -> None:
-    """Raise SettingsError for a date that cannot be meant."""
+    """Raise SettingsError for a date or a glob that cannot be meant."""
+    if "**" in path.split("/"):
+        raise SettingsError(
+            f"{origin} **: write one * for each level, or recursive: true for all that is below a folder"
+        )
     for found in _DATE_LIKE.finditer(path):
         date = DATE.fullmatch(found[0])
         if date is None:
