@@ -8,6 +8,7 @@ import pytest
 
 from fexp.config.given import Given
 from fexp.config.origin import Origin, Written
+from fexp.config.printing import PrintingSettings
 from fexp.config.selection import SelectionSettings, build_folders, parse_extensions
 from fexp.config.settings import (
     DEFAULT_LISTEN,
@@ -16,7 +17,6 @@ from fexp.config.settings import (
     HttpSettings,
     LoggingSettings,
     OneShotSettings,
-    PrintingSettings,
     RemovalSettings,
     Settings,
     read_settings,

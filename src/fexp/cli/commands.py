@@ -50,10 +50,10 @@ def _write_reads() -> Iterable[type[Group]]:
 
 
 def _scan_reads() -> Iterable[type[Group]]:
-    from fexp.config import given, probes, selection, settings
+    from fexp.config import given, printing, probes, selection
 
     return (
-        given.ConfigSettings, selection.SelectionSettings, settings.PrintingSettings, probes.ProbesSettings,
+        given.ConfigSettings, selection.SelectionSettings, printing.PrintingSettings, probes.ProbesSettings,
         probes.ReadingSettings,
     )  # fmt: skip
 
@@ -154,7 +154,8 @@ def scan(folders: list[str], written: Written) -> None:
     """Look once and print what is there: for people."""
     from fexp import clock
     from fexp.cli.printing import FORMATS, print_for_people
-    from fexp.config.settings import PrintingSettings, read_settings
+    from fexp.config.printing import PrintingSettings
+    from fexp.config.settings import read_settings
     from fexp.service.oneshot import find_folders, look_at_all
     from fexp.service.progress import shown_on_terminal
 
