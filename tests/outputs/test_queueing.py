@@ -295,4 +295,4 @@ def test_a_receiver_in_trouble_gets_a_whole_history_when_it_is_well_again(troubl
         assert publisher.snapshot().dropped == 0
     assert times == sorted(set(times))
     assert times[-1] - times[0] > 1200  # the trouble is tried again for a while, and then left alone for a second
-    assert max(after - before for before, after in pairwise(times)) < 600
+    assert max(after - before for before, after in pairwise(times)) < 1000
