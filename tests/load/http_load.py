@@ -37,7 +37,8 @@ _PASSING_FILES = 10
 """As many come at once into one folder, and leave before the next come."""
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: application/openmetrics-text;version=1.0.0\r\n\r\n"
 _NUMBERS = re.compile(
-    r'^fexp_(files|arrivals_total|departures_total)\{folder="([^"]+)",pattern="\*\.txt"\} (\S+)(?: # .*)?$', re.MULTILINE
+    r'^fexp_(files|arrivals_total|departures_total)\{folder="([^"]+)",pattern="\*\.txt"\} (\S+)(?: # .*)?$',
+    re.MULTILINE,
 )
 _FIRST_BYTES_OF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
