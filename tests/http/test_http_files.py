@@ -27,7 +27,7 @@ def _hidden(folder: str) -> FolderSnapshot:
     [
         ("", FileQuery(Listed.OLDEST, 20)),
         ("folder=&pattern=&list=&limit=20", FileQuery(Listed.OLDEST, 20)),
-        ("list=empty&limit=1000&folder=%2Fin", FileQuery(Listed.EMPTY, 1000, {"folder": "/in"})),
+        ("list=empty&limit=100&folder=%2Fin", FileQuery(Listed.EMPTY, 100, {"folder": "/in"})),
         ("pattern=*.csv&site=north", FileQuery(Listed.OLDEST, 20, {"pattern": "*.csv", "site": "north"})),
     ],
 )
@@ -39,7 +39,7 @@ def test_a_query_is_a_list_a_limit_and_labels(query: str, expected: FileQuery) -
     ("query", "line"),
     [
         ("list=biggest", "list biggest: give one of oldest, newest, "),
-        ("limit=0", "limit 0: give a whole number from 1 to 1000"),
+        ("limit=0", "limit 0: give a whole number from 1 to 100"),
         ("limit=1001", "limit 1001: "),
         ("limit=%C2%B2", "limit ²: "),
         ("limit=" + "9" * 5000, "limit 999"),

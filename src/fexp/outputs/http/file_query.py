@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fexp.model import FolderSnapshot, GroupSnapshot, Snapshot
 
 _FILES = 20
-FILES_MAX = 1000
+FILES_MAX = 100
 _FIELDS_MAX = 64
 
 
